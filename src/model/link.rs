@@ -1,0 +1,331 @@
+//! Integrations and links: what is kept in step with what, and by which policies.
+
+use std::fmt;
+
+use super::{Collection, Key, Value};
+
+/// The two sides of a link. They differ only where both changed: the source wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Side {
+    /// The side that wins conflicts.
+    Source,
+    /// The other one.
+    Target,
+}
+
+impl Side {
+    /// Both, source first.
+    pub const BOTH: [Side; 2] = [Side::Source, Side::Target];
+
+    /// The other side.
+    pub fn other(self) -> Side {
+        match self {
+            Side::Source => Side::Target,
+            Side::Target => Side::Source,
+        }
+    }
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Side::Source => "source",
+            Side::Target => "target",
+        })
+    }
+}
+
+/// Something for each side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Both<T> {
+    /// The source's.
+    pub source: T,
+    /// The target's.
+    pub target: T,
+}
+
+impl<T> Both<T> {
+    /// One of each from a function of the side.
+    pub fn from_fn(mut make: impl FnMut(Side) -> T) -> Both<T> {
+        Both { source: make(Side::Source), target: make(Side::Target) }
+    }
+}
+
+impl<T> std::ops::Index<Side> for Both<T> {
+    type Output = T;
+    fn index(&self, side: Side) -> &T {
+        match side {
+            Side::Source => &self.source,
+            Side::Target => &self.target,
+        }
+    }
+}
+
+impl<T> std::ops::IndexMut<Side> for Both<T> {
+    fn index_mut(&mut self, side: Side) -> &mut T {
+        match side {
+            Side::Source => &mut self.source,
+            Side::Target => &mut self.target,
+        }
+    }
+}
+
+/// Which way changes travel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// Both ways.
+    #[default]
+    Both,
+    /// Source to target only; the target's changes are reported.
+    ToTarget,
+    /// Target to source only.
+    ToSource,
+}
+
+impl Direction {
+    /// Whether `side` may be written.
+    pub fn writes(self, side: Side) -> bool {
+        match self {
+            Direction::Both => true,
+            Direction::ToTarget => side == Side::Target,
+            Direction::ToSource => side == Side::Source,
+        }
+    }
+}
+
+/// What happens when both sides of a pair changed differently.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConflictPolicy {
+    /// The source's row wins; the loser's values are kept.
+    #[default]
+    Source,
+    /// The target's row wins.
+    Target,
+    /// Field by field; the source wins a field that both changed.
+    Merge,
+    /// The side whose declared column is greater; a tie or NULL: the source.
+    Newest,
+    /// Nothing is written until a person decides.
+    Hold,
+}
+
+/// What happens to the survivor when a record was deleted on the other side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Deletes {
+    /// It stays, is not synced any more, and `status` counts it.
+    #[default]
+    Keep,
+    /// It is deleted too, under the brake.
+    Delete,
+    /// The deleted record is created again from it.
+    Recreate,
+}
+
+/// What happens when a field became empty on one side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Blanks {
+    /// The other side keeps its value.
+    #[default]
+    Keep,
+    /// The other side becomes empty too.
+    Propagate,
+}
+
+/// Who chooses the key of a created record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Keys {
+    /// Each side numbers its own rows.
+    #[default]
+    Own,
+    /// Both sides share the key; it is copied.
+    Copy,
+}
+
+/// What may happen to a value the other side can't store exactly.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lossy {
+    /// The record is held, with the cause.
+    #[default]
+    Hold,
+    /// It is rounded or cut to fit, and never flows back.
+    Fit,
+}
+
+/// One field of a link. Its columns stand at the same index of both [`Collection`]s.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// `source_column -> target_column`, as shown to people.
+    pub name: String,
+    /// A number that stays with this mapping for ever; bases are stored under it, so a changed
+    /// mapping starts without a base.
+    pub number: u16,
+    /// For a foreign key: the index (in [`Integration::links`]) of the link through whose pairs it is rewritten.
+    pub via: Option<usize>,
+    /// Which way this field travels.
+    pub direction: Direction,
+    /// Whether empty values travel.
+    pub blanks: Blanks,
+    /// What may happen to a value that does not fit.
+    pub lossy: Lossy,
+}
+
+/// How texts of a match field are compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Normal {
+    /// Upper and lower case are the same.
+    pub fold_case: bool,
+    /// Blanks at both ends do not count.
+    pub trim: bool,
+}
+
+/// One column of a match rule: an index into the link's fields and how it is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MatchField {
+    /// Index into [`Link::fields`].
+    pub field: usize,
+    /// Stated normalisation.
+    pub normal: Normal,
+}
+
+/// Limits above which nothing of a collection and side is applied before a person approves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BrakeLimits {
+    /// Deletes (or pairs that lose a side): both must be exceeded.
+    pub deletes: Option<Limit>,
+    /// Changes; off unless set.
+    pub changes: Option<Limit>,
+}
+
+/// A count and a share of the collection's pairs; tripped when both are exceeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// More records than this …
+    pub count: u64,
+    /// … and more than this share of the live pairs, in percent.
+    pub percent: u8,
+}
+
+impl Default for BrakeLimits {
+    /// More than 50 and more than 10 %: a wrong `WHERE` trips it, a day's work does not.
+    fn default() -> Self {
+        BrakeLimits { deletes: Some(Limit { count: 50, percent: 10 }), changes: None }
+    }
+}
+
+/// Two collections kept in step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Its name, unique within the integration.
+    pub name: String,
+    /// Its number in the state tables.
+    pub number: i64,
+    /// The endpoint on each side, as an index into [`Integration::endpoints`].
+    pub endpoint: Both<usize>,
+    /// The collection on each side.
+    pub collection: Both<Collection>,
+    /// The mapped fields.
+    pub fields: Vec<Field>,
+    /// The match rule; empty: never match, every unknown record is new.
+    pub matching: Vec<MatchField>,
+    /// Which way changes travel.
+    pub direction: Direction,
+    /// What happens when both sides changed.
+    pub conflict: ConflictPolicy,
+    /// For `newest`: the column that says when, as an index into the link's fields.
+    pub newest: Option<usize>,
+    /// What happens to survivors.
+    pub deletes: Deletes,
+    /// Who chooses keys.
+    pub keys: Keys,
+    /// When to stop and ask.
+    pub brake: BrakeLimits,
+}
+
+impl Link {
+    /// `customers 17`: how a record is named to people.
+    pub fn record(&self, key: &Key) -> String {
+        format!("{} {key}", self.name)
+    }
+}
+
+/// A named set of links between endpoints.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Integration {
+    /// Its name: lower case, digits, `_` and `-`.
+    pub name: String,
+    /// The endpoints' names.
+    pub endpoints: Vec<String>,
+    /// The endpoint whose database holds the state.
+    pub home: usize,
+    /// The links, parents before children: a link stands behind every link its fields go through,
+    /// but itself.
+    pub links: Vec<Link>,
+    /// Whether the first run may write without its plan being approved.
+    pub first_sync: FirstSync,
+    /// Whether kept conflicts hold the loser's values (I10).
+    pub keep_values: bool,
+}
+
+/// What the first run does where both sides already hold data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FirstSync {
+    /// It shows its plan and waits for approval.
+    #[default]
+    Ask,
+    /// It writes at once.
+    Auto,
+}
+
+/// What a match rule compares, for endpoints that compare here: two records match exactly if these bytes
+/// are equal. `None`: one of the values matches nothing (C10).
+pub fn normalised(rule: &[(usize, Normal)], values: &[Value]) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    for ((_, normal), value) in rule.iter().zip(values) {
+        let value = match value {
+            Value::Text(text) => Value::Text(spelled(text, *normal)),
+            other => other.clone(),
+        };
+        if value.is_blank() {
+            return None;
+        }
+        let mut part = Vec::new();
+        value.canonical(&mut part);
+        bytes.extend((part.len() as u64).to_be_bytes());
+        bytes.extend(part);
+    }
+    Some(bytes)
+}
+
+/// Upper, then lower case, letter by letter: so `ß` and `SS`, and the two small sigmas, are the same.
+/// The dotless `ı` is a letter of its own.
+fn spelled(text: &str, normal: Normal) -> String {
+    let text = if normal.trim { text.trim_matches(' ') } else { text };
+    if !normal.fold_case {
+        return text.to_owned();
+    }
+    let fold =
+        |c: char| -> Vec<char> { if c == 'ı' { vec![c] } else { c.to_uppercase().flat_map(char::to_lowercase).collect() } };
+    text.chars().flat_map(fold).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn c7_case_is_folded_beyond_ascii() {
+        let fold = |text: &str| spelled(text, Normal { fold_case: true, trim: true });
+        assert_eq!(fold(" STRASSE "), fold("straße"));
+        assert_eq!(fold("ΟΔΟΣ"), fold("οδος"));
+        assert_eq!(fold("ÉMILIE"), fold("émilie"));
+        assert_ne!(fold("ı"), fold("i"));
+        assert_eq!(spelled(" a\t", Normal { fold_case: false, trim: true }), "a\t");
+    }
+}

@@ -1,0 +1,22 @@
+//! The nouns: what a record, a link, a pair, a change and a value are. No behaviour that needs a
+//! server, a clock or a file.
+
+mod change;
+mod key;
+mod link;
+mod pair;
+mod schema;
+pub mod time;
+mod value;
+mod work;
+
+pub use change::{Entry, Op, Position};
+pub use key::{Key, KeyBytes};
+pub use link::{
+    Blanks, Both, BrakeLimits, ConflictPolicy, Deletes, Direction, Field, FirstSync, Integration, Keys, Limit, Link, Lossy,
+    MatchField, Normal, Side, normalised,
+};
+pub use pair::{Base, Pair, PairStatus, Pos, decode_bases, encode_bases};
+pub use schema::{Charset, Collection, Column, ForeignKey, KeySource, Kind, Table, TableName};
+pub use value::{Fingerprint, Row, Value, hex};
+pub use work::{Conflict, Intent, Reason, Receipt, Scan, ScanPart, Work, waited_for, waits_for};

@@ -1,0 +1,143 @@
+//! What is not finished: held records, waiting children, braked sets, scans. One table, one word.
+
+use super::{Both, KeyBytes, Pair, Row, Side};
+
+/// Why a key is on the worklist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Reason {
+    /// Something was in the way that goes away by itself: a locked row, a row that changed meanwhile,
+    /// a failed write that may be repeated.
+    Busy,
+    /// Its parent has no twin yet.
+    Waiting,
+    /// A person must look: it can't be synced as it is.
+    Held,
+    /// The brake tripped on it.
+    Braked,
+    /// It lost a side and is not decided yet.
+    Gone,
+    /// A foreign key was left NULL in step one and is to be filled in.
+    Unfinished,
+}
+
+/// A record that is not finished, by the key a side knows it under or by its pair.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Work {
+    /// The link's number.
+    pub link: i64,
+    /// The side that named it.
+    pub side: Side,
+    /// The key on that side, live or former.
+    pub key: KeyBytes,
+    /// Why it is here.
+    pub reason: Reason,
+    /// In words, for people; never a value.
+    pub cause: String,
+    /// The record it waits for, as `(link, side, key)` folded to bytes; see [`waits_for`].
+    pub waits: Option<Vec<u8>>,
+    /// How often it was tried.
+    pub attempts: i64,
+    /// Not before this moment, seconds since 1970 (comfort only: nothing depends on the clock).
+    pub next_try: i64,
+    /// The cycle that put it here.
+    pub cycle: i64,
+    /// Since when it is here, seconds since 1970.
+    pub since: i64,
+}
+
+/// The name under which children wait for a parent's twin.
+pub fn waits_for(link: i64, side: Side, key: &KeyBytes) -> Vec<u8> {
+    let mut out = link.to_be_bytes().to_vec();
+    out.push(match side {
+        Side::Source => b's',
+        Side::Target => b't',
+    });
+    out.extend(&key.0);
+    out
+}
+
+/// Link, side and key of the parent that [`waits_for`] names.
+pub fn waited_for(name: &[u8]) -> Option<(i64, Side, KeyBytes)> {
+    let (link, rest) = name.split_first_chunk::<8>()?;
+    let (side, key) = rest.split_first()?;
+    let side = match side {
+        b's' => Side::Source,
+        b't' => Side::Target,
+        _ => return None,
+    };
+    Some((i64::from_be_bytes(*link), side, KeyBytes(key.to_vec())))
+}
+
+/// What a write to a database did, in one row of that database's own transaction: the proof that it
+/// committed (rule 10). The state absorbs it with `pair.ver = ver - 1`, or inserts it if absent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// Its number in the endpoint, increasing.
+    pub n: i64,
+    /// The pair as it is after the write.
+    pub pair: Pair,
+    /// The live pair of another record that held the generated key, and is detached by this one.
+    pub detached: Option<Side>,
+}
+
+/// A create under way at an app: written before it is sent (rule 20).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Intent {
+    /// Its number, unique in the integration.
+    pub id: i64,
+    /// The link's number.
+    pub link: i64,
+    /// The side it is created on.
+    pub side: Side,
+    /// The record's key on the other side.
+    pub key: KeyBytes,
+    /// What its key at the app is made of, or its key itself where it was given.
+    pub token: String,
+    /// The epoch of the process that sends it.
+    pub epoch: i64,
+    /// It is not sent after this moment, seconds since 1970.
+    pub deadline: i64,
+}
+
+/// Both sides changed differently: what was there, kept before the loser is overwritten.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conflict {
+    /// Hash of pair, version and both rows: a repeated decision finds its own record (rule 11).
+    pub id: Vec<u8>,
+    /// The pair.
+    pub pair: i64,
+    /// The link's number.
+    pub link: i64,
+    /// The pair's keys.
+    pub key: Both<Option<KeyBytes>>,
+    /// The side whose values were overwritten.
+    pub loser: Side,
+    /// Both rows, mapped fields only.
+    pub rows: Both<Option<Row>>,
+    /// Written before the write, kept with it.
+    pub kept: bool,
+}
+
+/// A full compare under way: which part is next, resumable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scan {
+    /// The link's number.
+    pub link: i64,
+    /// What is listed now.
+    pub part: ScanPart,
+    /// The last key or pair id done.
+    pub after: Option<Vec<u8>>,
+    /// When it was asked for, seconds since 1970.
+    pub asked: i64,
+}
+
+/// The parts of a full compare, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScanPart {
+    /// Records of the source the map does not know.
+    Source,
+    /// Records of the target the map does not know.
+    Target,
+    /// All pairs of the map.
+    Pairs,
+}
