@@ -1,0 +1,388 @@
+//! One record: from its pair and both rows to an action.
+
+use super::situation::{Choice, Situation, choose};
+use crate::model::{Base, Blanks, Fingerprint, KeyBytes, Link, Pair, PairStatus, Row, Side, Value};
+
+/// What is known of one side of a record.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Seen<'a> {
+    /// The row.
+    Row(&'a Row),
+    /// There is none, and the log or a compare says so.
+    Gone,
+    /// There is none, and nothing says why: not evidence (rule 2).
+    Unexplained,
+    /// It can't be read.
+    Unreadable(&'a str),
+    /// The pair has no such side, or the record is unknown there.
+    None,
+}
+
+/// A record to decide about.
+#[derive(Clone, Copy)]
+pub struct Question<'a> {
+    /// Its link.
+    pub link: &'a Link,
+    /// Its pair, if it has one.
+    pub pair: Option<&'a Pair>,
+    /// The source's row.
+    pub source: Seen<'a>,
+    /// The target's row.
+    pub target: Seen<'a>,
+    /// How values cross over.
+    pub translate: &'a dyn Translate,
+}
+
+/// How a value of one side would be stored by the other.
+pub trait Translate {
+    /// The value of field `field` as side `to` would store it.
+    ///
+    /// # Errors
+    /// The [`Cause`] why it can't: it does not fit, or it refers to a parent without a twin.
+    fn translate(&self, field: usize, value: &Value, to: Side) -> Result<Value, Cause>;
+}
+
+/// Why a record can't be synced now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// A person or a changed value must help; in words, never a value.
+    Held(String),
+    /// The parent it refers to has no twin yet: the parent's link (number), side and key.
+    Parent(i64, Side, KeyBytes),
+}
+
+/// What to do about one record.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Nothing.
+    Ignore,
+    /// Nothing is written; a change that may not travel.
+    Report,
+    /// Write fields, record bases, or both.
+    Update(Update),
+    /// Create the record on this side with these values.
+    Create(Side, Row),
+    /// Delete the survivor on this side; `true`: it had changed, so its values are kept first.
+    Delete(Side, bool),
+    /// Both are gone.
+    End,
+    /// The survivor stays on its own.
+    Keep,
+    /// It waits, with the cause.
+    Hold(Cause),
+    /// It is looked at again in the next cycle.
+    Retry,
+}
+
+/// Fields to write and bases to record.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Update {
+    /// Fields to write in the source, by index, with their values as it would store them.
+    pub source: Vec<(usize, Value)>,
+    /// Fields to write in the target.
+    pub target: Vec<(usize, Value)>,
+    /// Fields that need no write but have a new base (agreed, or protected).
+    pub agreed: Vec<(usize, Base)>,
+    /// The side whose values are overwritten though it changed too.
+    pub loser: Option<Side>,
+}
+
+impl Update {
+    /// The fields to write on a side.
+    pub fn writes(&self, side: Side) -> &[(usize, Value)] {
+        match side {
+            Side::Source => &self.source,
+            Side::Target => &self.target,
+        }
+    }
+
+    fn writes_mut(&mut self, side: Side) -> &mut Vec<(usize, Value)> {
+        match side {
+            Side::Source => &mut self.source,
+            Side::Target => &mut self.target,
+        }
+    }
+}
+
+/// A situation and what follows from it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// What is the case.
+    pub situation: Situation,
+    /// What we do.
+    pub action: Action,
+}
+
+/// Decides one record. The same function serves every worklist: a poll, a first sync, a retry, a
+/// full compare, a recovery.
+pub fn decide(question: &Question<'_>) -> Decision {
+    match question.pair {
+        Some(pair) if pair.status == PairStatus::Linked => decide_pair(question, pair),
+        Some(_) => Decision { situation: Situation::Unlinked, action: Action::Ignore },
+        None => decide_unknown(question),
+    }
+}
+
+/// Decides a record that was just found to be the twin of another: no field has a base yet.
+pub fn link_found(link: &Link, source: &Row, target: &Row, translate: &dyn Translate) -> Decision {
+    let bases = vec![None; link.fields.len()];
+    let mut decision = decide_rows(link, &bases, source, target, translate);
+    if decision.action == Action::Ignore {
+        decision.action = Action::Update(Update::default());
+    }
+    decision.situation = Situation::Found;
+    decision
+}
+
+fn decide_unknown(question: &Question<'_>) -> Decision {
+    let (situation, row, side) = match (question.source, question.target) {
+        (Seen::Row(row), Seen::None) => (Situation::SourceOnly, row, Side::Source),
+        (Seen::None, Seen::Row(row)) => (Situation::TargetOnly, row, Side::Target),
+        (Seen::Unreadable(cause), _) | (_, Seen::Unreadable(cause)) => return undecided(cause),
+        _ => return Decision { situation: Situation::Nothing, action: Action::Ignore },
+    };
+    let action = match choose(situation, question.link) {
+        Choice::Create(to) => create(question, row, side, to),
+        _ => Action::Report,
+    };
+    Decision { situation, action }
+}
+
+fn undecided(cause: &str) -> Decision {
+    Decision { situation: Situation::Undecided, action: Action::Hold(Cause::Held(cause.to_owned())) }
+}
+
+fn create(question: &Question<'_>, row: &Row, from: Side, to: Side) -> Action {
+    let mut values = Row::with_capacity(row.len());
+    for (at, value) in row.iter().enumerate() {
+        if !question.link.fields[at].direction.writes(to) {
+            values.push(Value::Null);
+            continue;
+        }
+        match question.translate.translate(at, value, to) {
+            Ok(value) => values.push(value),
+            Err(cause) => return Action::Hold(in_field(cause, &question.link.fields[at].name)),
+        }
+    }
+    debug_assert_ne!(from, to);
+    Action::Create(to, values)
+}
+
+fn decide_pair(question: &Question<'_>, pair: &Pair) -> Decision {
+    let changed = |row: &Row, side: Side| changed_fields(pair, row, side).any(|changed| changed);
+    match (question.source, question.target) {
+        (Seen::Unreadable(cause), _) | (_, Seen::Unreadable(cause)) => undecided(cause),
+        (Seen::Unexplained | Seen::None, _) | (_, Seen::Unexplained | Seen::None) => {
+            Decision { situation: Situation::Undecided, action: Action::Retry }
+        }
+        (Seen::Gone, Seen::Gone) => Decision { situation: Situation::BothGone, action: Action::End },
+        (Seen::Gone, Seen::Row(row)) => {
+            let changed = changed(row, Side::Target);
+            let situation = if changed { Situation::SourceGoneTargetChanged } else { Situation::SourceGone };
+            survivor(question, situation, row, Side::Target, changed)
+        }
+        (Seen::Row(row), Seen::Gone) => {
+            let changed = changed(row, Side::Source);
+            let situation = if changed { Situation::TargetGoneSourceChanged } else { Situation::TargetGone };
+            survivor(question, situation, row, Side::Source, changed)
+        }
+        (Seen::Row(source), Seen::Row(target)) => decide_rows(question.link, &pair.bases, source, target, question.translate),
+    }
+}
+
+fn changed_fields<'a>(pair: &'a Pair, row: &'a Row, side: Side) -> impl Iterator<Item = bool> + 'a {
+    pair.bases.iter().zip(row).map(move |(base, value)| base.is_none_or(|base| base.seen[side] != value.fingerprint()))
+}
+
+fn survivor(question: &Question<'_>, situation: Situation, row: &Row, side: Side, changed: bool) -> Decision {
+    let action = match choose(situation, question.link) {
+        Choice::Delete(side) => Action::Delete(side, changed),
+        Choice::Create(to) => create(question, row, side, to),
+        _ => Action::Keep,
+    };
+    Decision { situation, action }
+}
+
+/// How one field stands.
+struct FieldState {
+    source_changed: bool,
+    target_changed: bool,
+    /// The source's value as the target would store it.
+    to_target: Result<Value, Cause>,
+    to_source: Result<Value, Cause>,
+    agrees: bool,
+}
+
+fn decide_rows(link: &Link, bases: &[Option<Base>], source: &Row, target: &Row, translate: &dyn Translate) -> Decision {
+    let mut states = Vec::new();
+    for at in 0..link.fields.len() {
+        if let Some(state) = field_state(link, at, bases[at], &source[at], &target[at], translate) {
+            states.push((at, state));
+        }
+    }
+    let source_changed = states.iter().any(|(_, state)| state.source_changed && !state.agrees);
+    let target_changed = states.iter().any(|(_, state)| state.target_changed && !state.agrees);
+    let situation = match (source_changed, target_changed) {
+        _ if states.is_empty() => Situation::InSync,
+        (false, false) => Situation::Agreed,
+        (true, false) => Situation::SourceChanged,
+        (false, true) => Situation::TargetChanged,
+        (true, true) => Situation::Conflict,
+    };
+    let choice = match choose(situation, link) {
+        Choice::Newest => newest(link, source, target),
+        choice => choice,
+    };
+    let action = match choice {
+        Choice::Ignore => Action::Ignore,
+        Choice::Hold => Action::Hold(Cause::Held("both sides changed; this link holds conflicts for a person".into())),
+        choice => update(link, bases, source, target, states, choice),
+    };
+    Decision { situation, action }
+}
+
+/// The state of a field, or `None` if neither side changed: such a field is never written, not even
+/// when the other side's row wins (else a rounded value goes back, rule 12).
+fn field_state(
+    link: &Link,
+    at: usize,
+    base: Option<Base>,
+    source: &Value,
+    target: &Value,
+    translate: &dyn Translate,
+) -> Option<FieldState> {
+    let (mut source_changed, mut target_changed) = match base {
+        Some(base) => (base.seen.source != source.fingerprint(), base.seen.target != target.fingerprint()),
+        None => (true, true),
+    };
+    if !source_changed && !target_changed {
+        return None;
+    }
+    // Never agreed before: an empty field is no decision of anybody's, the filled one fills it.
+    if base.is_none() && link.fields[at].blanks == Blanks::Keep && source.is_blank() != target.is_blank() {
+        source_changed = target.is_blank();
+        target_changed = source.is_blank();
+    }
+    let to_target = translate.translate(at, source, Side::Target);
+    let to_source = translate.translate(at, target, Side::Source);
+    let agrees = to_target.as_ref() == Ok(target) || to_source.as_ref() == Ok(source);
+    Some(FieldState { source_changed, target_changed, to_target, to_source, agrees })
+}
+
+fn newest(link: &Link, source: &Row, target: &Row) -> Choice {
+    let Some(at) = link.newest else { return Choice::Wins(Side::Source) };
+    match (moment(&source[at]), moment(&target[at])) {
+        (Some(s), Some(t)) if t > s => Choice::Wins(Side::Target),
+        _ => Choice::Wins(Side::Source),
+    }
+}
+
+/// Something that can be compared to say which is newer; `NULL` and odd values can't.
+fn moment(value: &Value) -> Option<i128> {
+    match value {
+        Value::DateTime(micros) | Value::Instant(micros) => Some(i128::from(*micros)),
+        Value::Date(days) => Some(i128::from(*days) * 86_400_000_000),
+        Value::Int(number) => Some(*number),
+        Value::Text(text) => {
+            crate::model::time::parse_instant(text).or_else(|| crate::model::time::parse_datetime(text)).map(i128::from)
+        }
+        Value::Null
+        | Value::Bool(_)
+        | Value::Decimal(_)
+        | Value::Float(_)
+        | Value::Bytes(_)
+        | Value::Time(_)
+        | Value::Uuid(_)
+        | Value::Json(_)
+        | Value::Other { .. } => None,
+    }
+}
+
+fn update(
+    link: &Link,
+    bases: &[Option<Base>],
+    source: &Row,
+    target: &Row,
+    states: Vec<(usize, FieldState)>,
+    choice: Choice,
+) -> Action {
+    let mut update = Update::default();
+    for (at, state) in states {
+        if state.agrees {
+            update.agreed.push((at, agreed(&state, &source[at], &target[at])));
+            continue;
+        }
+        let to = match (bases[at], state.source_changed, state.target_changed) {
+            // They meet for the first time, and only one side fills this field.
+            (None, true, false) => Some(Side::Target),
+            (None, false, true) => Some(Side::Source),
+            _ => receiver(&state, choice),
+        };
+        let Some(to) = to else { continue };
+        let field = &link.fields[at];
+        if !field.direction.writes(to) || !link.direction.writes(to) {
+            continue;
+        }
+        let (value, from, kept) = match to {
+            Side::Target => (state.to_target, &source[at], &target[at]),
+            Side::Source => (state.to_source, &target[at], &source[at]),
+        };
+        if from.is_blank() && !kept.is_blank() && field.blanks == Blanks::Keep {
+            let mut base = Base::agreed(source[at].fingerprint(), target[at].fingerprint());
+            base.diverged = true;
+            update.agreed.push((at, base));
+            continue;
+        }
+        if bases[at].is_some_and(|base| base.fighting()) {
+            return Action::Hold(Cause::Held(format!("{} comes back changed after every write", field.name)));
+        }
+        match value {
+            Ok(value) => update.writes_mut(to).push((at, value)),
+            Err(cause) => return Action::Hold(in_field(cause, &field.name)),
+        }
+        let overwrites = match to {
+            Side::Target => state.target_changed,
+            Side::Source => state.source_changed,
+        };
+        if overwrites && update.loser.is_none() {
+            update.loser = Some(to);
+        }
+    }
+    if update == Update::default() { Action::Report } else { Action::Update(update) }
+}
+
+/// The side that receives a field's value under a choice.
+fn receiver(state: &FieldState, choice: Choice) -> Option<Side> {
+    match choice {
+        Choice::Update(side) => Some(side),
+        Choice::Wins(side) => Some(side.other()),
+        Choice::Merge if state.source_changed => Some(Side::Target),
+        Choice::Merge => Some(Side::Source),
+        _ => None,
+    }
+}
+
+fn agreed(state: &FieldState, source: &Value, target: &Value) -> Base {
+    let mut base = Base::agreed(source.fingerprint(), target.fingerprint());
+    // The same as far as the poorer side can tell: it differs by policy.
+    base.diverged = state.to_target.as_ref() != Ok(target) || state.to_source.as_ref() != Ok(source);
+    base
+}
+
+fn in_field(cause: Cause, field: &str) -> Cause {
+    match cause {
+        Cause::Held(words) => Cause::Held(format!("{field}: {words}")),
+        parent @ Cause::Parent(..) => parent,
+    }
+}
+
+/// Whether a row that came back under a former key is the record it was: the match fields, or without
+/// a match rule all fields, equal the base (rule 8).
+pub fn rows_agree(link: &Link, pair: &Pair, row: &Row, side: Side) -> bool {
+    let same = |at: usize| pair.bases[at].is_some_and(|base: Base| base.seen[side] == fingerprint(&row[at]));
+    if link.matching.is_empty() { (0..row.len()).all(same) } else { link.matching.iter().all(|rule| same(rule.field)) }
+}
+
+fn fingerprint(value: &Value) -> Fingerprint {
+    value.fingerprint()
+}

@@ -1,0 +1,177 @@
+//! From log entries to dirty keys and to marks on pairs.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::model::{Entry, Key, KeyBytes, Op, Pair, Pos, Side};
+
+/// A key that entries name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dirty {
+    /// The key.
+    pub key: KeyBytes,
+    /// The position of its last entry.
+    pub pos: Pos,
+    /// Whether all of its entries were written by this integration.
+    pub own: bool,
+}
+
+/// The dirty keys of one collection, each once, in the order in which they were first touched.
+pub fn coalesce(entries: &[Entry]) -> Vec<Dirty> {
+    let mut order: Vec<Dirty> = Vec::with_capacity(entries.len());
+    let mut at: HashMap<KeyBytes, usize> = HashMap::with_capacity(entries.len());
+    let mut touch = |key: &Key, entry: &Entry| {
+        let key = key.encode();
+        match at.get(&key) {
+            Some(index) => {
+                let dirty = &mut order[*index];
+                dirty.pos = dirty.pos.max(entry.pos);
+                dirty.own &= entry.own;
+            }
+            None => {
+                at.insert(key.clone(), order.len());
+                order.push(Dirty { key, pos: entry.pos, own: entry.own });
+            }
+        }
+    };
+    for entry in entries {
+        match &entry.op {
+            Op::Truncate => {}
+            Op::Rename { to } => {
+                touch(&entry.key, entry);
+                touch(to, entry);
+            }
+            Op::Insert | Op::Update | Op::Delete | Op::Replace => touch(&entry.key, entry),
+        }
+    }
+    order
+}
+
+/// Pairs by the live key of one side, while entries are folded onto them.
+#[derive(Debug, Default)]
+pub struct PairIndex {
+    pairs: BTreeMap<i64, Pair>,
+    /// More than one, where a key was given out again before the log said that it was free.
+    holders: HashMap<KeyBytes, Vec<i64>>,
+}
+
+impl PairIndex {
+    /// The pairs that hold any key the entries name.
+    pub fn new(pairs: Vec<Pair>, side: Side) -> PairIndex {
+        let mut index = PairIndex::default();
+        for pair in pairs {
+            if let Some(key) = &pair.key[side] {
+                index.holders.entry(key.clone()).or_default().push(pair.id);
+            }
+            index.pairs.insert(pair.id, pair);
+        }
+        index
+    }
+}
+
+/// What folding did.
+#[derive(Debug, Default)]
+pub struct Folded {
+    /// Pairs that changed, once each, with `ver` counted up by one.
+    pub changed: Vec<Pair>,
+    /// Ids of those that lost this side.
+    pub lost: Vec<i64>,
+    /// Ids of those that have another live key on this side.
+    pub moved: Vec<i64>,
+    /// Whether the whole collection must be compared.
+    pub truncated: bool,
+}
+
+/// Folds deletes and renames onto the pairs, in log order, each guarded by its position: an entry
+/// is evidence only for the pair that held the key before it was written (rule 6). It only marks;
+/// acting on marks is under the brake.
+pub fn fold(entries: &[Entry], side: Side, mut index: PairIndex) -> Folded {
+    let mut folded = Folded::default();
+    let mut touched: BTreeMap<i64, bool> = BTreeMap::new();
+    for entry in entries {
+        match &entry.op {
+            Op::Delete => {
+                if let Some(id) = index.holds(&entry.key, side, entry.pos) {
+                    index.release(id, side, entry.pos);
+                    touched.insert(id, true);
+                }
+            }
+            Op::Rename { to } => {
+                let Some(id) = index.holds(&entry.key, side, entry.pos) else { continue };
+                // The key was free, or this statement could not have been: its last holder is gone.
+                if let Some(other) = index.holds(to, side, entry.pos).filter(|other| *other != id) {
+                    index.release(other, side, entry.pos);
+                    touched.insert(other, true);
+                }
+                index.rename(id, side, to.encode(), entry.pos);
+                touched.insert(id, true);
+            }
+            Op::Replace => {
+                if let Some(id) = index.holds(&entry.key, side, entry.pos) {
+                    if let Some(pair) = index.pairs.get_mut(&id) {
+                        pair.pos[side] = entry.pos;
+                    }
+                    touched.entry(id).or_insert(false);
+                }
+            }
+            Op::Truncate => folded.truncated = true,
+            Op::Insert | Op::Update => {}
+        }
+    }
+    for id in touched.keys() {
+        index.give_way(*id, side);
+    }
+    for (id, moved) in touched {
+        let Some(mut pair) = index.pairs.remove(&id) else { continue };
+        pair.ver += 1;
+        if pair.gone(side) {
+            folded.lost.push(id);
+        } else if moved {
+            folded.moved.push(id);
+        }
+        folded.changed.push(pair);
+    }
+    folded
+}
+
+impl PairIndex {
+    /// The newest holder of a key that is older than an entry at `pos`.
+    fn holds(&self, key: &Key, side: Side, pos: Pos) -> Option<i64> {
+        let older = |pair: &&Pair| pair.pos[side] < pos;
+        let pairs = self.holders.get(&key.encode())?.iter().filter_map(|id| self.pairs.get(id));
+        pairs.filter(older).max_by_key(|pair| (pair.pos[side], pair.id)).map(|pair| pair.id)
+    }
+
+    fn let_go(&mut self, key: &KeyBytes, id: i64) {
+        if let Some(holders) = self.holders.get_mut(key) {
+            holders.retain(|holder| *holder != id);
+        }
+    }
+
+    fn release(&mut self, id: i64, side: Side, pos: Pos) {
+        let Some(pair) = self.pairs.get_mut(&id) else { return };
+        pair.pos[side] = pos;
+        if let Some(key) = pair.key[side].take() {
+            pair.former[side] = Some(key.clone());
+            self.let_go(&key, id);
+        }
+    }
+
+    fn rename(&mut self, id: i64, side: Side, to: KeyBytes, pos: Pos) {
+        let Some(pair) = self.pairs.get_mut(&id) else { return };
+        pair.pos[side] = pos;
+        if let Some(key) = pair.key[side].replace(to.clone()) {
+            self.let_go(&key, id);
+        }
+        self.holders.entry(to).or_default().push(id);
+    }
+
+    /// Where a newer record has the key, the log will yet say how this one lost it.
+    fn give_way(&mut self, id: i64, side: Side) {
+        let Some(pair) = self.pairs.get(&id) else { return };
+        let (pos, Some(key)) = (pair.pos[side], pair.key[side].clone()) else { return };
+        let newer = |other: &&i64| **other != id && self.pairs.get(*other).is_some_and(|other| other.pos[side] > pos);
+        if self.holders.get(&key).is_some_and(|holders| holders.iter().any(|other| newer(&other))) {
+            self.release(id, side, pos);
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! Pure decisions: what is the case for one record on both sides, and what we do about it. No I/O, no
+//! async, no clock, no randomness; everything they need is in their arguments.
+
+mod decide;
+mod fold;
+mod guard;
+mod situation;
+#[cfg(test)]
+mod tests;
+
+pub use decide::{Action, Cause, Decision, Question, Seen, Translate, Update, decide, link_found, rows_agree};
+pub use fold::{Dirty, Folded, PairIndex, coalesce, fold};
+pub use guard::{SetHash, tripped};
+pub use situation::{Choice, Situation, choose, table};

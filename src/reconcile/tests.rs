@@ -1,0 +1,407 @@
+//! The decision table cell by cell, and properties of decisions and folding.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::*;
+
+fn column(name: &str) -> Column {
+    let kind = Kind::Any;
+    Column { name: name.into(), kind, native: "any".into(), nullable: true, computed: false, has_default: false }
+}
+
+fn collection(name: &str) -> Collection {
+    let table = Table {
+        name: TableName { schema: String::new(), name: name.into() },
+        columns: vec![column("id"), column("a"), column("b")],
+        key: vec![0],
+        key_source: KeySource::Generated,
+        uniques: Vec::new(),
+        foreign_keys: Vec::new(),
+        blind_spots: Vec::new(),
+        refused: None,
+    };
+    Collection { table, columns: vec![1, 2] }
+}
+
+fn link() -> Link {
+    let field = |number: u16| Field {
+        name: format!("f{number}"),
+        number,
+        via: None,
+        direction: Direction::Both,
+        blanks: Blanks::Propagate,
+        lossy: Lossy::Hold,
+    };
+    Link {
+        name: "customers".into(),
+        number: 1,
+        endpoint: Both { source: 0, target: 1 },
+        collection: Both { source: collection("customer"), target: collection("contacts") },
+        fields: vec![field(0), field(1)],
+        matching: Vec::new(),
+        direction: Direction::Both,
+        conflict: ConflictPolicy::Source,
+        newest: None,
+        deletes: Deletes::Delete,
+        keys: Keys::Own,
+        brake: BrakeLimits::default(),
+    }
+}
+
+fn row(a: i64, b: i64) -> Row {
+    vec![Value::Int(a.into()), Value::Int(b.into())]
+}
+
+fn pair(source: &Row, target: &Row) -> Pair {
+    let base = |at: usize| Some(Base::agreed(source[at].fingerprint(), target[at].fingerprint()));
+    Pair {
+        id: 1,
+        link: 1,
+        key: Both { source: Some(Key::int(1).encode()), target: Some(Key::int(5001).encode()) },
+        former: Both::default(),
+        pos: Both::default(),
+        status: PairStatus::Linked,
+        ver: 3,
+        cycle: 0,
+        bases: vec![base(0), base(1)],
+    }
+}
+
+/// Values cross as they are, or cut to tens towards the target.
+struct Plain;
+struct Tens;
+
+impl Translate for Plain {
+    fn translate(&self, _: usize, value: &Value, _: Side) -> Result<Value, Cause> {
+        Ok(value.clone())
+    }
+}
+
+impl Translate for Tens {
+    fn translate(&self, _: usize, value: &Value, to: Side) -> Result<Value, Cause> {
+        Ok(match value {
+            Value::Int(number) if to == Side::Target => Value::Int(number / 10 * 10),
+            other => other.clone(),
+        })
+    }
+}
+
+fn ask(link: &Link, pair: Option<&Pair>, source: Seen<'_>, target: Seen<'_>) -> Decision {
+    decide(&Question { link, pair, source, target, translate: &Plain })
+}
+
+/// The situation of a pair whose sides were `1, 1` when they agreed.
+fn cell(link: &Link, source: Seen<'_>, target: Seen<'_>) -> Decision {
+    let base = row(1, 1);
+    ask(link, Some(&pair(&base, &base)), source, target)
+}
+
+fn update(decision: &Decision) -> &Update {
+    match &decision.action {
+        Action::Update(update) => update,
+        other => panic!("not an update: {other:?}"),
+    }
+}
+
+#[test]
+fn s4_12_every_cell_of_the_decision_table() {
+    let (old, new, newer) = (row(1, 1), row(2, 1), row(3, 1));
+    let (same, changed, other) = (Seen::Row(&old), Seen::Row(&new), Seen::Row(&newer));
+    let by = |deletes: Deletes| Link { deletes, ..link() };
+    let (keep, delete, recreate) = (by(Deletes::Keep), by(Deletes::Delete), by(Deletes::Recreate));
+    let is = |decision: Decision, situation: Situation, words: &str| {
+        assert_eq!(decision.situation, situation);
+        let action = match &decision.action {
+            Action::Update(update) => {
+                format!("source {} target {} loser {:?}", update.source.len(), update.target.len(), update.loser)
+            }
+            other => format!("{other:?}"),
+        };
+        assert_eq!(action, words, "{situation:?}");
+    };
+    is(cell(&delete, same, same), Situation::InSync, "Ignore");
+    is(cell(&delete, changed, same), Situation::SourceChanged, "source 0 target 1 loser None");
+    is(cell(&delete, same, changed), Situation::TargetChanged, "source 1 target 0 loser None");
+    is(cell(&delete, changed, changed), Situation::Agreed, "source 0 target 0 loser None");
+    is(cell(&delete, changed, other), Situation::Conflict, "source 0 target 1 loser Some(Target)");
+    is(cell(&delete, Seen::Gone, same), Situation::SourceGone, "Delete(Target, false)");
+    is(cell(&delete, Seen::Gone, changed), Situation::SourceGoneTargetChanged, "Delete(Target, true)");
+    is(cell(&delete, same, Seen::Gone), Situation::TargetGone, "Delete(Source, false)");
+    is(cell(&delete, changed, Seen::Gone), Situation::TargetGoneSourceChanged, "Create(Target, [<integer>, <integer>])");
+    is(cell(&delete, Seen::Gone, Seen::Gone), Situation::BothGone, "End");
+    for gone in [cell(&keep, Seen::Gone, same), cell(&keep, Seen::Gone, changed), cell(&keep, same, Seen::Gone)] {
+        assert_eq!(gone.action, Action::Keep, "{:?}", gone.situation);
+    }
+    is(cell(&recreate, Seen::Gone, same), Situation::SourceGone, "Create(Source, [<integer>, <integer>])");
+    is(cell(&recreate, same, Seen::Gone), Situation::TargetGone, "Create(Target, [<integer>, <integer>])");
+    is(ask(&delete, None, same, Seen::None), Situation::SourceOnly, "Create(Target, [<integer>, <integer>])");
+    is(ask(&delete, None, Seen::None, same), Situation::TargetOnly, "Create(Source, [<integer>, <integer>])");
+    is(ask(&delete, None, Seen::Unexplained, Seen::None), Situation::Nothing, "Ignore");
+    let unlinked = Pair { status: PairStatus::Unlinked, ..pair(&old, &old) };
+    is(ask(&delete, Some(&unlinked), changed, same), Situation::Unlinked, "Ignore");
+}
+
+#[test]
+fn rule_2_absence_without_evidence_decides_nothing() {
+    let old = row(1, 1);
+    for deletes in [Deletes::Keep, Deletes::Delete, Deletes::Recreate] {
+        let link = Link { deletes, ..link() };
+        assert_eq!(cell(&link, Seen::Unexplained, Seen::Row(&old)).action, Action::Retry);
+        assert_eq!(cell(&link, Seen::Row(&old), Seen::Unexplained).action, Action::Retry);
+        assert_eq!(cell(&link, Seen::Gone, Seen::Unexplained).action, Action::Retry);
+        let unreadable = cell(&link, Seen::Unreadable("row-level security"), Seen::Row(&old));
+        assert!(matches!(unreadable.action, Action::Hold(Cause::Held(_))), "unreadable is never gone (A63)");
+    }
+}
+
+#[test]
+fn s4_13_source_wins_the_row() {
+    let (source, target) = (row(2, 1), row(1, 9));
+    let decision = cell(&link(), Seen::Row(&source), Seen::Row(&target));
+    assert_eq!(decision.situation, Situation::Conflict);
+    let update = update(&decision);
+    assert_eq!(update.target, vec![(0, Value::Int(2)), (1, Value::Int(1))], "the target's change is overwritten");
+    assert_eq!((update.source.len(), update.loser), (0, Some(Side::Target)));
+}
+
+#[test]
+fn e27_merge_keeps_both_when_the_fields_differ() {
+    let link = Link { conflict: ConflictPolicy::Merge, ..link() };
+    let (source, target) = (row(2, 1), row(1, 9));
+    let decision = cell(&link, Seen::Row(&source), Seen::Row(&target));
+    let merged = update(&decision);
+    assert_eq!((&merged.target, &merged.source), (&vec![(0, Value::Int(2))], &vec![(1, Value::Int(9))]));
+    assert_eq!(merged.loser, None, "nobody loses");
+    let same_field = row(7, 9);
+    let decision = cell(&link, Seen::Row(&source), Seen::Row(&same_field));
+    let fought = update(&decision);
+    assert_eq!(fought.loser, Some(Side::Target), "the source wins the field both changed");
+    assert_eq!(fought.source, vec![(1, Value::Int(9))]);
+}
+
+#[test]
+fn conflict_policies_choose_their_winner() {
+    let (source, target) = (row(20, 1), row(30, 1));
+    let decide = |conflict: ConflictPolicy, newest: Option<usize>| {
+        cell(&Link { conflict, newest, ..link() }, Seen::Row(&source), Seen::Row(&target))
+    };
+    assert_eq!(update(&decide(ConflictPolicy::Target, None)).loser, Some(Side::Source));
+    assert_eq!(update(&decide(ConflictPolicy::Newest, Some(0))).loser, Some(Side::Source), "30 is newer than 20");
+    assert_eq!(update(&decide(ConflictPolicy::Newest, Some(1))).loser, Some(Side::Target), "a tie: the source");
+    assert!(matches!(decide(ConflictPolicy::Hold, None).action, Action::Hold(_)));
+}
+
+#[test]
+fn s0_2_a_blank_is_protected_and_counted() {
+    let mut link = link();
+    link.fields[0].blanks = Blanks::Keep;
+    let (source, target) = (vec![Value::Null, Value::Int(1)], row(1, 1));
+    let decision = cell(&link, Seen::Row(&source), Seen::Row(&target));
+    let update = update(&decision);
+    assert!(update.target.is_empty() && update.source.is_empty(), "nothing is cleared, nothing flows back");
+    assert!(update.agreed[0].1.diverged);
+}
+
+#[test]
+fn s0_3_the_winner_of_a_conflict_clears_nothing_either() {
+    let mut link = link();
+    link.fields[0].blanks = Blanks::Keep;
+    let (source, target) = (vec![Value::Null, Value::Int(1)], row(5, 1));
+    let decision = cell(&link, Seen::Row(&source), Seen::Row(&target));
+    assert_eq!(decision.situation, Situation::Conflict);
+    assert!(update(&decision).target.is_empty());
+}
+
+#[test]
+fn rule_5_a_filled_blank_is_that_sides_change() {
+    let mut link = link();
+    link.fields[0].blanks = Blanks::Keep;
+    let (source, target) = (vec![Value::Null, Value::Int(1)], row(1, 1));
+    let mut pair = pair(&source, &target);
+    pair.bases[0] = Some(Base { diverged: true, ..Base::agreed(Value::Null.fingerprint(), target[0].fingerprint()) });
+    assert_eq!(ask(&link, Some(&pair), Seen::Row(&source), Seen::Row(&target)).action, Action::Ignore, "quiet");
+    let filled = row(8, 1);
+    let decision = ask(&link, Some(&pair), Seen::Row(&filled), Seen::Row(&target));
+    assert_eq!(update(&decision).target, vec![(0, Value::Int(8))]);
+}
+
+#[test]
+fn f20_twins_found_on_both_sides_fill_each_others_blanks() {
+    let mut link = link();
+    link.fields.iter_mut().for_each(|field| field.blanks = Blanks::Keep);
+    let (source, target) = (vec![Value::Null, Value::Int(2)], vec![Value::Int(7), Value::Int(3)]);
+    let decision = link_found(&link, &source, &target, &Plain);
+    let update = update(&decision);
+    assert_eq!(update.source, vec![(0, Value::Int(7))]);
+    assert_eq!(update.target, vec![(1, Value::Int(2))], "the source wins what both fill");
+    assert_eq!(update.loser, Some(Side::Target));
+}
+
+#[test]
+fn one_way_links_report_and_never_write_back() {
+    let link = Link { direction: Direction::ToTarget, ..link() };
+    let (old, new) = (row(1, 1), row(2, 1));
+    assert_eq!(cell(&link, Seen::Row(&old), Seen::Row(&new)).action, Action::Report);
+    assert_eq!(ask(&link, None, Seen::None, Seen::Row(&new)).action, Action::Report);
+    let decision = cell(&Link { conflict: ConflictPolicy::Target, ..link }, Seen::Row(&new), Seen::Row(&row(3, 1)));
+    assert_eq!(update(&decision).loser, Some(Side::Target), "a side that may not be written never loses");
+}
+
+#[test]
+fn b7_a_field_two_triggers_fight_over_is_held() {
+    let base = row(1, 1);
+    let mut pair = pair(&base, &base);
+    pair.bases[0] = Some(Base { bounces: Base::BOUNCES_MAX * 2, ..Base::agreed(base[0].fingerprint(), base[0].fingerprint()) });
+    let decision = ask(&link(), Some(&pair), Seen::Row(&row(2, 1)), Seen::Row(&base));
+    assert!(matches!(decision.action, Action::Hold(Cause::Held(_))));
+}
+
+#[test]
+fn rule_8_a_reused_key_is_the_same_record_only_if_it_looks_the_same() {
+    let base = row(1, 1);
+    let pair = pair(&base, &base);
+    let mut matching = link();
+    assert!(rows_agree(&matching, &pair, &row(1, 1), Side::Source));
+    assert!(!rows_agree(&matching, &pair, &row(1, 2), Side::Source), "without a rule all fields count");
+    matching.matching = vec![MatchField { field: 0, normal: Normal::default() }];
+    assert!(rows_agree(&matching, &pair, &row(1, 2), Side::Source));
+}
+
+/// What the two sides hold and remember after an action was carried out.
+fn carry_out(decision: &Decision, pair: &mut Pair, source: &mut Row, target: &mut Row, store: impl Fn(&Value) -> Value) {
+    let Action::Update(update) = &decision.action else { return };
+    for (at, value) in &update.target {
+        target[*at] = store(value);
+    }
+    for (at, value) in &update.source {
+        source[*at] = value.clone();
+    }
+    for (at, _) in update.source.iter().chain(&update.target) {
+        pair.bases[*at] = Some(Base::agreed(source[*at].fingerprint(), target[*at].fingerprint()));
+    }
+    for (at, base) in &update.agreed {
+        pair.bases[*at] = Some(*base);
+    }
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    prop_oneof![4 => (0i64..40).prop_map(|n| Value::Int(n.into())), 1 => Just(Value::Null)]
+}
+
+fn policy() -> impl Strategy<Value = (ConflictPolicy, Blanks)> {
+    let conflict = prop_oneof![Just(ConflictPolicy::Source), Just(ConflictPolicy::Target), Just(ConflictPolicy::Merge),];
+    (conflict, prop_oneof![Just(Blanks::Keep), Just(Blanks::Propagate)])
+}
+
+proptest! {
+    /// I3: whatever both sides hold, one decision is enough; the next writes nothing. Also where the target
+    /// cuts values, and where both sides meet for the first time.
+    #[test]
+    fn i3_one_decision_makes_it_quiet(
+        values in proptest::collection::vec(value(), 8),
+        (conflict, blanks) in policy(),
+        cuts in any::<bool>(),
+        met in any::<bool>(),
+    ) {
+        let mut link = Link { conflict, ..link() };
+        link.fields.iter_mut().for_each(|field| field.blanks = blanks);
+        let store = |value: &Value| match value {
+            Value::Int(number) if cuts => Value::Int(number / 10 * 10),
+            other => other.clone(),
+        };
+        let translate: &dyn Translate = if cuts { &Tens } else { &Plain };
+        let base_source = values[0..2].to_vec();
+        let base_target: Row = base_source.iter().map(&store).collect();
+        let mut pair = pair(&base_source, &base_target);
+        if !met {
+            pair.bases = vec![None, None];
+        }
+        let mut source = values[2..4].to_vec();
+        let mut target: Row = values[4..6].iter().map(&store).collect();
+        let ask = |pair: &Pair, source: &Row, target: &Row| {
+            decide(&Question { link: &link, pair: Some(pair), source: Seen::Row(source), target: Seen::Row(target), translate })
+        };
+        let first = ask(&pair, &source, &target);
+        carry_out(&first, &mut pair, &mut source, &mut target, store);
+        let second = ask(&pair, &source, &target);
+        prop_assert!(matches!(second.action, Action::Ignore), "{:?} then {:?}", first, second);
+    }
+
+    /// Rule 12: a field equal to its base on both sides is never written, whoever wins.
+    #[test]
+    fn rule_12_unchanged_fields_are_never_written(a in 0i64..40, b in 0i64..40, c in 0i64..40, (conflict, _) in policy()) {
+        let link = Link { conflict, ..link() };
+        let (base_source, base_target) = (row(a, 15), row(a, 10));
+        let pair = pair(&base_source, &base_target);
+        let (source, target) = (row(b, 15), row(c, 10));
+        let question = Question { link: &link, pair: Some(&pair), source: Seen::Row(&source), target: Seen::Row(&target), translate: &Tens };
+        if let Action::Update(update) = decide(&question).action {
+            prop_assert!(update.source.iter().chain(&update.target).all(|(at, _)| *at == 0));
+        }
+    }
+
+    /// Replaying entries that were folded before changes nothing (I9).
+    #[test]
+    fn i9_folding_twice_is_folding_once(ops in proptest::collection::vec((0u8..4, 1i64..5, 1i64..5), 1..12)) {
+        let entries: Vec<Entry> = ops.iter().enumerate().map(|(at, (op, key, to))| Entry {
+            collection: 0,
+            op: match op {
+                0 => Op::Insert,
+                1 => Op::Delete,
+                2 if key != to => Op::Rename { to: Key::int(*to) },
+                _ => Op::Update,
+            },
+            key: Key::int(*key),
+            pos: Pos(at as i64 + 1),
+            transaction: None,
+            own: false,
+        }).collect();
+        let pairs: Vec<Pair> = (1..3).map(|n| Pair {
+            id: n,
+            key: Both { source: Some(Key::int(n).encode()), target: Some(Key::int(n + 100).encode()) },
+            ..pair(&row(1, 1), &row(1, 1))
+        }).collect();
+        let first = fold(&entries, Side::Source, PairIndex::new(pairs.clone(), Side::Source));
+        let mut after = pairs;
+        for changed in &first.changed {
+            if let Some(pair) = after.iter_mut().find(|pair| pair.id == changed.id) {
+                *pair = changed.clone();
+            }
+        }
+        let holders: Vec<_> = after.iter().filter_map(|pair| pair.key.source.clone()).collect();
+        let mut distinct = holders.clone();
+        distinct.sort();
+        distinct.dedup();
+        prop_assert_eq!(holders.len(), distinct.len(), "one holder a key");
+        let second = fold(&entries, Side::Source, PairIndex::new(after, Side::Source));
+        prop_assert!(second.changed.is_empty());
+    }
+
+    /// Coalescing keeps every key once, with its last position.
+    #[test]
+    fn a27_coalesce_names_every_key_once(keys in proptest::collection::vec(1i64..20, 0..60)) {
+        let entries: Vec<Entry> = keys.iter().enumerate().map(|(at, key)| Entry {
+            collection: 0, op: Op::Update, key: Key::int(*key), pos: Pos(at as i64), transaction: None, own: false,
+        }).collect();
+        let dirty = coalesce(&entries);
+        for Dirty { key, pos, .. } in &dirty {
+            let last = keys.iter().rposition(|k| Key::int(*k).encode() == *key).map(|at| at as i64);
+            prop_assert_eq!(Some(pos.0), last);
+        }
+        let mut distinct = keys.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        prop_assert_eq!(dirty.len(), distinct.len());
+    }
+}
+
+#[test]
+fn f8_a_brake_needs_count_and_share() {
+    let limit = BrakeLimits::default().deletes;
+    assert!(!tripped(limit, 50, 100), "fifty are let through");
+    assert!(tripped(limit, 51, 100));
+    assert!(!tripped(limit, 51, 10_000), "half a percent is a day's work");
+    assert!(tripped(limit, 1_001, 10_000));
+    assert!(!tripped(None, 1_000_000, 1));
+}
