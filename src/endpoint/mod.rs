@@ -1,0 +1,406 @@
+//! Endpoints: databases and apps, as the pipeline sees them.
+//!
+//! The contract of an endpoint stands here, on the traits. Every implementation passes one suite,
+//! `tests/conformance`. An endpoint never sees the state; the pipeline hands an endpoint's own
+//! transaction to the state where both live in one database (see [`Write::session`]).
+
+pub mod app;
+pub mod database;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::error::{Error, Kind, Result};
+use crate::model::{Collection, Entry, Key, KeyBytes, Normal, Pos, Position, Row, Table, TableName, Value};
+use crate::sql::{Fence, Session, Store};
+
+/// What an endpoint can and can't do. Data, so that `check` and `plan` can say it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Writes are transactions with receipts and a fence row. Without: intents, conditional writes.
+    pub transactions: bool,
+    /// Deletes show up in [`Window::entries`].
+    pub deletes: bool,
+    /// The engine's name and version, for people.
+    pub version: String,
+}
+
+/// One side's system. Cheap to clone behind an `Arc`; opens connections as it needs them and limits them itself.
+#[async_trait]
+pub trait Endpoint: Send + Sync {
+    /// What it can do; asks the server once and remembers.
+    async fn capabilities(&self) -> Result<Capabilities>;
+
+    /// The tables of this name, or all a user could sync, from the catalog: never from the data.
+    ///
+    /// # Errors
+    /// [`Kind::Schema`](crate::error::Kind) if a named table does not exist, with the nearest name as hint.
+    async fn describe(&self, names: Option<&[TableName]>) -> Result<Vec<Table>>;
+
+    /// Opens one moment of this endpoint for reading: the log entries after `since[i]` for collection
+    /// `i` and the rows as they are at that same moment (rule 2). At most about `limit` entries are
+    /// read; the rest comes with the next window.
+    ///
+    /// Every call sees what was committed before it (A6). It never blocks the application and is never
+    /// blocked by it, and reads past open transactions (A3, A4).
+    ///
+    /// # Errors
+    /// [`Kind::Tracking`](crate::error::Kind) if a log is not the one the position was taken on (A11), or can't be read.
+    async fn window(&self, collections: &[Tracked], limit: usize) -> Result<Box<dyn Window>>;
+
+    /// Begins a write transaction; its first statement takes and checks the fence row, and nothing
+    /// else is sent before the answer (rule 4).
+    ///
+    /// Sessions that write have strict modes, UTC, no RLS filtering, server-side statement and idle
+    /// time-outs, and a lock time-out below the deadlock time-out (rule 19).
+    ///
+    /// # Errors
+    /// [`Kind::Fenced`](crate::error::Kind) if the fence row has another epoch.
+    async fn begin(&self, fence: &Fence) -> Result<Box<dyn Write>>;
+
+    /// Tells the endpoint that the state has recorded `upto` for this consumer: entries every consumer
+    /// has are removed, in small steps, never by a range of ids (A8). Fenced.
+    async fn acknowledge(&self, fence: &Fence, upto: &[Acknowledge]) -> Result<()>;
+
+    /// The endpoint's tables of Twinrow's own, for fence and receipts; `None` for an app.
+    fn store(&self) -> Option<&dyn Store>;
+
+    /// Installing, checking and removing the tracking objects; `None` for an app.
+    fn tracking(&self) -> Option<&dyn Tracking>;
+
+    /// How records are written where there are no transactions; `None` for a database.
+    fn conditional(&self) -> Option<&dyn Conditional> {
+        None
+    }
+}
+
+/// Writing to an app: record by record, each on a condition, nothing locked and nothing undone.
+///
+/// No fence is possible here. A create carries a key of ours, noted as an intent before it is sent, so
+/// that a lost answer can be looked up; an update and a delete carry the version they were decided on
+/// (rule 20).
+#[async_trait]
+pub trait Conditional: Send + Sync {
+    /// The most records of one [`Conditional::write`].
+    fn batch(&self) -> usize;
+
+    /// So long after it was sent a write has either taken effect, and shows in [`Conditional::look`], or
+    /// it never will.
+    fn settled_after(&self) -> Duration;
+
+    /// The key of a record to create, from a text nobody else has.
+    fn new_key(&self, token: &str) -> Key;
+
+    /// Writes records, and tells of each what became of it, in the order of `edits`.
+    ///
+    /// # Errors
+    /// Only if nothing was sent.
+    async fn write(&self, collection: &Collection, edits: &[Edit]) -> Result<Vec<Edited>>;
+
+    /// What stands under these keys now.
+    async fn look(&self, collection: &Collection, keys: &[Key]) -> Result<Vec<Fetched>>;
+}
+
+/// One record to write. `values`: the fields that are sent, by index; all others stay as they are.
+#[derive(Clone, Debug)]
+pub enum Edit {
+    /// Only if nothing stands under this key.
+    Create {
+        /// Chosen by us.
+        key: Key,
+        /// What it begins with.
+        values: Vec<(usize, Value)>,
+    },
+    /// Only if it is still of this version.
+    Update {
+        /// The record.
+        key: Key,
+        /// As it was fetched.
+        version: Option<String>,
+        /// What changes.
+        values: Vec<(usize, Value)>,
+    },
+    /// Only if it is still of this version.
+    Delete {
+        /// The record.
+        key: Key,
+        /// As it was fetched.
+        version: Option<String>,
+    },
+}
+
+/// What became of an [`Edit`].
+#[derive(Clone, Debug)]
+pub struct Edited {
+    /// Whether it was done.
+    pub outcome: Outcome,
+    /// If it was: the record as the app's own answer has it; empty after a delete.
+    pub stored: Row,
+    /// If it was: where it stands in the feed of changes.
+    pub pos: Pos,
+}
+
+/// How a connection is protected; an endpoint without a network has no use for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// How much is asked of the server.
+    #[serde(default)]
+    pub mode: TlsMode,
+    /// The certificate authority's file; the system's authorities if absent.
+    pub ca: Option<std::path::PathBuf>,
+}
+
+/// What is asked of the server, in libpq's words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TlsMode {
+    /// No TLS.
+    Disable,
+    /// TLS if the server offers it; its certificate is not checked.
+    #[default]
+    Prefer,
+    /// TLS, certificate unchecked.
+    Require,
+    /// TLS with a certificate of a known authority.
+    VerifyCa,
+    /// TLS with a certificate of a known authority for this host.
+    VerifyFull,
+}
+
+/// Opens the endpoint a URL names. No connection is made yet.
+///
+/// # Errors
+/// [`Kind::Config`] if no endpoint is built in for this scheme. The URL is never shown.
+pub async fn open(name: &str, url: &str, tls: &Tls) -> Result<Arc<dyn Endpoint>> {
+    let (scheme, rest) = url.split_once(':').unwrap_or(("", url));
+    match scheme {
+        "sqlite" => Ok(Arc::new(database::sqlite::Sqlite::open(rest.strip_prefix("//").unwrap_or(rest), name))),
+        "postgres" | "postgresql" => Ok(Arc::new(database::postgres::Postgres::open(&with_tls(url, tls), name)?)),
+        "mysql" | "mariadb" => Ok(Arc::new(database::mysql::Mysql::open(&with_tls(url, tls), name)?)),
+        _ => {
+            let refused = Error::new(Kind::Config, format!("no endpoint is built in for `{scheme}:`"));
+            Err(refused.context(format!("endpoint {name}")).hint("use sqlite:, postgres:, mysql: or mariadb:"))
+        }
+    }
+}
+
+/// As [`open`] for an app, whose objects a file of the user's declares.
+///
+/// # Errors
+/// [`Kind::Config`] for a URL or a file that can't be used, with line and column.
+pub fn open_app(name: &str, url: &str, tls: &Tls, manifest: &std::path::Path) -> Result<Arc<dyn Endpoint>> {
+    Ok(Arc::new(app::App::open(name, url, tls, manifest)?))
+}
+
+/// The URL with what the configuration says of TLS, in libpq's words; what the URL says itself stands.
+fn with_tls(url: &str, tls: &Tls) -> String {
+    let mode = match tls.mode {
+        TlsMode::Disable => "disable",
+        TlsMode::Prefer => "prefer",
+        TlsMode::Require => "require",
+        TlsMode::VerifyCa => "verify-ca",
+        TlsMode::VerifyFull => "verify-full",
+    };
+    let mut url = url.to_owned();
+    let mut add = |name: &str, value: &str| {
+        if !url.contains(&format!("{name}=")) {
+            let value: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
+            url = format!("{url}{}{name}={value}", if url.contains('?') { '&' } else { '?' });
+        }
+    };
+    add("sslmode", mode);
+    if let Some(ca) = &tls.ca {
+        add("sslrootcert", &ca.to_string_lossy());
+    }
+    url
+}
+
+/// A collection with its place in the log.
+#[derive(Clone, Debug)]
+pub struct Tracked {
+    /// The collection.
+    pub collection: Collection,
+    /// The last position the state has recorded; `None`: begin here, no entries.
+    pub since: Option<Position>,
+}
+
+/// What the state has recorded of one log.
+#[derive(Clone, Debug)]
+pub struct Acknowledge {
+    /// The table.
+    pub table: TableName,
+    /// The position now in the cursor.
+    pub position: Position,
+    /// What the window said was read, for endpoints that remove exactly that.
+    pub receipt: ReadReceipt,
+}
+
+/// What exactly was read of a log: its ids, where the endpoint acknowledges by id (MySQL), else empty.
+#[derive(Clone, Debug, Default)]
+pub struct ReadReceipt(pub Vec<i64>);
+
+/// One moment of an endpoint. Dropped, it lets go of its connection.
+#[async_trait]
+pub trait Window: Send {
+    /// The entries read, of all collections, in log order (by lsn or seq, never by transaction id, rule 7).
+    fn entries(&self) -> &[Entry];
+
+    /// Whether more entries were visible than the limit let in.
+    fn more(&self) -> bool;
+
+    /// What to record as the cursor of collection `i` once every entry is decided or remembered.
+    fn position(&self, collection: usize) -> Position;
+
+    /// What to acknowledge for collection `i`.
+    fn receipt(&self, collection: usize) -> ReadReceipt;
+
+    /// The rows under these keys at this moment, in the order of `keys`; absent: `None`. One query.
+    async fn fetch(&mut self, collection: usize, keys: &[Key]) -> Result<Vec<Fetched>>;
+
+    /// Those of `keys` that a delete, rename or truncate names which is visible at this moment but not
+    /// among [`Window::entries`]: nothing may be concluded about them yet (rule 2). Asked after the rows
+    /// were fetched: where "this moment" is not one transaction (SQLite), it is the later of the two.
+    async fn unread(&mut self, collection: usize, keys: &[Key]) -> Result<HashSet<KeyBytes>>;
+
+    /// For each of `values` (one value per match field) the keys whose rows are equal under the stated
+    /// normalisation, at most [`CANDIDATES_MAX`] + 1 each. NULL and empty text match nothing (C10).
+    async fn find(&mut self, collection: usize, rule: &[(usize, Normal)], values: &[Vec<Value>]) -> Result<Vec<Vec<Key>>>;
+
+    /// The next `limit` keys of the collection after `after` in key order: one page of a scan. Fewer
+    /// than `limit` means the end, and only a complete answer is ever returned (S3-16).
+    async fn page(&mut self, collection: usize, after: Option<&Key>, limit: usize) -> Result<Vec<Key>>;
+
+    /// How many rows the collection has, about: for progress bars.
+    async fn count(&mut self, collection: usize) -> Result<u64>;
+}
+
+/// More candidates than this are not listed.
+pub const CANDIDATES_MAX: usize = 10;
+
+/// What stands under a key.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fetched {
+    /// A row, one value per mapped column, and its version where the endpoint has one (ETag).
+    Row(Row, Option<String>),
+    /// No row. Not yet evidence of a delete (rule 2).
+    Absent,
+    /// A row that can't be read, with the cause; never taken for gone.
+    Unreadable(String),
+}
+
+/// A row to create.
+#[derive(Clone, Debug)]
+pub struct Create {
+    /// The key, where it is copied; else the endpoint assigns one.
+    pub key: Option<Key>,
+    /// One value per field that is sent, in the order of `fields` of [`Write::insert`]; other columns keep
+    /// their defaults.
+    pub values: Row,
+}
+
+/// Fields of a row to change.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// The row.
+    pub key: Key,
+    /// Its version when it was read, for conditional writes.
+    pub version: Option<String>,
+    /// The new values, one per entry of the statement's field list.
+    pub values: Vec<Value>,
+}
+
+/// What became of one record of a write.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// Written. For a create: under this key.
+    Done(Key),
+    /// Refused, with a cause that quotes no values. A database never answers this: it fails whole, and the pipeline splits.
+    Rejected(String),
+    /// It was not as expected (a failed condition): nothing was written.
+    Stale,
+    /// The answer was lost: only a look can tell.
+    Unknown,
+}
+
+/// An open write transaction.
+///
+/// Order of calls: `lock`, then statements, then `read_back`, then receipts or the state through
+/// `session`, then `commit`. After an error only `rollback` is allowed. Dropped, it rolls back.
+#[async_trait]
+pub trait Write: Send {
+    /// Locks the rows under these keys without waiting (SKIP LOCKED) and returns them as they are now.
+    /// `None`: locked by someone else, or absent; either way the record goes back to work (rule 19).
+    async fn lock(&mut self, collection: &Collection, keys: &[Key]) -> Result<Vec<Option<Row>>>;
+
+    /// Locks the collection against other creates of Twinrow's, and looks again for rows that match:
+    /// as [`Window::find`], now (rule 13).
+    async fn find(&mut self, collection: &Collection, rule: &[(usize, Normal)], values: &[Vec<Value>]) -> Result<Vec<Vec<Key>>>;
+
+    /// Creates rows and returns each one's key as the engine assigned it, in the order of `rows`.
+    /// `fields`: the mapped columns that are sent, as indexes into `collection.columns`.
+    async fn insert(&mut self, collection: &Collection, fields: &[usize], rows: &[Create]) -> Result<Vec<Outcome>>;
+
+    /// Sets the same `fields` of many rows.
+    async fn update(&mut self, collection: &Collection, fields: &[usize], rows: &[Change]) -> Result<Vec<Outcome>>;
+
+    /// Deletes rows.
+    async fn delete(&mut self, collection: &Collection, keys: &[Key]) -> Result<Vec<Outcome>>;
+
+    /// All constraints are made immediate; then the rows as they are stored now, and the position of
+    /// our own last entry in the collection's log: no earlier entry of these keys can have a greater
+    /// one, no later entry a smaller one.
+    async fn read_back(&mut self, collection: &Collection, keys: &[Key]) -> Result<(Vec<Fetched>, Pos)>;
+
+    /// The same transaction as a session for named statements: for receipts, and for the state where
+    /// it lives here.
+    fn session(&mut self) -> &mut dyn Session;
+
+    /// Makes it durable.
+    ///
+    /// # Errors
+    /// [`Kind::InDoubt`](crate::error::Kind) if the answer was lost after COMMIT was sent.
+    async fn commit(self: Box<Self>) -> Result<()>;
+
+    /// Undoes it.
+    async fn rollback(self: Box<Self>) -> Result<()>;
+}
+
+/// What Twinrow installs in a database: its own tables, a change log and triggers per tracked table.
+#[async_trait]
+pub trait Tracking: Send + Sync {
+    /// The exact script [`Tracking::install`] would run, for a DBA; running it by hand is as good.
+    /// Empty if all is in place. `home`: this database also holds the state.
+    async fn script(&self, tables: &[Table], home: bool) -> Result<String>;
+
+    /// Creates what is missing, replaces what is older, one table per transaction, never blocking the
+    /// application for more than 2 s (A33); a no-op if all is in place. Returns what it did, a line each.
+    async fn install(&self, tables: &[Table], home: bool) -> Result<Vec<String>>;
+
+    /// Compares what is there with what should be. Cheap: called at every poll.
+    async fn inspect(&self, tables: &[Table]) -> Result<Vec<Finding>>;
+
+    /// Removes the tracking of these tables for `integration` (what another integration uses stays),
+    /// or everything of Twinrow's with `None`; triggers first, then functions, then tables (A69); works
+    /// on half-removed installations. Returns what it removed, a line each.
+    async fn uninstall(&self, integration: Option<&str>, tables: &[TableName]) -> Result<Vec<String>>;
+
+    /// Registers `integration` as a consumer of these tables' logs, so that nothing it has not read is
+    /// removed, and returns the position from which it will miss nothing: for each table the current one.
+    /// Repeated: the registered one stays, and is not moved.
+    async fn register(&self, integration: &str, tables: &[Table]) -> Result<Vec<Position>>;
+}
+
+/// Something is not as installed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The table.
+    pub table: TableName,
+    /// What is wrong, in words: `trigger zz_twinrow_… is disabled`.
+    pub problem: String,
+    /// Changes may have been missed: after the repair the collection is compared.
+    pub gap: bool,
+}

@@ -1,0 +1,55 @@
+//! Creates under way where there are no transactions: noted before they are sent, so that an answer that
+//! is lost can be looked up (rule 20).
+
+use super::{key_cell, key_of, side_cell, side_of, text_cell};
+use crate::error::{Error, Kind, Result};
+use crate::model::{Intent, KeyBytes, Link};
+use crate::sql::{Cell, Session, int, text};
+
+/// Notes creates that are about to be sent.
+pub async fn write_intents(session: &mut dyn Session, intents: &[Intent]) -> Result<()> {
+    let set: Vec<_> = intents
+        .iter()
+        .map(|intent| {
+            vec![
+                Cell::Int(intent.id),
+                Cell::Int(intent.link),
+                side_cell(intent.side),
+                key_cell(Some(&intent.key)),
+                text_cell(&intent.token),
+                Cell::Int(intent.epoch),
+                Cell::Int(intent.deadline),
+            ]
+        })
+        .collect();
+    session.execute("intent_write", &set).await?;
+    Ok(())
+}
+
+/// The creates of a link whose outcome is not recorded.
+pub async fn intents(session: &mut dyn Session, link: &Link) -> Result<Vec<Intent>> {
+    let mut all = Vec::new();
+    for row in session.query("intent_read", &[vec![Cell::Int(link.number)]]).await? {
+        let [id, link, side, key, token, epoch, deadline] = row.as_slice() else {
+            return Err(Error::new(Kind::Internal, "an intent has other columns than this version expects").hint("twinrow check"));
+        };
+        all.push(Intent {
+            id: int(id)?,
+            link: int(link)?,
+            side: side_of(int(side)?),
+            key: key_of(key)?.unwrap_or(KeyBytes(Vec::new())),
+            token: text(token)?.to_owned(),
+            epoch: int(epoch)?,
+            deadline: int(deadline)?,
+        });
+    }
+    all.sort_by_key(|intent| intent.id);
+    Ok(all)
+}
+
+/// Forgets intents whose outcome is recorded.
+pub async fn delete_intents(session: &mut dyn Session, ids: &[i64]) -> Result<()> {
+    let set: Vec<_> = ids.iter().map(|id| vec![Cell::Int(*id)]).collect();
+    session.execute("intent_delete", &set).await?;
+    Ok(())
+}

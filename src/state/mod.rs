@@ -1,0 +1,51 @@
+//! What Twinrow remembers: the identity map, cursors, unfinished work, conflicts, brakes.
+//!
+//! Everything here is a function of an open [`Session`]: where the state's database is also the one
+//! written to, that session is the data's own transaction, and both commit together. Every writing
+//! function belongs inside a transaction that took its fence (rule 4).
+
+mod intents;
+mod pairs;
+mod progress;
+mod work;
+
+pub use intents::{delete_intents, intents, write_intents};
+pub use pairs::{
+    PairCounts, absorb, absorb_found, absorb_written, by_former, by_id, by_key, count, detach, insert, page, read_receipts,
+    update, write_receipts,
+};
+pub use progress::{
+    Cursors, Lease, Links, Run, beat, cursors, links, next_link_number, read_lease, runs, scan, scan_done, seen, setting,
+    settings, take_lease, write_cursors, write_link, write_run, write_scan, write_seen, write_setting,
+};
+pub use work::{
+    Brake, BrakeKind, KeptConflict, approve, brakes, clear_brake, conflict, conflict_count, conflicts, count_deletes,
+    delete_work, drop_conflicts, due, keep_conflicts, list_work, read_work, recent_deletes, release, reset_deletes, retry,
+    sweep_conflicts, touch, work_counts, write_brake, write_conflicts, write_work,
+};
+
+use crate::model::{KeyBytes, Side};
+use crate::sql::{Cell, bytes};
+
+fn side_cell(side: Side) -> Cell {
+    Cell::Int(match side {
+        Side::Source => 0,
+        Side::Target => 1,
+    })
+}
+
+fn side_of(number: i64) -> Side {
+    if number == 0 { Side::Source } else { Side::Target }
+}
+
+fn key_cell(key: Option<&KeyBytes>) -> Cell {
+    key.map_or(Cell::Null, |key| Cell::Bytes(key.0.clone()))
+}
+
+fn key_of(cell: &Cell) -> crate::error::Result<Option<KeyBytes>> {
+    Ok(bytes(cell)?.map(|bytes| KeyBytes(bytes.to_vec())))
+}
+
+fn text_cell(text: &str) -> Cell {
+    Cell::Text(text.to_owned())
+}

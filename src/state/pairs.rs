@@ -1,0 +1,297 @@
+//! The identity map and the receipts that feed it.
+
+use super::work::absorb_conflicts;
+use super::{key_cell, key_of, side_cell, side_of};
+use crate::error::{Error, Kind, Result};
+use crate::model::{Both, KeyBytes, Link, Pair, PairStatus, Pos, Receipt, Side, decode_bases, encode_bases};
+use crate::sql::{Cell, Cells, Session, bytes, int};
+
+/// The columns of a pair, in the order of `pair_insert`'s parameters.
+const COLUMNS: usize = 13;
+const ID: usize = 0;
+const VER: usize = 9;
+
+fn status_number(status: PairStatus) -> i64 {
+    match status {
+        PairStatus::Linked => 0,
+        PairStatus::Unlinked => 1,
+        PairStatus::Ended => 2,
+    }
+}
+
+fn to_cells(link: &Link, pair: &Pair) -> Cells {
+    vec![
+        Cell::Int(pair.id),
+        Cell::Int(pair.link),
+        key_cell(pair.key.source.as_ref()),
+        key_cell(pair.key.target.as_ref()),
+        key_cell(pair.former.source.as_ref()),
+        key_cell(pair.former.target.as_ref()),
+        Cell::Int(pair.pos.source.0),
+        Cell::Int(pair.pos.target.0),
+        Cell::Int(status_number(pair.status)),
+        Cell::Int(pair.ver),
+        Cell::Int(pair.cycle),
+        Cell::Int(i64::try_from(pair.diverged()).unwrap_or(i64::MAX)),
+        Cell::Bytes(encode_bases(link, &pair.bases)),
+    ]
+}
+
+fn from_cells(link: &Link, cells: &[Cell]) -> Result<Pair> {
+    let [id, number, s_key, t_key, s_former, t_former, s_pos, t_pos, status, ver, cycle, _diverged, bases] = cells else {
+        return Err(
+            Error::new(Kind::Internal, "the identity map has other columns than this version expects").hint("twinrow check")
+        );
+    };
+    Ok(Pair {
+        id: int(id)?,
+        link: int(number)?,
+        key: Both { source: key_of(s_key)?, target: key_of(t_key)? },
+        former: Both { source: key_of(s_former)?, target: key_of(t_former)? },
+        pos: Both { source: Pos(int(s_pos)?), target: Pos(int(t_pos)?) },
+        status: match int(status)? {
+            0 => PairStatus::Linked,
+            1 => PairStatus::Unlinked,
+            _ => PairStatus::Ended,
+        },
+        ver: int(ver)?,
+        cycle: int(cycle)?,
+        bases: decode_bases(link, bytes(bases)?.unwrap_or_default()),
+    })
+}
+
+fn pairs(link: &Link, rows: &[Cells]) -> Result<Vec<Pair>> {
+    rows.iter().map(|cells| from_cells(link, cells)).collect()
+}
+
+fn keyed(link: &Link, keys: &[KeyBytes]) -> Vec<Cells> {
+    keys.iter().map(|key| vec![Cell::Int(link.number), key_cell(Some(key))]).collect()
+}
+
+/// The pairs that hold these keys on `side`.
+pub async fn by_key(session: &mut dyn Session, link: &Link, side: Side, keys: &[KeyBytes]) -> Result<Vec<Pair>> {
+    let name = match side {
+        Side::Source => "pair_by_source",
+        Side::Target => "pair_by_target",
+    };
+    pairs(link, &session.query(name, &keyed(link, keys)).await?)
+}
+
+/// The pairs that lost `side` under these keys.
+pub async fn by_former(session: &mut dyn Session, link: &Link, side: Side, keys: &[KeyBytes]) -> Result<Vec<Pair>> {
+    let name = match side {
+        Side::Source => "pair_by_source_former",
+        Side::Target => "pair_by_target_former",
+    };
+    pairs(link, &session.query(name, &keyed(link, keys)).await?)
+}
+
+/// The pairs with these ids.
+pub async fn by_id(session: &mut dyn Session, link: &Link, ids: &[i64]) -> Result<Vec<Pair>> {
+    let set: Vec<Cells> = ids.iter().map(|id| vec![Cell::Int(*id)]).collect();
+    pairs(link, &session.query("pair_by_id", &set).await?)
+}
+
+/// The next pairs of a link after id `after`: one page of a full compare.
+pub async fn page(session: &mut dyn Session, link: &Link, after: i64, limit: usize) -> Result<Vec<Pair>> {
+    let set = [vec![Cell::Int(link.number), Cell::Int(after), Cell::Int(i64::try_from(limit).unwrap_or(i64::MAX))]];
+    let mut found = pairs(link, &session.query("pair_page", &set).await?)?;
+    found.sort_by_key(|pair| pair.id);
+    Ok(found)
+}
+
+/// How the pairs of a link stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct PairCounts {
+    /// Live pairs.
+    pub pairs: u64,
+    /// Those whose source record is gone.
+    pub source_gone: u64,
+    /// Those whose target record is gone.
+    pub target_gone: u64,
+    /// Those that differ by policy in some field.
+    pub diverged: u64,
+    /// Those a person took apart.
+    pub unlinked: u64,
+}
+
+/// Counts the pairs of a link.
+pub async fn count(session: &mut dyn Session, link: &Link) -> Result<PairCounts> {
+    let rows = session.query("pair_count", &[vec![Cell::Int(link.number)]]).await?;
+    let Some([pairs, source_gone, target_gone, diverged, unlinked]) = rows.first().map(Vec::as_slice) else {
+        return Ok(PairCounts::default());
+    };
+    let number = |cell| Ok::<u64, Error>(u64::try_from(int(cell)?).unwrap_or(0));
+    Ok(PairCounts {
+        pairs: number(pairs)?,
+        source_gone: number(source_gone)?,
+        target_gone: number(target_gone)?,
+        diverged: number(diverged)?,
+        unlinked: number(unlinked)?,
+    })
+}
+
+/// Inserts new pairs. All or nothing: if one of their keys has a live pair already, nothing may stand.
+///
+/// # Errors
+/// [`Kind::Stale`], and the transaction must be rolled back.
+pub async fn insert(session: &mut dyn Session, link: &Link, new: &[Pair]) -> Result<()> {
+    let set: Vec<Cells> = new.iter().map(|pair| to_cells(link, pair)).collect();
+    all_or_stale(session.execute("pair_insert", &set).await?, new.len(), link)
+}
+
+/// Records pairs as they are now, each valid only for version `ver - 1`.
+///
+/// # Errors
+/// [`Kind::Stale`] if one was recorded meanwhile; the transaction must be rolled back.
+pub async fn update(session: &mut dyn Session, link: &Link, changed: &[Pair]) -> Result<()> {
+    let set: Vec<Cells> = changed.iter().map(|pair| to_cells(link, pair)).collect();
+    all_or_stale(session.execute("pair_update", &set).await?, changed.len(), link)
+}
+
+fn all_or_stale(affected: u64, expected: usize, link: &Link) -> Result<()> {
+    if affected == expected as u64 {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Stale, "a pair was recorded by someone else meanwhile").context(format!("link {}", link.name)))
+}
+
+/// Takes `side` away from the live pairs that still hold a key which was just generated for another
+/// record: the engine gave it out again, so their record is gone. Returns them as they are now.
+pub async fn detach(
+    session: &mut dyn Session,
+    link: &Link,
+    side: Side,
+    keepers: &[(KeyBytes, i64)],
+    cycle: i64,
+) -> Result<Vec<Pair>> {
+    let name = match side {
+        Side::Source => "pair_detach_source",
+        Side::Target => "pair_detach_target",
+    };
+    let set: Vec<Cells> = keepers
+        .iter()
+        .map(|(key, id)| vec![Cell::Int(link.number), key_cell(Some(key)), Cell::Int(*id), Cell::Int(cycle)])
+        .collect();
+    pairs(link, &session.query(name, &set).await?)
+}
+
+/// Writes receipts into the endpoint, in the transaction they are the proof of.
+pub async fn write_receipts(session: &mut dyn Session, integration: &str, link: &Link, receipts: &[Receipt]) -> Result<()> {
+    let set: Vec<Cells> = receipts
+        .iter()
+        .map(|receipt| {
+            let mut cells = vec![Cell::Text(integration.to_owned()), Cell::Int(receipt.n)];
+            cells.extend(to_cells(link, &receipt.pair));
+            cells.push(receipt.detached.map_or(Cell::Null, side_cell));
+            cells
+        })
+        .collect();
+    session.execute("receipt_insert", &set).await?;
+    Ok(())
+}
+
+/// The next receipts of an endpoint after number `after`, in order, as they are stored: they are
+/// absorbed even if their link's configuration has changed since.
+pub async fn read_receipts(session: &mut dyn Session, integration: &str, after: i64, limit: i64) -> Result<Vec<(i64, Cells)>> {
+    let set = [vec![Cell::Text(integration.to_owned()), Cell::Int(after), Cell::Int(limit)]];
+    let mut receipts = Vec::new();
+    for mut cells in session.query("receipt_read", &set).await? {
+        let n = int(&cells.remove(0))?;
+        receipts.push((n, cells));
+    }
+    receipts.sort_by_key(|(n, _)| *n);
+    Ok(receipts)
+}
+
+/// Absorbs receipts just written, as [`absorb`] would after reading them back.
+pub async fn absorb_written(session: &mut dyn Session, link: &Link, receipts: &[Receipt]) -> Result<()> {
+    let raw: Vec<(i64, Cells)> = receipts
+        .iter()
+        .map(|receipt| {
+            let mut cells = to_cells(link, &receipt.pair);
+            cells.push(receipt.detached.map_or(Cell::Null, side_cell));
+            (receipt.n, cells)
+        })
+        .collect();
+    absorb(session, &raw).await
+}
+
+/// As [`absorb`], for receipts of a process that died: what it had written down before it wrote is kept
+/// with what it wrote (rule 11). A receipt the map knows already says nothing about what came later.
+pub async fn absorb_found(session: &mut dyn Session, receipts: &[(i64, Cells)]) -> Result<()> {
+    let set: Vec<Cells> = receipts.iter().map(|(_, cells)| vec![cells[ID].clone()]).collect();
+    let mut known = std::collections::HashMap::new();
+    for pair in session.query("pair_by_id", &set).await? {
+        known.insert(int(&pair[ID])?, int(&pair[VER])?);
+    }
+    let mut new = Vec::new();
+    for (_, cells) in receipts {
+        let id = int(&cells[ID])?;
+        if int(&cells[VER])? > known.get(&id).copied().unwrap_or(0) {
+            new.push(id);
+        }
+    }
+    new.sort_unstable();
+    new.dedup();
+    absorb_conflicts(session, &new).await?;
+    absorb(session, receipts).await
+}
+
+/// Records what receipts prove: insert if absent, update if the map is one version behind; anything
+/// else was absorbed before (rule 10). Repeating it changes nothing.
+pub async fn absorb(session: &mut dyn Session, receipts: &[(i64, Cells)]) -> Result<()> {
+    let mut rest: Vec<&Cells> = receipts.iter().map(|(_, cells)| cells).collect();
+    while !rest.is_empty() {
+        // A set-based update sees each pair once: receipts of one pair are absorbed in rounds.
+        let (mut round, mut later, mut ids) = (Vec::new(), Vec::new(), std::collections::HashSet::new());
+        for cells in rest {
+            if ids.insert(int(&cells[ID])?) { round.push(cells) } else { later.push(cells) }
+        }
+        absorb_round(session, &round).await?;
+        rest = later;
+    }
+    Ok(())
+}
+
+async fn absorb_round(session: &mut dyn Session, receipts: &[&Cells]) -> Result<()> {
+    let (mut inserts, mut updates, mut detaches) = (Vec::new(), Vec::new(), Both::<Vec<Cells>>::default());
+    for cells in receipts {
+        let pair = cells[..COLUMNS].to_vec();
+        if let Cell::Int(side) = cells[COLUMNS] {
+            let side = side_of(side);
+            let key = if side == Side::Source { &pair[2] } else { &pair[3] };
+            detaches[side].push(vec![pair[1].clone(), key.clone(), pair[ID].clone(), pair[10].clone()]);
+        }
+        if int(&pair[VER])? == 1 { inserts.push(pair) } else { updates.push(pair) }
+    }
+    // One link a statement: its number is a scalar there.
+    for (side, name) in [(Side::Source, "pair_detach_source"), (Side::Target, "pair_detach_target")] {
+        for set in detaches[side].chunk_by(|a, b| a[0] == b[0] && a[3] == b[3]) {
+            let lost = session.query(name, set).await?;
+            session.execute("work_write", &lost.iter().map(|pair| lost_side(pair, side)).collect::<Vec<_>>()).await?;
+        }
+    }
+    session.execute("pair_insert", &inserts).await?;
+    session.execute("pair_update", &updates).await?;
+    Ok(())
+}
+
+/// The worklist entry of a pair that lost a side while a receipt was absorbed.
+fn lost_side(pair: &Cells, side: Side) -> Cells {
+    let former = if side == Side::Source { &pair[4] } else { &pair[5] };
+    let cause = Cell::Text("its key was given to another record".into());
+    let zero = Cell::Int(0);
+    vec![
+        pair[1].clone(),
+        side_cell(side),
+        former.clone(),
+        Cell::Int(super::work::reason_number(crate::model::Reason::Gone)),
+        cause,
+        Cell::Null,
+        zero.clone(),
+        zero.clone(),
+        zero.clone(),
+        zero,
+    ]
+}

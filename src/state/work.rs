@@ -1,0 +1,376 @@
+//! Unfinished work, conflicts and brakes.
+
+use std::collections::BTreeMap;
+
+use super::{key_cell, key_of, side_cell, side_of, text_cell};
+use crate::error::{Error, Kind, Result};
+use crate::model::{Both, Conflict, KeyBytes, Link, Reason, Row, Side, Work};
+use crate::sql::{Cell, Cells, Session, bytes, int, text};
+
+pub(super) fn reason_number(reason: Reason) -> i64 {
+    match reason {
+        Reason::Busy => 0,
+        Reason::Waiting => 1,
+        Reason::Held => 2,
+        Reason::Braked => 3,
+        Reason::Gone => 4,
+        Reason::Unfinished => 5,
+    }
+}
+
+fn reason_of(number: i64) -> Reason {
+    match number {
+        0 => Reason::Busy,
+        1 => Reason::Waiting,
+        3 => Reason::Braked,
+        4 => Reason::Gone,
+        5 => Reason::Unfinished,
+        _ => Reason::Held,
+    }
+}
+
+fn work_cells(work: &Work) -> Cells {
+    vec![
+        Cell::Int(work.link),
+        side_cell(work.side),
+        key_cell(Some(&work.key)),
+        Cell::Int(reason_number(work.reason)),
+        text_cell(&work.cause),
+        work.waits.clone().map_or(Cell::Null, Cell::Bytes),
+        Cell::Int(work.attempts),
+        Cell::Int(work.next_try),
+        Cell::Int(work.cycle),
+        Cell::Int(work.since),
+    ]
+}
+
+fn work_of(cells: &Cells) -> Result<Work> {
+    let [link, side, key, reason, cause, waits, attempts, next_try, cycle, since] = cells.as_slice() else {
+        return Err(Error::new(Kind::Internal, "the worklist has other columns than this version expects").hint("twinrow check"));
+    };
+    Ok(Work {
+        link: int(link)?,
+        side: side_of(int(side)?),
+        key: key_of(key)?.unwrap_or(KeyBytes(Vec::new())),
+        reason: reason_of(int(reason)?),
+        cause: text(cause)?.to_owned(),
+        waits: bytes(waits)?.map(<[u8]>::to_vec),
+        attempts: int(attempts)?,
+        next_try: int(next_try)?,
+        cycle: int(cycle)?,
+        since: int(since)?,
+    })
+}
+
+fn named(link: &Link, side: Side, key: &KeyBytes) -> Cells {
+    vec![Cell::Int(link.number), side_cell(side), key_cell(Some(key))]
+}
+
+/// Puts records on the worklist; one that is there already counts an attempt more. The last entry
+/// for a record wins.
+pub async fn write_work(session: &mut dyn Session, work: &[Work]) -> Result<()> {
+    let mut last: BTreeMap<(i64, Side, &KeyBytes), &Work> = BTreeMap::new();
+    for item in work {
+        last.insert((item.link, item.side, &item.key), item);
+    }
+    let set: Vec<Cells> = last.values().map(|work| work_cells(work)).collect();
+    session.execute("work_write", &set).await?;
+    Ok(())
+}
+
+/// What is due, oldest first, without what cycle `cycle` put there itself: records that lost a side, or
+/// all others.
+pub async fn due(session: &mut dyn Session, link: &Link, now: i64, cycle: i64, gone: bool, limit: usize) -> Result<Vec<Work>> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let set = [vec![Cell::Int(link.number), Cell::Int(now), Cell::Int(cycle), Cell::Int(i64::from(gone)), Cell::Int(limit)]];
+    session.query("work_due", &set).await?.iter().map(work_of).collect()
+}
+
+/// What the worklist says of these records.
+pub async fn read_work(session: &mut dyn Session, link: &Link, side: Side, keys: &[KeyBytes]) -> Result<Vec<Work>> {
+    let set: Vec<Cells> = keys.iter().map(|key| named(link, side, key)).collect();
+    session.query("work_read", &set).await?.iter().map(work_of).collect()
+}
+
+/// Takes finished records off the worklist.
+pub async fn delete_work(session: &mut dyn Session, link: &Link, keys: &[(Side, KeyBytes)]) -> Result<()> {
+    let set: Vec<Cells> = keys.iter().map(|(side, key)| named(link, *side, key)).collect();
+    session.execute("work_delete", &set).await?;
+    Ok(())
+}
+
+/// Parents have their twins: what waited for them is due.
+pub async fn release(session: &mut dyn Session, parents: &[Vec<u8>]) -> Result<()> {
+    let set: Vec<Cells> = parents.iter().map(|parent| vec![Cell::Bytes(parent.clone())]).collect();
+    session.execute("work_release", &set).await?;
+    Ok(())
+}
+
+/// How much is unfinished, by reason and the side that named it.
+pub async fn work_counts(session: &mut dyn Session, link: &Link) -> Result<BTreeMap<(Reason, Side), u64>> {
+    let mut counts = BTreeMap::new();
+    for row in session.query("work_count", &[vec![Cell::Int(link.number)]]).await? {
+        if let [reason, side, count] = row.as_slice() {
+            counts.insert((reason_of(int(reason)?), side_of(int(side)?)), u64::try_from(int(count)?).unwrap_or(0));
+        }
+    }
+    Ok(counts)
+}
+
+/// The next entries of the worklist after `after`.
+pub async fn list_work(session: &mut dyn Session, link: &Link, after: Option<(Side, KeyBytes)>, limit: i64) -> Result<Vec<Work>> {
+    let (side, key) = after.unwrap_or((Side::Source, KeyBytes(Vec::new())));
+    let mut cells = named(link, side, &key);
+    cells.push(Cell::Int(limit));
+    let mut list: Vec<Work> = session.query("work_list", &[cells]).await?.iter().map(work_of).collect::<Result<_>>()?;
+    list.sort_by(|a, b| (a.side, &a.key).cmp(&(b.side, &b.key)));
+    Ok(list)
+}
+
+/// Makes everything of one reason due at once; returns how many.
+pub async fn retry(session: &mut dyn Session, link: &Link, reason: Reason) -> Result<u64> {
+    session.execute("work_retry", &[vec![Cell::Int(link.number), Cell::Int(reason_number(reason))]]).await
+}
+
+/// Makes one record due at once.
+pub async fn touch(session: &mut dyn Session, link: &Link, side: Side, key: &KeyBytes) -> Result<u64> {
+    session.execute("work_touch", &[named(link, side, key)]).await
+}
+
+fn row_cell(row: Option<&Row>) -> Cell {
+    row.map_or(Cell::Null, |row| {
+        let texts: Vec<Option<String>> = row.iter().map(|value| (!value.is_null()).then(|| value.to_text())).collect();
+        Cell::Text(serde_json::json!(texts).to_string())
+    })
+}
+
+/// Writes conflicts down before anything is overwritten; one that is there already stays as it is.
+/// `values`: whether the rows themselves are kept (I10).
+pub async fn write_conflicts(
+    session: &mut dyn Session,
+    integration: &str,
+    conflicts: &[Conflict],
+    values: bool,
+    now: i64,
+) -> Result<()> {
+    let set: Vec<Cells> = conflicts
+        .iter()
+        .map(|conflict| {
+            let row = |side: Side| if values { row_cell(conflict.rows[side].as_ref()) } else { Cell::Null };
+            vec![
+                Cell::Bytes(conflict.id.clone()),
+                text_cell(integration),
+                Cell::Int(conflict.link),
+                Cell::Int(conflict.pair),
+                key_cell(conflict.key.source.as_ref()),
+                key_cell(conflict.key.target.as_ref()),
+                side_cell(conflict.loser),
+                row(Side::Source),
+                row(Side::Target),
+                Cell::Int(i64::from(conflict.kept)),
+                Cell::Int(now),
+            ]
+        })
+        .collect();
+    session.execute("conflict_write", &set).await?;
+    Ok(())
+}
+
+fn ids(ids: &[Vec<u8>]) -> Vec<Cells> {
+    ids.iter().map(|id| vec![Cell::Bytes(id.clone())]).collect()
+}
+
+/// Marks pending conflicts as kept: their loser has been overwritten.
+pub async fn keep_conflicts(session: &mut dyn Session, kept: &[Vec<u8>]) -> Result<()> {
+    session.execute("conflict_keep", &ids(kept)).await?;
+    Ok(())
+}
+
+/// Forgets pending conflicts whose write did not happen.
+pub async fn drop_conflicts(session: &mut dyn Session, dropped: &[Vec<u8>]) -> Result<()> {
+    session.execute("conflict_drop", &ids(dropped)).await?;
+    Ok(())
+}
+
+/// Marks the pending conflicts of pairs as kept: a receipt proves the write that overwrote their loser.
+pub(super) async fn absorb_conflicts(session: &mut dyn Session, pairs: &[i64]) -> Result<()> {
+    let set: Vec<Cells> = pairs.iter().map(|pair| vec![Cell::Int(*pair)]).collect();
+    session.execute("conflict_absorb", &set).await?;
+    Ok(())
+}
+
+/// Forgets what is still pending once all receipts are absorbed: it was never written.
+pub async fn sweep_conflicts(session: &mut dyn Session, links: &[i64]) -> Result<()> {
+    let set: Vec<Cells> = links.iter().map(|link| vec![Cell::Int(*link)]).collect();
+    session.execute("conflict_sweep", &set).await?;
+    Ok(())
+}
+
+/// A kept conflict as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptConflict {
+    /// Its id.
+    pub id: Vec<u8>,
+    /// The link's number.
+    pub link: i64,
+    /// The pair's keys.
+    pub key: Both<Option<KeyBytes>>,
+    /// Whose values were overwritten.
+    pub loser: Side,
+    /// The mapped fields of both rows as a JSON array of texts; `None`: gone, or values are not kept.
+    pub rows: Both<Option<String>>,
+    /// Whether the loser has been overwritten.
+    pub kept: bool,
+    /// Seconds since 1970.
+    pub at: i64,
+}
+
+fn conflict_of(cells: &Cells) -> Result<KeptConflict> {
+    let [id, _integration, link, _pair, s_key, t_key, loser, s_row, t_row, kept, at] = cells.as_slice() else {
+        return Err(
+            Error::new(Kind::Internal, "the conflicts have other columns than this version expects").hint("twinrow check")
+        );
+    };
+    let row = |cell: &Cell| if *cell == Cell::Null { Ok(None) } else { text(cell).map(|text| Some(text.to_owned())) };
+    Ok(KeptConflict {
+        id: bytes(id)?.unwrap_or_default().to_vec(),
+        link: int(link)?,
+        key: Both { source: key_of(s_key)?, target: key_of(t_key)? },
+        loser: side_of(int(loser)?),
+        rows: Both { source: row(s_row)?, target: row(t_row)? },
+        kept: int(kept)? != 0,
+        at: int(at)?,
+    })
+}
+
+/// The latest conflicts of an integration, newest first.
+pub async fn conflicts(session: &mut dyn Session, integration: &str, limit: i64) -> Result<Vec<KeptConflict>> {
+    let set = [vec![text_cell(integration), Cell::Int(limit)]];
+    let mut list: Vec<KeptConflict> =
+        session.query("conflict_list", &set).await?.iter().map(conflict_of).collect::<Result<_>>()?;
+    list.sort_by(|a, b| (b.at, &a.id).cmp(&(a.at, &b.id)));
+    Ok(list)
+}
+
+/// One conflict.
+pub async fn conflict(session: &mut dyn Session, integration: &str, id: &[u8]) -> Result<Option<KeptConflict>> {
+    let set = [vec![text_cell(integration), Cell::Bytes(id.to_vec())]];
+    session.query("conflict_show", &set).await?.first().map(conflict_of).transpose()
+}
+
+/// How many conflicts a link has kept.
+pub async fn conflict_count(session: &mut dyn Session, link: &Link) -> Result<u64> {
+    let rows = session.query("conflict_count", &[vec![Cell::Int(link.number)]]).await?;
+    rows.first().and_then(|row| row.first()).map_or(Ok(0), |cell| Ok(u64::try_from(int(cell)?).unwrap_or(0)))
+}
+
+/// What a brake counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum BrakeKind {
+    /// Deletes, and pairs that lose a side.
+    Deletes,
+    /// Changes.
+    Changes,
+}
+
+/// A brake that tripped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Brake {
+    /// The link's number.
+    pub link: i64,
+    /// The side that would be written.
+    pub side: Side,
+    /// What it counted.
+    pub kind: BrakeKind,
+    /// The hash of the set that waits.
+    pub hash: Vec<u8>,
+    /// How many records are in it.
+    pub records: u64,
+    /// Of how many live pairs.
+    pub pairs: u64,
+    /// When it tripped, seconds since 1970.
+    pub at: i64,
+    /// The hash a person approved.
+    pub approved: Option<Vec<u8>>,
+}
+
+fn kind_cell(kind: BrakeKind) -> Cell {
+    Cell::Int(match kind {
+        BrakeKind::Deletes => 0,
+        BrakeKind::Changes => 1,
+    })
+}
+
+/// The brakes of a link.
+pub async fn brakes(session: &mut dyn Session, link: &Link) -> Result<Vec<Brake>> {
+    let mut all = Vec::new();
+    for row in session.query("brake_read", &[vec![Cell::Int(link.number)]]).await? {
+        if let [link, side, kind, hash, records, pairs, at, approved] = row.as_slice() {
+            all.push(Brake {
+                link: int(link)?,
+                side: side_of(int(side)?),
+                kind: if int(kind)? == 0 { BrakeKind::Deletes } else { BrakeKind::Changes },
+                hash: bytes(hash)?.unwrap_or_default().to_vec(),
+                records: u64::try_from(int(records)?).unwrap_or(0),
+                pairs: u64::try_from(int(pairs)?).unwrap_or(0),
+                at: int(at)?,
+                approved: bytes(approved)?.map(<[u8]>::to_vec),
+            });
+        }
+    }
+    Ok(all)
+}
+
+/// Records that a brake has tripped, or that its set has changed.
+pub async fn write_brake(session: &mut dyn Session, brake: &Brake) -> Result<()> {
+    let number = |n: u64| Cell::Int(i64::try_from(n).unwrap_or(i64::MAX));
+    let set = [vec![
+        Cell::Int(brake.link),
+        side_cell(brake.side),
+        kind_cell(brake.kind),
+        Cell::Bytes(brake.hash.clone()),
+        number(brake.records),
+        number(brake.pairs),
+        Cell::Int(brake.at),
+        brake.approved.clone().map_or(Cell::Null, Cell::Bytes),
+    ]];
+    session.execute("brake_write", &set).await?;
+    Ok(())
+}
+
+/// Lets exactly the set with this hash through.
+pub async fn approve(session: &mut dyn Session, brake: &Brake) -> Result<u64> {
+    let set = [vec![Cell::Int(brake.link), side_cell(brake.side), kind_cell(brake.kind), Cell::Bytes(brake.hash.clone())]];
+    session.execute("brake_approve", &set).await
+}
+
+/// Releases a brake.
+pub async fn clear_brake(session: &mut dyn Session, link: &Link, side: Side, kind: BrakeKind) -> Result<()> {
+    session.execute("brake_delete", &[vec![Cell::Int(link.number), side_cell(side), kind_cell(kind)]]).await?;
+    Ok(())
+}
+
+/// Adds to the rolling window.
+pub async fn count_deletes(session: &mut dyn Session, link: &Link, side: Side, hour: i64, records: u64) -> Result<()> {
+    let records = i64::try_from(records).unwrap_or(i64::MAX);
+    let set = [vec![Cell::Int(link.number), side_cell(side), Cell::Int(hour), Cell::Int(records)]];
+    session.execute("brake_count", &set).await?;
+    Ok(())
+}
+
+/// What the rolling window holds since `hour`.
+pub async fn recent_deletes(session: &mut dyn Session, link: &Link, hour: i64) -> Result<Both<u64>> {
+    let mut counts = Both::default();
+    for row in session.query("brake_window", &[vec![Cell::Int(link.number), Cell::Int(hour)]]).await? {
+        if let [side, records] = row.as_slice() {
+            counts[side_of(int(side)?)] = u64::try_from(int(records)?).unwrap_or(0);
+        }
+    }
+    Ok(counts)
+}
+
+/// Empties the rolling window: a person has approved.
+pub async fn reset_deletes(session: &mut dyn Session, link: &Link, side: Side) -> Result<()> {
+    session.execute("brake_reset", &[vec![Cell::Int(link.number), side_cell(side)]]).await?;
+    Ok(())
+}
