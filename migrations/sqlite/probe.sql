@@ -1,0 +1,1 @@
+insert into {log} (op, {olds}) select 'X', {key} from {table} t where {taken}

@@ -1,0 +1,1 @@
+select link, side, kind, hash, records, pairs, at, approved from twinrow_brake where link = ?1

@@ -1,0 +1,1 @@
+select name, type, wr from pragma_table_list(?1) where schema = 'main'

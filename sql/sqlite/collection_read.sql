@@ -1,0 +1,1 @@
+select pruned from twinrow_collection where name = ?1

@@ -1,0 +1,1 @@
+update twinrow_conflict set kept = 1 where id = ?1

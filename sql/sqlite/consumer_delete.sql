@@ -1,0 +1,1 @@
+delete from twinrow_consumer where name = ?1 and integration = ?2

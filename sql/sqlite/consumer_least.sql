@@ -1,0 +1,1 @@
+select min(seq) from twinrow_consumer where name = ?1

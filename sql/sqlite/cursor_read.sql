@@ -1,0 +1,1 @@
+select side, position from twinrow_cursor where link = ?1

@@ -1,0 +1,1 @@
+select epoch, n, instance, home_n from twinrow_fence where integration = ?1

@@ -1,0 +1,1 @@
+delete from twinrow_intent where id = ?1

@@ -1,0 +1,2 @@
+insert into twinrow_intent (id, link, side, key, token, epoch, deadline)
+values (?1, ?2, ?3, ?4, ?5, ?6, ?7)

@@ -1,0 +1,1 @@
+select epoch, holder, until from twinrow_lease where integration = ?1

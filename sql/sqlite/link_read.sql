@@ -1,0 +1,1 @@
+select name, number, fields from twinrow_link where integration = ?1

@@ -1,0 +1,1 @@
+delete from twinrow_scan where link = ?1

@@ -1,0 +1,1 @@
+select endpoint, instance, n from twinrow_seen where integration = ?1

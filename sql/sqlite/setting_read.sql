@@ -1,0 +1,1 @@
+select name, value from twinrow_setting where integration = ?1

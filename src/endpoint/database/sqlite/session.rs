@@ -1,0 +1,304 @@
+//! Connections, each on a thread of its own, and the named statements run on them.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, ffi, params_from_iter};
+
+use crate::error::{Error, Kind, Result};
+use crate::sql::{Cell, Cells, Fence, Session, Transaction};
+
+crate::statements!("sqlite");
+
+/// How often, and how often at most, we look whether the application's transaction has ended, before
+/// we come back later: two seconds. SQLite's own handler waits ever longer between two looks, and so
+/// hardly gets a turn between writers that follow close upon each other.
+const BUSY_LOOK: Duration = Duration::from_millis(5);
+const BUSY_LOOKS_MAX: i32 = 400;
+
+/// Idle connections kept open.
+const IDLE_MAX: usize = 4;
+
+/// Opens connections to one file, and keeps some.
+pub(super) struct Pool {
+    path: PathBuf,
+    flags: OpenFlags,
+    idle: Mutex<Vec<tokio_rusqlite::Connection>>,
+}
+
+impl Pool {
+    pub(super) fn new(path: PathBuf, create: bool) -> Pool {
+        let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        // Never by chance: a mistyped path must not become an empty database.
+        flags.set(OpenFlags::SQLITE_OPEN_CREATE, create);
+        Pool { path, flags, idle: Mutex::new(Vec::new()) }
+    }
+
+    pub(super) async fn connect(self: &Arc<Pool>) -> Result<Lease> {
+        let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let connection = match kept {
+            Some(connection) => connection,
+            None => self.open().await?,
+        };
+        Ok(Lease { connection, pool: Arc::clone(self), clean: true })
+    }
+
+    async fn open(&self) -> Result<tokio_rusqlite::Connection> {
+        let place = self.path.display();
+        let unreachable = |error| fault(error).context(format!("open {place}"));
+        let connection = tokio_rusqlite::Connection::open_with_flags(&self.path, self.flags).await.map_err(unreachable)?;
+        let prepared = connection.call(|c| {
+            c.busy_handler(Some(|looks| {
+                std::thread::sleep(BUSY_LOOK);
+                looks < BUSY_LOOKS_MAX
+            }))?;
+            c.pragma_update(None, "foreign_keys", true)?;
+            c.set_prepared_statement_cache_capacity(128);
+            c.query_row("select count(*) from sqlite_master", [], |_| Ok(()))
+        });
+        prepared.await.map_err(closed(unreachable))?;
+        Ok(connection)
+    }
+}
+
+/// A connection for a while. It goes back to the pool unless a transaction may be open on it: then
+/// it is closed, which rolls back.
+pub(super) struct Lease {
+    connection: tokio_rusqlite::Connection,
+    pool: Arc<Pool>,
+    clean: bool,
+}
+
+impl Lease {
+    /// Runs `work` on the connection's own thread.
+    pub(super) async fn run<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<R> + Send + 'static,
+    ) -> Result<R> {
+        self.connection.call(work).await.map_err(closed(|error| error))
+    }
+
+    /// Runs `work` in one read transaction. It is as short as `work`: in rollback-journal mode an
+    /// open reader makes the application's writes fail (A71).
+    pub(super) async fn read<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<R> + Send + 'static,
+    ) -> Result<R> {
+        self.run(move |connection| {
+            let transaction = connection.transaction().map_err(fault)?;
+            let result = work(&transaction)?;
+            transaction.rollback().map_err(fault)?;
+            Ok(result)
+        })
+        .await
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let mut idle = self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.clean && idle.len() < IDLE_MAX {
+            idle.push(self.connection.clone());
+        }
+    }
+}
+
+fn closed<E>(convert: impl Fn(E) -> Error) -> impl Fn(tokio_rusqlite::Error<E>) -> Error {
+    move |error| match error {
+        tokio_rusqlite::Error::Error(error) => convert(error),
+        _ => Error::new(Kind::Retry, "the connection's thread has ended"),
+    }
+}
+
+/// What SQLite said, classified. Only messages of constraints are kept: they name tables, columns and
+/// checks. All others may quote what a trigger or the data says (I10).
+pub(super) fn fault(error: rusqlite::Error) -> Error {
+    let rusqlite::Error::SqliteFailure(code, message) = &error else {
+        return Error::new(Kind::Internal, "an unexpected answer of SQLite's library").source(error);
+    };
+    let message = message.as_deref().unwrap_or_default();
+    let kind = match (code.code, code.extended_code) {
+        (
+            ErrorCode::ConstraintViolation,
+            ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY | ffi::SQLITE_CONSTRAINT_ROWID,
+        ) => Kind::Duplicate,
+        (ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::SchemaChanged, _) => Kind::Retry,
+        (ErrorCode::OperationInterrupted | ErrorCode::FileLockingProtocolFailed, _) => Kind::Retry,
+        (ErrorCode::CannotOpen | ErrorCode::SystemIoFailure | ErrorCode::DiskFull, _) => Kind::Unreachable,
+        (ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt, _) => Kind::Unreachable,
+        (ErrorCode::PermissionDenied | ErrorCode::ReadOnly | ErrorCode::AuthorizationForStatementDenied, _) => Kind::Denied,
+        (ErrorCode::Unknown, _) if names(message).any(|name| name.starts_with("twinrow_")) => Kind::Tracking,
+        (ErrorCode::Unknown, _) if message.starts_with("no such ") => Kind::Schema,
+        _ => Kind::Rejected,
+    };
+    let shown = match (code.code, code.extended_code) {
+        (ErrorCode::ConstraintViolation, ffi::SQLITE_CONSTRAINT_TRIGGER) => "refused by a trigger",
+        (ErrorCode::ConstraintViolation, _) => message,
+        (ErrorCode::Unknown, _) if kind != Kind::Rejected => message,
+        _ => ffi::code_to_str(code.extended_code),
+    };
+    let shown = format!("{shown} (SQLite {})", code.extended_code);
+    let error = Error::new(kind, shown).source(error);
+    match kind {
+        Kind::Tracking => error.hint("twinrow check"),
+        _ => error,
+    }
+}
+
+fn names(message: &str) -> impl Iterator<Item = &str> {
+    message.split([' ', ':', '.', '"']).filter(|word| !word.is_empty())
+}
+
+/// Runs a named statement once for each row of `set`; the result rows, and how many rows it changed.
+fn run(connection: &Connection, name: &str, set: &[Cells]) -> Result<(Vec<Cells>, u64)> {
+    let text = statement(name).ok_or_else(|| Error::new(Kind::Internal, format!("no statement {name}")))?;
+    let mut prepared = connection.prepare_cached(text).map_err(fault)?;
+    let columns = prepared.column_count();
+    let (mut found, mut changed) = (Vec::new(), 0);
+    for cells in set {
+        let mut rows = prepared.query(params_from_iter(cells)).map_err(fault)?;
+        while let Some(row) = rows.next().map_err(fault)? {
+            found.push((0..columns).map(|i| row.get_ref(i).map_err(fault).and_then(cell)).collect::<Result<Cells>>()?);
+        }
+        drop(rows);
+        if !prepared.readonly() {
+            changed += connection.changes();
+        }
+    }
+    Ok((found, changed))
+}
+
+fn cell(value: ValueRef<'_>) -> Result<Cell> {
+    let broken = || Error::new(Kind::Internal, "a table of Twinrow's own holds a value of a foreign type");
+    Ok(match value {
+        ValueRef::Null => Cell::Null,
+        ValueRef::Integer(value) => Cell::Int(value),
+        ValueRef::Real(_) => return Err(broken()),
+        ValueRef::Text(text) => Cell::Text(std::str::from_utf8(text).map_err(|_| broken())?.to_owned()),
+        ValueRef::Blob(bytes) => Cell::Bytes(bytes.to_vec()),
+    })
+}
+
+impl ToSql for Cell {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Cell::Null => ValueRef::Null,
+            Cell::Int(value) => ValueRef::Integer(*value),
+            Cell::Text(text) => ValueRef::Text(text.as_bytes()),
+            Cell::Bytes(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
+}
+
+/// A session outside any transaction.
+pub(super) struct Reader(pub(super) Lease);
+
+#[async_trait]
+impl Session for Reader {
+    async fn query(&mut self, name: &'static str, set: &[Cells]) -> Result<Vec<Cells>> {
+        let set = set.to_vec();
+        self.0.run(move |connection| Ok(run(connection, name, &set)?.0)).await
+    }
+
+    async fn execute(&mut self, name: &'static str, set: &[Cells]) -> Result<u64> {
+        let set = set.to_vec();
+        self.0.run(move |connection| Ok(run(connection, name, &set)?.1)).await
+    }
+}
+
+/// An open write transaction. SQLite has one writer: until it ends, nobody else changes anything.
+pub(super) struct Writer {
+    lease: Lease,
+    /// A statement failed. A constraint may have rolled back the whole transaction (ON CONFLICT
+    /// ROLLBACK), and what came after would be committed piece by piece.
+    broken: bool,
+}
+
+impl Writer {
+    /// Begins without a fence: for installing and registering.
+    pub(super) async fn unfenced(pool: &Arc<Pool>) -> Result<Writer> {
+        let mut lease = pool.connect().await?;
+        lease.clean = false;
+        let mut writer = Writer { lease, broken: false };
+        // IMMEDIATE: a read that later wants to write fails at once, whatever the time-out (A71).
+        writer.run(|connection| connection.execute_batch("begin immediate").map_err(fault)).await?;
+        Ok(writer)
+    }
+
+    pub(super) async fn begin(pool: &Arc<Pool>, fence: &Fence) -> Result<Writer> {
+        let mut writer = Writer::unfenced(pool).await?;
+        let Fence { integration, epoch } = fence.clone();
+        let cells = vec![Cell::Text(integration), Cell::Int(epoch)];
+        if writer.execute("fence_check", &[cells]).await? == 0 {
+            writer.end("rollback").await?;
+            let message = format!("another process has taken over {} (our epoch was {})", fence.integration, fence.epoch);
+            return Err(Error::new(Kind::Fenced, message).hint("twinrow status"));
+        }
+        Ok(writer)
+    }
+
+    /// Runs `work` in the transaction; after an error nothing more is.
+    pub(super) async fn run<R: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&Connection) -> Result<R> + Send + 'static,
+    ) -> Result<R> {
+        if self.broken {
+            return Err(Error::new(Kind::Internal, "a transaction is used after an error in it"));
+        }
+        self.broken = true;
+        let result = self.lease.run(|connection| work(connection)).await?;
+        self.broken = false;
+        Ok(result)
+    }
+
+    pub(super) async fn end(mut self, how: &'static str) -> Result<()> {
+        let ended = self.lease.run(move |connection| {
+            if connection.is_autocommit() && how == "rollback" {
+                return Ok(());
+            }
+            connection.execute_batch(how).map_err(fault)
+        });
+        ended.await?;
+        self.lease.clean = true;
+        Ok(())
+    }
+
+    /// COMMIT. Refused, it has done nothing: a deferred constraint, or readers in the way. Failed in the
+    /// file system, only a look can tell.
+    pub(super) async fn commit(self) -> Result<()> {
+        if self.broken {
+            return Err(Error::new(Kind::Internal, "a transaction is committed after an error in it"));
+        }
+        self.end("commit").await.map_err(|error| match error.kind() {
+            Kind::Unreachable => Error::new(Kind::InDoubt, "COMMIT failed in the file system").source(error),
+            _ => error,
+        })
+    }
+}
+
+#[async_trait]
+impl Session for Writer {
+    async fn query(&mut self, name: &'static str, set: &[Cells]) -> Result<Vec<Cells>> {
+        let set = set.to_vec();
+        self.run(move |connection| Ok(run(connection, name, &set)?.0)).await
+    }
+
+    async fn execute(&mut self, name: &'static str, set: &[Cells]) -> Result<u64> {
+        let set = set.to_vec();
+        self.run(move |connection| Ok(run(connection, name, &set)?.1)).await
+    }
+}
+
+#[async_trait]
+impl Transaction for Writer {
+    async fn commit(self: Box<Self>) -> Result<()> {
+        Writer::commit(*self).await
+    }
+
+    async fn rollback(self: Box<Self>) -> Result<()> {
+        self.end("rollback").await
+    }
+}

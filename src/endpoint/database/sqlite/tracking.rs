@@ -1,0 +1,412 @@
+//! What we install in a file: our own tables, and for each tracked table a log and five triggers.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::Sqlite;
+use super::catalog::{self, Part, Shape, quoted};
+use super::log::Log;
+use super::rows::column;
+use super::session::{Writer, fault};
+use crate::endpoint::database::name_hash;
+use crate::endpoint::{Finding, Tracking};
+use crate::error::{Context as _, Error, Kind, Result};
+use crate::model::{Position, Table, TableName};
+
+/// Of the triggers and logs; an older one is replaced.
+const VERSION: i64 = 1;
+
+const ENDPOINT: &str = include_str!("../../../../migrations/sqlite/endpoint.sql");
+const STATE: &str = include_str!("../../../../migrations/sqlite/state.sql");
+const LOG: &str = include_str!("../../../../migrations/sqlite/log.sql");
+const TRIGGERS: &str = include_str!("../../../../migrations/sqlite/triggers.sql");
+const PROBE: &str = include_str!("../../../../migrations/sqlite/probe.sql");
+
+/// The names of a table's log and triggers.
+pub struct Names {
+    /// The log.
+    pub log: String,
+    hash: String,
+}
+
+/// The names of this table's log and triggers (A57).
+pub fn tracking_names(table: &TableName) -> Names {
+    let hash = name_hash(table);
+    Names { log: format!("twinrow_log_{hash}"), hash }
+}
+
+impl Names {
+    /// A trigger's name by the moment it fires: `bi`, `bu`, `ai`, `au`, `ad`.
+    pub fn trigger(&self, moment: &str) -> String {
+        format!("{}_{moment}", self.trigger_prefix())
+    }
+
+    fn trigger_prefix(&self) -> String {
+        format!("twinrow_{}", self.hash)
+    }
+
+    /// The log's columns for the parts of the old and the new key.
+    pub(super) fn parts(&self, parts: usize) -> String {
+        format!("{}, {}", numbered("o", parts), numbered("n", parts))
+    }
+}
+
+fn numbered(letter: &str, parts: usize) -> String {
+    (1..=parts).map(|n| format!("{letter}{n}")).collect::<Vec<_>>().join(", ")
+}
+
+/// What should stand in the catalog for one table: the log's script, and each trigger by name.
+struct Wanted {
+    names: Names,
+    log: String,
+    triggers: Vec<(String, String)>,
+}
+
+impl Wanted {
+    fn of(shape: &Shape) -> Wanted {
+        let (table, names) = (&shape.table, tracking_names(&shape.table.name));
+        let parts = table.key.len();
+        let keys = |row: &str| table.key_columns().map(|c| format!("{row}.{}", quoted(&c.name))).collect::<Vec<_>>().join(", ");
+        let mut words = vec![
+            ("trigger", names.trigger_prefix()),
+            ("log", names.log.clone()),
+            ("name", literal(&table.name.name)),
+            ("table", quoted(&table.name.name)),
+            ("parts", names.parts(parts)),
+            ("olds", numbered("o", parts)),
+            ("news", numbered("n", parts)),
+            ("key", keys("t")),
+            ("old", keys("old")),
+            ("new", keys("new")),
+        ];
+        let probes = |update: bool| {
+            let one = |unique: &Vec<Part>| {
+                let taken = [words.as_slice(), &[("taken", taken(shape, unique, update))]].concat();
+                filled(&code(PROBE), &taken)
+            };
+            shape.uniques.iter().map(one).collect::<Vec<_>>().join("; ")
+        };
+        let (insert, update) = (probes(false), probes(true));
+        words.extend([("insert_probes", insert), ("update_probes", update)]);
+        let trigger = |line: &str| {
+            let sql = filled(line.trim_end_matches(';'), &words);
+            let name = sql.split_whitespace().nth(2).unwrap_or_default().to_owned();
+            (name, sql)
+        };
+        let triggers = TRIGGERS.lines().filter(|line| line.starts_with("create ")).map(trigger).collect();
+        Wanted { log: filled(&code(LOG), &words), triggers, names }
+    }
+
+    fn log_table(&self) -> &str {
+        self.log.lines().find(|line| line.starts_with("create ")).unwrap_or_default().trim_end_matches(';')
+    }
+}
+
+/// The condition under which a row `t` is in the way of the new one by this unique key. Compared as
+/// the key compares. For an update, the row itself is not.
+fn taken(shape: &Shape, unique: &[Part], update: bool) -> String {
+    let table = &shape.table;
+    let equal = |part: &Part| {
+        let name = &table.columns[part.column].name;
+        format!("{} = new.{} collate {}", column(table, part.column), quoted(name), part.collation)
+    };
+    let mut condition = unique.iter().map(equal).collect::<Vec<_>>().join(" and ");
+    if update {
+        let same = |(i, collation): (&usize, &String)| {
+            format!("{} is old.{} collate {collation}", column(table, *i), quoted(&table.columns[*i].name))
+        };
+        let itself = table.key.iter().zip(&shape.collations).map(same).collect::<Vec<_>>().join(" and ");
+        condition = format!("{condition} and not ({itself})");
+    }
+    condition
+}
+
+/// A template with `{word}`s filled in, in one pass: what is filled in may hold braces itself.
+fn filled(template: &str, words: &[(&str, String)]) -> String {
+    let mut out = String::with_capacity(template.len() * 2);
+    for part in template.split('{') {
+        match part.split_once('}').map(|(word, rest)| (words.iter().find(|(name, _)| *name == word), rest)) {
+            Some((Some((_, value)), rest)) => out.extend([value.as_str(), rest]),
+            _ => out.push_str(part),
+        }
+    }
+    out
+}
+
+/// A template without its comments.
+fn code(template: &str) -> String {
+    let lines: Vec<&str> = template.lines().filter(|line| !line.starts_with("--")).collect();
+    lines.join("\n")
+}
+
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// One transaction of an installation.
+struct Step {
+    did: Vec<String>,
+    sql: String,
+}
+
+/// The schema as the file holds it: each object's type and text by its name.
+fn catalog_of(connection: &Connection) -> Result<HashMap<String, (String, String)>> {
+    let mut statement =
+        connection.prepare_cached("select name, type, coalesce(sql, '') from main.sqlite_master").map_err(fault)?;
+    let objects = statement.query_map([], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?)))).map_err(fault)?;
+    objects.collect::<rusqlite::Result<_>>().map_err(fault)
+}
+
+/// Whether the catalog holds what `wanted` creates. SQLite writes the first words its own way.
+fn holds(catalog: &HashMap<String, (String, String)>, name: &str, wanted: &str) -> bool {
+    let body = |sql: &str| sql.splitn(3, ' ').nth(2).map(str::to_owned);
+    catalog.get(name).is_some_and(|(_, sql)| body(sql) == body(wanted))
+}
+
+fn plan(connection: &Connection, tables: &[Table], home: bool) -> Result<Vec<Step>> {
+    let catalog = catalog_of(connection)?;
+    let mut own = missing(ENDPOINT, &catalog);
+    if home {
+        own.extend(missing(STATE, &catalog));
+    }
+    let mut steps = Vec::new();
+    if !own.is_empty() {
+        let did = own.iter().map(|(name, _)| format!("created {name}")).collect();
+        steps.push(Step { did, sql: own.into_iter().map(|(_, sql)| sql).collect() });
+    }
+    let versions = versions(connection, &catalog)?;
+    for table in tables {
+        let shape = catalog::shape(connection, &table.name)?
+            .ok_or_else(|| Error::new(Kind::Schema, format!("there is no table {}", table.name)))?;
+        if let Some(reason) = &shape.table.refused {
+            return Err(Error::new(Kind::Schema, format!("{} can't be tracked: {reason}", table.name)));
+        }
+        steps.extend(plan_table(connection, &shape, &catalog, &versions)?);
+    }
+    Ok(steps)
+}
+
+fn plan_table(
+    connection: &Connection,
+    shape: &Shape,
+    catalog: &HashMap<String, (String, String)>,
+    versions: &HashMap<String, i64>,
+) -> Result<Option<Step>> {
+    let (table, wanted) = (&shape.table, Wanted::of(shape));
+    let version = versions.get(&table.name.name);
+    let log = version.is_some()
+        && holds(catalog, &wanted.names.log, wanted.log_table())
+        && Log::of(connection, &table.name).map(|_| true).or_else(|error| match error.kind() {
+            Kind::Tracking => Ok(false),
+            _ => Err(error),
+        })?;
+    let triggers = wanted.triggers.iter().all(|(name, sql)| holds(catalog, name, sql));
+    if log && triggers && version == Some(&VERSION) {
+        return Ok(None);
+    }
+    let mut sql: String = wanted.triggers.iter().map(|(name, _)| format!("drop trigger if exists {name};\n")).collect();
+    let mut did = Vec::new();
+    if !log {
+        did.push(format!("made the change log of {}", table.name));
+        sql.push_str(&wanted.log);
+        sql.push('\n');
+    }
+    did.push(format!("made the triggers on {}", table.name));
+    wanted.triggers.iter().for_each(|(_, trigger)| sql.push_str(&format!("{trigger};\n")));
+    sql.push_str(&format!("update twinrow_collection set version = {VERSION} where name = {};\n", literal(&table.name.name)));
+    Ok(Some(Step { did, sql }))
+}
+
+/// The statements of a script whose object is not there, with its name.
+fn missing(script: &str, catalog: &HashMap<String, (String, String)>) -> Vec<(String, String)> {
+    let named = |statement: &str| {
+        let after = statement.split_once("if not exists ")?.1;
+        let name = after.split_whitespace().next()?.to_owned();
+        Some((name, format!("{};\n", statement.trim())))
+    };
+    let script = code(script);
+    script.split(';').filter_map(named).filter(|(name, _)| !catalog.contains_key(name)).collect()
+}
+
+fn versions(connection: &Connection, catalog: &HashMap<String, (String, String)>) -> Result<HashMap<String, i64>> {
+    if !catalog.contains_key("twinrow_collection") {
+        return Ok(HashMap::new());
+    }
+    let mut statement = connection.prepare_cached(sql!("collection_list")).map_err(fault)?;
+    let found = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(fault)?;
+    found.collect::<rusqlite::Result<_>>().map_err(fault)
+}
+
+/// What is not as it should be with these tables.
+fn findings(connection: &Connection, tables: &[TableName]) -> Result<Vec<Finding>> {
+    let catalog = catalog_of(connection)?;
+    let versions = versions(connection, &catalog)?;
+    let mut findings = Vec::new();
+    for table in tables {
+        let mut found = |problem: String, gap| findings.push(Finding { table: table.clone(), problem, gap });
+        let Some(shape) = catalog::shape(connection, table)? else {
+            found("the table is gone".to_owned(), true);
+            continue;
+        };
+        let wanted = Wanted::of(&shape);
+        match versions.get(&table.name) {
+            None => {
+                found("the table is not tracked".to_owned(), true);
+                continue;
+            }
+            Some(&VERSION) => {}
+            Some(_) => found("its triggers are of another version".to_owned(), false),
+        }
+        if !holds(&catalog, &wanted.names.log, wanted.log_table()) {
+            found(format!("its change log {} is gone or has another key", wanted.names.log), true);
+        }
+        for (name, sql) in &wanted.triggers {
+            if !catalog.contains_key(name) {
+                found(format!("trigger {name} is gone"), true);
+            } else if !holds(&catalog, name, sql) {
+                found(format!("trigger {name} is not as it was made, or the table's keys have changed"), true);
+            }
+        }
+    }
+    Ok(findings)
+}
+
+#[async_trait]
+impl Tracking for Sqlite {
+    async fn script(&self, tables: &[Table], home: bool) -> Result<String> {
+        let tables = tables.to_vec();
+        let steps = self.pool.connect().await?.read(move |connection| plan(connection, &tables, home)).await?;
+        let transaction = |step: &Step| format!("begin immediate;\n{}commit;\n", step.sql);
+        Ok(steps.iter().map(transaction).collect::<Vec<_>>().join("\n"))
+    }
+
+    async fn install(&self, tables: &[Table], home: bool) -> Result<Vec<String>> {
+        let tables = tables.to_vec();
+        let steps = self.pool.connect().await?.read(move |connection| plan(connection, &tables, home)).await?;
+        let mut did = Vec::new();
+        for step in steps {
+            // Milliseconds each: the application waits no longer than for any other writer (A33).
+            let mut writer = Writer::unfenced(&self.pool).await?;
+            writer.run(move |connection| connection.execute_batch(&step.sql).map_err(fault)).await.context("install")?;
+            writer.commit().await?;
+            did.extend(step.did);
+        }
+        Ok(did)
+    }
+
+    async fn inspect(&self, tables: &[Table]) -> Result<Vec<Finding>> {
+        let tables: Vec<TableName> = tables.iter().map(|table| table.name.clone()).collect();
+        let known = self.inspected();
+        let read = move |connection: &Connection| {
+            // One page: any change of any definition counts it up.
+            let version: i64 = connection.query_row("pragma main.schema_version", [], |row| row.get(0)).map_err(fault)?;
+            match known {
+                Some(known) if known.version == version && known.tables == tables => Ok(known),
+                _ => Ok(Inspected { findings: findings(connection, &tables)?, version, tables }),
+            }
+        };
+        let inspected = self.pool.connect().await?.read(read).await?;
+        let findings = inspected.findings.clone();
+        // What is found wrong may be repaired without a change of definition.
+        self.set_inspected(findings.is_empty().then_some(inspected));
+        Ok(findings)
+    }
+
+    async fn uninstall(&self, integration: Option<&str>, tables: &[TableName]) -> Result<Vec<String>> {
+        let (integration, tables) = (integration.map(str::to_owned), tables.to_vec());
+        let mut writer = Writer::unfenced(&self.pool).await?;
+        let remove = move |connection: &Connection| match integration {
+            None => remove_all(connection),
+            Some(integration) => remove_consumer(connection, &integration, &tables),
+        };
+        let removed = writer.run(remove).await.context("uninstall")?;
+        writer.commit().await?;
+        Ok(removed)
+    }
+
+    async fn register(&self, integration: &str, tables: &[Table]) -> Result<Vec<Position>> {
+        let (integration, tables) = (integration.to_owned(), tables.to_vec());
+        let mut writer = Writer::unfenced(&self.pool).await?;
+        let register = move |connection: &Connection| {
+            let one = |table: &Table| {
+                let log = Log::of(connection, &table.name)?;
+                let name = &table.name.name;
+                connection.execute(sql!("consumer_register"), params![name, integration, log.end]).map_err(fault)?;
+                let place = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
+                let seq = connection.query_row(sql!("consumer_read"), params![name, integration], place).map_err(fault)?;
+                Ok(log.position(seq))
+            };
+            tables.iter().map(one).collect::<Result<Vec<Position>>>()
+        };
+        let positions = writer.run(register).await.context("register")?;
+        writer.commit().await?;
+        Ok(positions)
+    }
+}
+
+/// What [`Tracking::inspect`] found, and for which definitions.
+#[derive(Clone)]
+pub(super) struct Inspected {
+    version: i64,
+    tables: Vec<TableName>,
+    findings: Vec<Finding>,
+}
+
+/// Triggers first: a trigger without its log makes the application's writes fail (A69).
+fn remove_all(connection: &Connection) -> Result<Vec<String>> {
+    let mut removed = Vec::new();
+    let catalog = catalog_of(connection)?;
+    for class in ["trigger", "table"] {
+        let mut ours: Vec<&String> = catalog
+            .iter()
+            .filter(|(name, (found, _))| found == class && name.starts_with("twinrow_"))
+            .map(|(name, _)| name)
+            .collect();
+        ours.sort();
+        for name in ours {
+            connection.execute_batch(&format!("drop {class} main.{}", quoted(name))).map_err(fault)?;
+            removed.push(format!("dropped {class} {name}"));
+        }
+    }
+    Ok(removed)
+}
+
+fn remove_consumer(connection: &Connection, integration: &str, tables: &[TableName]) -> Result<Vec<String>> {
+    let mut removed = Vec::new();
+    let catalog = catalog_of(connection)?;
+    for table in tables {
+        let name = &table.name;
+        if catalog.contains_key("twinrow_consumer") {
+            let count = connection.execute(sql!("consumer_delete"), params![name, integration]).map_err(fault)?;
+            if count > 0 {
+                removed.push(format!("{integration} reads {name} no more"));
+            }
+            let least: Option<i64> = connection
+                .query_row(sql!("consumer_least"), params![name], |row| row.get(0))
+                .optional()
+                .map_err(fault)?
+                .flatten();
+            if least.is_some() {
+                continue;
+            }
+        }
+        let names = tracking_names(table);
+        for moment in ["bi", "bu", "ai", "au", "ad"] {
+            let trigger = names.trigger(moment);
+            if catalog.contains_key(&trigger) {
+                connection.execute_batch(&format!("drop trigger main.{trigger}")).map_err(fault)?;
+                removed.push(format!("dropped trigger {trigger}"));
+            }
+        }
+        if catalog.contains_key(&names.log) {
+            connection.execute_batch(&format!("drop table main.{}", names.log)).map_err(fault)?;
+            removed.push(format!("dropped table {}", names.log));
+        }
+        if catalog.contains_key("twinrow_collection") {
+            connection.execute(sql!("collection_delete"), params![name]).map_err(fault)?;
+        }
+    }
+    Ok(removed)
+}
