@@ -1,0 +1,1 @@
+update twinrow.brake set approved = $4::bytea where link = $1::int8 and side = $2::int8 and kind = $3::int8

@@ -1,0 +1,1 @@
+delete from twinrow.brake_window where link = $1::int8 and side = $2::int8

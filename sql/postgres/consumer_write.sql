@@ -1,0 +1,3 @@
+insert into twinrow.consumer (integration, name, position, n)
+select $1::text, v.name, v.position, 1 from unnest($2::text[], $3::text[]) as v(name, position)
+on conflict (integration, name) do update set position = excluded.position, n = consumer.n + 1

@@ -1,0 +1,1 @@
+select side, position from twinrow.cursor where link = $1::int8

@@ -1,0 +1,1 @@
+delete from twinrow.intent where id = any($1::int8[])

@@ -1,0 +1,1 @@
+select epoch, holder, until from twinrow.lease where integration = $1::text

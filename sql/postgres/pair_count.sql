@@ -1,0 +1,2 @@
+select count(*), count(*) filter (where s_key is null), count(*) filter (where t_key is null), count(*) filter (where diverged > 0), count(*) filter (where status = 1)
+from twinrow.pair where link = $1::int8 and status <> 2

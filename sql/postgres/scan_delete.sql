@@ -1,0 +1,1 @@
+delete from twinrow.scan where link = $1::int8

@@ -1,0 +1,1 @@
+select endpoint, instance, n from twinrow.seen where integration = $1::text

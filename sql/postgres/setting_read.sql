@@ -1,0 +1,1 @@
+select name, value from twinrow.setting where integration = $1::text

@@ -1,0 +1,217 @@
+//! What an installation is made of: transactions of statements, filled in from `migrations/postgres`.
+
+use super::catalog::{Described, literal, log_type, quote, quote_table};
+use super::log::{collection_name, log_name, mark};
+use super::session::Conn;
+use crate::error::{Error, Kind as ErrorKind, Result};
+use crate::model::{Column, Kind, Table};
+
+/// The version of our objects in the database; a greater one is not ours to touch (F15).
+pub(super) const VERSION: i64 = 1;
+/// Tables of the endpoint and of the state.
+const ENDPOINT_TABLES: [&str; 4] = ["fence", "receipt", "collection", "consumer"];
+const STATE_TABLES: [&str; 12] =
+    ["lease", "seen", "link", "cursor", "pair", "work", "conflict", "scan", "brake", "brake_window", "intent", "run"];
+
+macro_rules! migration {
+    ($name:literal) => {
+        include_str!(concat!("../../../../migrations/postgres/", $name, ".sql"))
+    };
+}
+
+macro_rules! sql {
+    ($name:literal) => {
+        include_str!(concat!("../../../../sql/postgres/", $name, ".sql"))
+    };
+}
+
+/// One transaction of an installation.
+pub(super) struct Step {
+    /// What was done, afterwards.
+    pub(super) done: String,
+    /// The table it needs for itself, quoted.
+    pub(super) table: Option<String>,
+    pub(super) sql: String,
+}
+
+impl Step {
+    /// The transaction as it is run and printed. It gives up rather than make the application queue
+    /// behind it (A33), and names resolve as in our own sessions.
+    pub(super) fn script(&self) -> String {
+        format!("begin;\nset local lock_timeout = '2s';\nset local search_path = '';\n{}commit;\n", self.sql)
+    }
+}
+
+/// What this user may do, and what is there.
+pub(super) struct Base {
+    pub(super) schema: bool,
+    tables: Vec<String>,
+    emptied: bool,
+    capture_role: bool,
+    superuser: bool,
+    user: String,
+}
+
+impl Base {
+    pub(super) async fn read(conn: &mut Conn, version: i64) -> Result<Base> {
+        let rows = conn.query(sql!("tracking_base"), &[]).await?;
+        let row = rows.first().ok_or_else(|| Error::new(ErrorKind::Internal, "the server does not know its own user"))?;
+        let (superuser, creates, exists, member): (bool, bool, bool, bool) = (row.get(3), row.get(4), row.get(5), row.get(6));
+        // From version 16 on, a role that another made can't be taken.
+        let capture_role = superuser || member || (creates && (!exists || version < 160_000));
+        Ok(Base { schema: row.get(0), tables: row.get(1), emptied: row.get(2), capture_role, superuser, user: row.get(7) })
+    }
+
+    pub(super) fn complete(&self, home: bool) -> bool {
+        let has = |name: &&str| self.tables.iter().any(|table| table == name);
+        self.schema
+            && self.emptied
+            && ENDPOINT_TABLES.iter().all(has)
+            && (!home || (STATE_TABLES.iter().all(has) && has(&"setting")))
+    }
+
+    pub(super) fn step(&self, home: bool) -> Step {
+        let mut sql = String::new();
+        if self.capture_role {
+            sql.push_str(migration!("role"));
+            if !self.superuser {
+                sql.push_str(&format!("grant twinrow_capture to {};\n", quote(&self.user)));
+            }
+        }
+        sql.push_str(migration!("schema"));
+        sql.push_str(migration!("endpoint"));
+        if home {
+            sql.push_str(migration!("state"));
+        }
+        if self.capture_role {
+            sql.push_str(migration!("role_grants"));
+        }
+        let user = quote(&self.user);
+        sql.push_str(&format!(
+            "grant usage on schema twinrow to {user};\ngrant select, insert, update, delete on all tables in schema twinrow to {user};\n"
+        ));
+        Step { done: "made schema twinrow and its tables".into(), table: None, sql }
+    }
+}
+
+/// The statements that make the tracking of a table, whatever of it exists.
+pub(super) fn table_step(described: &Described, existing: &[(String, String)], keep_log: bool, base: &Base) -> Step {
+    let table = &described.table;
+    let name = quote_table(&table.name);
+    let (mark, log) = (mark(&table.name), log_name(&table.name));
+    let fill = |template: &str, target: &str| fill(template, table, target);
+    let mut sql = String::new();
+    for (target, trigger) in existing {
+        sql.push_str(&format!("drop trigger if exists {} on {target};\n", quote(trigger)));
+    }
+    if !keep_log {
+        sql.push_str(&format!("drop table if exists twinrow.{log};\n"));
+        sql.push_str(&fill(migration!("log"), &name));
+    }
+    sql.push_str(&fill(migration!("capture"), &name));
+    if base.capture_role {
+        sql.push_str(&format!(
+            "grant insert on twinrow.{log} to twinrow_capture;\nalter function twinrow.capture_{mark}() owner to twinrow_capture;\n"
+        ));
+    }
+    sql.push_str(&format!("grant select, insert, delete on twinrow.{log} to {};\n", quote(&base.user)));
+    if described.by_row {
+        sql.push_str(&fill(migration!("triggers_row"), &name));
+        if !described.partitioned {
+            // Partitions get the trigger from their parent; inheritance children don't.
+            described.members.iter().for_each(|member| sql.push_str(&fill(migration!("triggers_row"), member)));
+        }
+        sql.push_str(&fill(migration!("triggers_member"), &name));
+        described.members.iter().for_each(|member| sql.push_str(&fill(migration!("triggers_member"), member)));
+    } else {
+        sql.push_str(&fill(migration!("triggers_statement"), &name));
+    }
+    let key: Vec<String> = table.key_columns().map(|column| literal(&column.name)).collect();
+    let values = [
+        ("{name}", literal(&collection_name(&table.name))),
+        ("{regclass}", literal(&name)),
+        ("{log}", literal(&log)),
+        ("{key}", format!("array[{}]::text[]", key.join(", "))),
+        ("{version}", VERSION.to_string()),
+    ];
+    sql.push_str(&values.iter().fold(migration!("collection").to_owned(), |sql, (from, to)| sql.replace(from, to)));
+    sql.push_str(&format!(
+        "update twinrow.collection c set definition = d.definition from (\n{}) d where d.name = c.name and c.name = {};\n",
+        sql!("tracking_definition"),
+        literal(&collection_name(&table.name))
+    ));
+    Step { done: format!("tracking {}", table.name), table: Some(name), sql }
+}
+
+/// Puts a table's names and key columns into a template. Names go in last: they may look like anything.
+fn fill(template: &str, table: &Table, target: &str) -> String {
+    let columns: Vec<&Column> = table.key_columns().collect();
+    let list = |make: &dyn Fn(usize, &Column) -> String, separator: &str| {
+        columns.iter().enumerate().map(|(i, column)| make(i + 1, column)).collect::<Vec<_>>().join(separator)
+    };
+    let kinds = |prefix: char| list(&|i, column| format!("{prefix}{i} {}", log_type(&column.kind).unwrap_or("text")), ", ");
+    let names = |prefix: &str| list(&|i, _| format!("{prefix}{i}"), ", ");
+    let row = |from: &str| list(&|_, column| captured(column, from), ", ");
+    let replacements = [
+        ("{columns}", format!("{}, {}", kinds('o'), kinds('n'))),
+        ("{log}", log_name(&table.name)),
+        ("{mark}", mark(&table.name)),
+        ("{o}", names("o")),
+        ("{n}", names("n")),
+        ("{u_o}", names("u.o")),
+        ("{u_n}", names("u.n")),
+        ("{a_o}", names("a.o")),
+        ("{b_n}", names("b.n")),
+        ("{null}", list(&|_, column| format!("null::{}", log_type(&column.kind).unwrap_or("text")), ", ")),
+        ("{join}", list(&|i, _| format!("n.n{i} = o.o{i}"), " and ")),
+        ("{row}", row("r")),
+        ("{row_o}", list(&|i, column| format!("{} as o{i}", captured(column, "r")), ", ")),
+        ("{row_n}", list(&|i, column| format!("{} as n{i}", captured(column, "r")), ", ")),
+        ("{new}", row("new")),
+        ("{old}", row("old")),
+        ("{same}", list(&|_, column| format!("{} = {}", captured(column, "new"), captured(column, "old")), " and ")),
+        ("{table}", target.to_owned()),
+    ];
+    let mut out = String::with_capacity(template.len() * 2);
+    let mut rest = template;
+    // One pass, so that nothing is looked for in what was put in.
+    while let Some(at) = rest.find('{') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        match replacements.iter().find(|(name, _)| rest.starts_with(name)) {
+            Some((name, text)) => {
+                out.push_str(text);
+                rest = &rest[name.len()..];
+            }
+            None => {
+                out.push('{');
+                rest = &rest[1..];
+            }
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+/// A key column as it goes into the log: texts by their bytes, whatever the column's collation calls
+/// equal (C6); the rest in a wider type of its own.
+fn captured(column: &Column, from: &str) -> String {
+    let sql = format!("{from}.{}", quote(&column.name));
+    match column.kind {
+        Kind::Text { .. } | Kind::Enum(_) => format!("{sql}::text collate \"C\""),
+        _ => sql,
+    }
+}
+
+/// Whether the log there is has columns for this key.
+pub(super) async fn log_fits(conn: &mut Conn, table: &Table) -> Result<bool> {
+    let rows = conn.query(sql!("tracking_log_columns"), &[&log_name(&table.name)]).await?;
+    let there: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    let full = |kind: &Kind| match log_type(kind)? {
+        "timestamp" => Some("timestamp without time zone"),
+        "timestamptz" => Some("timestamp with time zone"),
+        "time" => Some("time without time zone"),
+        other => other.split(' ').next().filter(|first| *first == "text").or(Some(other)),
+    };
+    Ok(there.iter().map(|there| Some(there.as_str())).eq(table.key_columns().map(|column| full(&column.kind))))
+}

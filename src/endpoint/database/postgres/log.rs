@@ -1,0 +1,218 @@
+//! Change logs: their names, and the statements that read them.
+
+use std::collections::HashMap;
+
+use sha2::{Digest, Sha256};
+use tokio_postgres::Row as Answer;
+
+use super::catalog::quote_table;
+use super::position::{Cursor, Snapshot};
+use super::value::{Raw, carrier, decode};
+use crate::error::{Error, Kind as ErrorKind, Result};
+use crate::model::{Column, Entry, Key, Kind, Op, Pos, Table, TableName, hex};
+
+/// What a table's tracking objects have in their names: of fixed length, whatever the table's name (A57).
+pub(super) fn mark(name: &TableName) -> String {
+    let digest = Sha256::digest(format!("{}\0{}", name.schema, name.name));
+    hex(&digest[..6])
+}
+
+/// The table's log, without its schema.
+pub(super) fn log_name(name: &TableName) -> String {
+    format!("log_{}", mark(name))
+}
+
+/// The table's row in `twinrow.collection`.
+pub(super) fn collection_name(name: &TableName) -> String {
+    quote_table(name)
+}
+
+/// `l.o1` as [`read_key`] wants it.
+fn select_part(kind: &Kind, sql: String) -> String {
+    if matches!(kind, Kind::Decimal { .. }) { format!("{sql}::pg_catalog.text") } else { sql }
+}
+
+/// The log's columns of the old (`o`) or new (`n`) key.
+fn key_parts(table: &Table, prefix: char) -> String {
+    let part = |(i, column): (usize, &Column)| select_part(&column.kind, format!("l.{prefix}{}", i + 1));
+    table.key_columns().enumerate().map(part).collect::<Vec<_>>().join(", ")
+}
+
+/// All entries that a cursor has not read, as `l`: what its snapshot did not see is what began later
+/// and what was under way then, so the index never walks what was read long ago (A53). Parameters 1
+/// to 4 are [`Range`]'s.
+fn unread(table: &Table) -> String {
+    let log = log_name(&table.name);
+    format!(
+        "(select * from twinrow.{log} where xid >= $1::text::xid8 \
+         union all select * from twinrow.{log} where xid = any($2::text[]::xid8[])) l \
+         where ($3::text is null or not (pg_catalog.pg_visible_in_snapshot(l.xid, $3::text::pg_snapshot) and l.lsn <= $4::text::pg_lsn))"
+    )
+}
+
+/// The parameters of [`unread`].
+pub(super) struct Range {
+    pub(super) from: String,
+    pub(super) open: Vec<String>,
+    pub(super) mid: Option<String>,
+    pub(super) lsn: String,
+}
+
+impl Range {
+    /// What `cursor` has not read.
+    pub(super) fn after(cursor: &Cursor) -> Range {
+        let Snapshot { xmax, open, .. } = &cursor.old;
+        Range {
+            from: xmax.to_string(),
+            open: open.iter().map(u64::to_string).collect(),
+            mid: cursor.partial.as_ref().map(|partial| partial.mid.to_string()),
+            lsn: lsn_text(cursor.partial.as_ref().map_or(0, |partial| partial.lsn)),
+        }
+    }
+}
+
+/// `16/B374D848`
+fn lsn_text(lsn: i64) -> String {
+    format!("{:X}/{:X}", lsn >> 32, lsn & 0xffff_ffff)
+}
+
+/// Reads entries in log order, at most `$5`, but never part of those that share a position; of a
+/// window that is read in parts, only what its first part saw.
+pub(super) fn entries_sql(table: &Table) -> String {
+    format!(
+        "select (l.lsn - '0/0'::pg_lsn)::int8, l.op::text, l.xid::text::int8, l.origin, {}, {} from {} \
+         and ($3::text is null or pg_catalog.pg_visible_in_snapshot(l.xid, $3::text::pg_snapshot)) \
+         order by l.lsn fetch first ($5::int8) rows with ties",
+        key_parts(table, 'o'),
+        key_parts(table, 'n'),
+        unread(table)
+    )
+}
+
+/// Which of the keys in the parameters from 5 on an unread delete, rename or truncate names; 0 stands
+/// for all.
+pub(super) fn unread_sql(table: &Table) -> String {
+    let arrays: Vec<String> =
+        table.key_columns().enumerate().map(|(i, c)| format!("${}::{}[]", i + 5, carrier(&c.kind))).collect();
+    let names: Vec<String> = (1..=table.key.len()).map(|i| format!("k{i}")).collect();
+    let same = |prefix: char| {
+        let part = |(i, column): (usize, &Column)| {
+            let cast = if matches!(column.kind, Kind::Decimal { .. }) { "::pg_catalog.numeric" } else { "" };
+            format!("u.{prefix}{0} = v.k{0}{cast}", i + 1)
+        };
+        table.key_columns().enumerate().map(part).collect::<Vec<_>>().join(" and ")
+    };
+    format!(
+        "with u as materialized (select l.* from {} and l.op in ('D', 'R', 'T')), \
+         v as materialized (select * from unnest({}) with ordinality as v({}, ord)) \
+         select v.ord from v join u on {} union select v.ord from v join u on {} union select 0 from u where u.op = 'T'",
+        unread(table),
+        arrays.join(", "),
+        names.join(", "),
+        same('o'),
+        same('n')
+    )
+}
+
+/// An entry out of a row of [`entries_sql`], and its position.
+pub(super) fn read_entry(answer: &Answer, collection: usize, table: &Table, own: impl Fn(&str) -> bool) -> Result<Entry> {
+    let (lsn, op, xid, origin): (i64, &str, i64, Option<&str>) = (answer.get(0), answer.get(1), answer.get(2), answer.get(3));
+    let key = |first| read_key(answer, first, table);
+    let (op, key) = match op {
+        "I" => (Op::Insert, key(4)?),
+        "U" => (Op::Update, key(4)?),
+        "D" => (Op::Delete, key(4)?),
+        "R" => (Op::Rename { to: key(4 + table.key.len())? }, key(4)?),
+        "T" => (Op::Truncate, Key(Vec::new())),
+        _ => {
+            return Err(Error::new(
+                ErrorKind::Tracking,
+                format!("the log of {} holds an operation of another version", table.name),
+            )
+            .hint("twinrow install"));
+        }
+    };
+    Ok(Entry { collection, op, key, pos: Pos(lsn), transaction: u64::try_from(xid).ok(), own: origin.is_some_and(own) })
+}
+
+/// The log's columns are not the table's: they are the widest of their family.
+fn read_key(answer: &Answer, first: usize, table: &Table) -> Result<Key> {
+    let part = |(i, column): (usize, &Column)| {
+        let raw: Raw<'_> = answer.try_get(first + i).map_err(|error| error.to_string())?;
+        decode(&column.kind, &raw)
+    };
+    table.key_columns().enumerate().map(part).collect::<std::result::Result<_, String>>().map(Key).map_err(|why| {
+        Error::new(ErrorKind::Tracking, format!("the log of {} holds a key that can't be read: {why}", table.name))
+            .hint("twinrow install")
+    })
+}
+
+/// A delete and a later insert of one key in one transaction are the same record with a new row
+/// (A20): the delete goes, the insert becomes a replacement.
+pub(super) fn fold_replacements(entries: Vec<Entry>) -> Vec<Entry> {
+    let mut deleted: HashMap<(usize, Option<u64>, Vec<u8>), usize> = HashMap::new();
+    let mut kept: Vec<Option<Entry>> = Vec::with_capacity(entries.len());
+    for mut entry in entries {
+        let id = (entry.collection, entry.transaction, entry.key.encode().0);
+        match &entry.op {
+            Op::Delete => {
+                deleted.insert(id, kept.len());
+            }
+            Op::Insert => {
+                if let Some(at) = deleted.remove(&id) {
+                    kept[at] = None;
+                    entry.op = Op::Replace;
+                }
+            }
+            // The key has another record now.
+            Op::Rename { to } => {
+                deleted.remove(&(id.0, id.1, to.encode().0));
+            }
+            Op::Update | Op::Replace | Op::Truncate => {}
+        }
+        kept.push(Some(entry));
+    }
+    kept.into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(op: Op, key: i64, transaction: u64) -> Entry {
+        Entry { collection: 0, op, key: Key::int(key), pos: Pos(0), transaction: Some(transaction), own: false }
+    }
+
+    fn ops(entries: Vec<Entry>) -> Vec<Op> {
+        fold_replacements(entries).into_iter().map(|entry| entry.op).collect()
+    }
+
+    #[test]
+    fn a20_delete_and_insert_of_one_transaction_is_a_replacement() {
+        assert_eq!(ops(vec![entry(Op::Delete, 1, 5), entry(Op::Insert, 1, 5)]), [Op::Replace]);
+        assert_eq!(ops(vec![entry(Op::Delete, 1, 5), entry(Op::Insert, 1, 6)]), [Op::Delete, Op::Insert]);
+        assert_eq!(
+            ops(vec![entry(Op::Delete, 1, 5), entry(Op::Insert, 1, 5), entry(Op::Delete, 1, 5)]),
+            [Op::Replace, Op::Delete]
+        );
+        assert_eq!(ops(vec![entry(Op::Insert, 1, 5), entry(Op::Delete, 1, 5)]), [Op::Insert, Op::Delete]);
+    }
+
+    #[test]
+    fn a_key_that_was_taken_over_is_not_replaced() {
+        let to = Op::Rename { to: Key::int(1) };
+        assert_eq!(ops(vec![entry(Op::Delete, 1, 5), entry(to.clone(), 2, 5)]), [Op::Delete, to]);
+    }
+
+    #[test]
+    fn lsns_are_spelled_as_the_server_does() {
+        assert_eq!(lsn_text(0x16_b374_d848), "16/B374D848");
+    }
+
+    #[test]
+    fn a57_names_are_short_and_differ() {
+        let name = |schema: &str, name: &str| log_name(&TableName { schema: schema.into(), name: name.into() });
+        assert_ne!(name("x", "y"), name("x_y", ""));
+        assert_eq!(name("x", &"n".repeat(63)).len(), 16);
+    }
+}

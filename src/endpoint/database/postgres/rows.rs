@@ -1,0 +1,285 @@
+//! Statements on the application's tables, and rows out of their results: the same for windows and
+//! write transactions.
+
+use std::collections::BTreeMap;
+
+use tokio_postgres::Row as Answer;
+use tokio_postgres::types::ToSql;
+
+use super::catalog::{quote, quote_table};
+use super::error::is_about_one_row;
+use super::session::{Conn, in_order};
+use super::value::{Param, Raw, carrier, cast, decode, select};
+use crate::endpoint::{CANDIDATES_MAX, Fetched};
+use crate::error::{Error, Kind as ErrorKind, Result};
+use crate::model::{Collection, Column, Key, Kind, Normal, Row, Table, Value};
+
+/// Parameters of a statement, each an array: one column of a set.
+pub(super) type Columns<'a> = Vec<Vec<Param<'a>>>;
+
+/// The columns as what the driver takes.
+pub(super) fn params<'a>(columns: &'a Columns<'_>) -> Vec<&'a (dyn ToSql + Sync)> {
+    columns.iter().map(|column| column as _).collect()
+}
+
+/// One array per key column.
+pub(super) fn key_columns(table: &Table, keys: &[Key]) -> Result<Vec<Vec<Value>>> {
+    if keys.iter().any(|key| key.0.len() != table.key.len()) {
+        return Err(Error::new(ErrorKind::Internal, format!("a key does not have as many parts as that of {}", table.name)));
+    }
+    Ok((0..table.key.len())
+        .map(|part| keys.iter().map(|key| adapt(&key.0[part], &table.columns[table.key[part]])).collect())
+        .collect())
+}
+
+/// A key part out of the map has lost the name of its kind; its column knows it.
+fn adapt(value: &Value, column: &Column) -> Value {
+    match (value, &column.kind) {
+        (Value::Other { kind: "key", text }, _) if text.ends_with("infinity") => {
+            Value::Other { kind: "infinity", text: text.clone() }
+        }
+        (Value::Other { kind: "key", text }, Kind::Date | Kind::DateTime { .. } | Kind::Instant { .. }) => {
+            Value::Other { kind: "far future", text: text.clone() }
+        }
+        _ => value.clone(),
+    }
+}
+
+/// The values as parameters.
+pub(super) fn as_params(columns: &[Vec<Value>]) -> Columns<'_> {
+    columns.iter().map(|column| column.iter().map(Param).collect()).collect()
+}
+
+/// `unnest($1::int8[], …) with ordinality as v(k1, …, ord)`, parameters from `first` on.
+pub(super) fn unnest<'a>(columns: impl Iterator<Item = (&'a Column, String)>, first: usize) -> String {
+    let (arrays, names): (Vec<String>, Vec<String>) =
+        columns.enumerate().map(|(i, (column, name))| (format!("${}::{}[]", i + first, carrier(&column.kind)), name)).unzip();
+    format!("unnest({}) with ordinality as v({}, ord)", arrays.join(", "), names.join(", "))
+}
+
+/// The key's columns with the names their parameters have: `k1`, `k2`.
+pub(super) fn named_key(table: &Table) -> impl Iterator<Item = (&Column, String)> {
+    table.key_columns().enumerate().map(|(i, column)| (column, format!("k{}", i + 1)))
+}
+
+/// `t."id" = v.k1 and …`
+pub(super) fn same_key(table: &Table) -> String {
+    let same = |(column, name): (&Column, String)| {
+        format!("t.{} {} {}", quote(&column.name), operator("=", [column]), cast(column, &format!("v.{name}")))
+    };
+    named_key(table).map(same).collect::<Vec<_>>().join(" and ")
+}
+
+/// A comparison as the server defines it for its own types. Transactions run under the application's
+/// `search_path`, which its triggers need; there, somebody may have defined an operator that fits better.
+/// Types of extensions have theirs in the extension's schema.
+pub(super) fn operator<'a>(sign: &str, columns: impl IntoIterator<Item = &'a Column>) -> String {
+    let own = |column: &Column| matches!(column.kind, Kind::Text { .. }) && column.native.ends_with("citext");
+    if columns.into_iter().any(own) { sign.to_owned() } else { format!("operator(pg_catalog.{sign})") }
+}
+
+/// The key's columns as [`read_key`] wants them.
+pub(super) fn select_key(table: &Table) -> String {
+    select_list(table.key_columns())
+}
+
+fn select_list<'a>(columns: impl Iterator<Item = &'a Column>) -> String {
+    columns.map(|column| select(column, &format!("t.{}", quote(&column.name)))).collect::<Vec<_>>().join(", ")
+}
+
+/// A key out of the result columns from `first` on.
+pub(super) fn read_key(answer: &Answer, first: usize, table: &Table) -> std::result::Result<Key, String> {
+    read_values(answer, first, table.key_columns()).map(Key)
+}
+
+/// Values out of the result columns from `first` on.
+pub(super) fn read_values<'a>(
+    answer: &Answer,
+    first: usize,
+    columns: impl Iterator<Item = &'a Column>,
+) -> std::result::Result<Row, String> {
+    columns
+        .enumerate()
+        .map(|(i, column)| {
+            let raw: Raw<'_> = answer.try_get(first + i).map_err(|error| error.to_string())?;
+            decode(&column.kind, &raw).map_err(|why| format!("column {}: {why}", column.name))
+        })
+        .collect()
+}
+
+/// The statement that reads rows by key; `ending` may lock them.
+pub(super) fn fetch_sql(collection: &Collection, ending: &str) -> String {
+    let table = &collection.table;
+    let mut list = format!("v.ord, {}", select_key(table));
+    if !collection.columns.is_empty() {
+        list.push_str(", ");
+        list.push_str(&select_list(collection.mapped()));
+    }
+    format!(
+        "select {list} from {} join {} t on {} {ending}",
+        unnest(named_key(table), 1),
+        quote_table(&table.name),
+        same_key(table)
+    )
+}
+
+/// The rows of a [`fetch_sql`] statement in the order of `keys`.
+pub(super) fn fetched(collection: &Collection, keys: &[Key], answers: &[Answer]) -> Result<Vec<Fetched>> {
+    let table = &collection.table;
+    let mut rows = vec![Fetched::Absent; keys.len()];
+    for answer in answers {
+        let ord: i64 = answer.get(0);
+        let at = usize::try_from(ord - 1).unwrap_or(usize::MAX);
+        let Some(slot) = rows.get_mut(at) else { continue };
+        *slot = match read_key(answer, 1, table) {
+            Err(why) => Fetched::Unreadable(why),
+            // Equal to the column's type or collation, but another key (C6).
+            Ok(key) if key != keys[at] && key.encode() != keys[at].encode() => continue,
+            // Inheritance children may repeat their parent's keys (A21).
+            Ok(_) if *slot != Fetched::Absent => Fetched::Unreadable("several rows have this key".into()),
+            Ok(_) => match read_values(answer, 1 + table.key.len(), collection.mapped()) {
+                Ok(row) => Fetched::Row(row, None),
+                Err(why) => Fetched::Unreadable(why),
+            },
+        };
+    }
+    Ok(rows)
+}
+
+/// Reads rows by key inside a transaction. A row the server can't read spoils only itself: the
+/// others are read without it (A74).
+pub(super) async fn fetch(conn: &mut Conn, collection: &Collection, keys: &[Key]) -> Result<Vec<Fetched>> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = fetch_sql(collection, "");
+    let statement = conn.prepare(&sql).await?;
+    let mut rows = vec![Fetched::Absent; keys.len()];
+    let all = 0..keys.len();
+    let mut ranges = vec![all];
+    while let Some(range) = ranges.pop() {
+        let part = &keys[range.clone()];
+        let columns = key_columns(&collection.table, part)?;
+        let columns = as_params(&columns);
+        let params = params(&columns);
+        let requests =
+            vec![conn.command("savepoint part")?, conn.request(&statement, &params)?, conn.command("release savepoint part")?];
+        let mut answers = in_order(requests).await.into_iter();
+        if let Some(Err(error)) = answers.next() {
+            return conn.check(Err(error));
+        }
+        let answers = answers.next();
+        match answers {
+            Some(Ok(answers)) => {
+                for (slot, row) in rows[range].iter_mut().zip(fetched(collection, part, &answers)?) {
+                    *slot = row;
+                }
+            }
+            Some(Err(error)) if is_about_one_row(&error) => {
+                conn.batch("rollback to savepoint part").await?;
+                if part.len() == 1 {
+                    let why = error.code().map_or("unknown", |code| code.code());
+                    rows[range.start] = Fetched::Unreadable(format!("the server can't read it (SQLSTATE {why})"));
+                } else {
+                    let middle = range.start + part.len() / 2;
+                    ranges.extend([range.start..middle, middle..range.end]);
+                }
+            }
+            Some(Err(error)) => return conn.check(Err(error)),
+            None => return Err(Error::new(ErrorKind::Internal, "a request without an answer")),
+        }
+    }
+    Ok(rows)
+}
+
+/// As [`Window::find`](crate::endpoint::Window::find).
+pub(super) async fn find(
+    conn: &mut Conn,
+    collection: &Collection,
+    rule: &[(usize, Normal)],
+    values: &[Vec<Value>],
+) -> Result<Vec<Vec<Key>>> {
+    let mut found = vec![Vec::new(); values.len()];
+    // NULL and empty match nothing (C10).
+    let asked: Vec<usize> = (0..values.len()).filter(|i| matches(rule, &values[*i])).collect();
+    if asked.is_empty() || rule.is_empty() {
+        return Ok(found);
+    }
+    let columns: Columns<'_> = (0..rule.len()).map(|field| asked.iter().map(|i| Param(&values[*i][field])).collect()).collect();
+    let answers = conn.query(&find_sql(collection, rule), &params(&columns)).await?;
+    for answer in &answers {
+        let ord: i64 = answer.get(0);
+        let key = read_key(answer, 1, &collection.table).map_err(|why| Error::new(ErrorKind::Rejected, why))?;
+        if let Some(i) = usize::try_from(ord - 1).ok().and_then(|at| asked.get(at)) {
+            found[*i].push(key);
+        }
+    }
+    Ok(found)
+}
+
+fn matches(rule: &[(usize, Normal)], values: &[Value]) -> bool {
+    rule.iter().zip(values).all(|((_, normal), value)| match value {
+        Value::Text(text) if normal.trim => !text.trim_matches(' ').is_empty(),
+        _ => !value.is_blank(),
+    })
+}
+
+fn find_sql(collection: &Collection, rule: &[(usize, Normal)]) -> String {
+    let table = &collection.table;
+    let named: Vec<(&Column, String)> =
+        rule.iter().enumerate().map(|(i, (field, _))| (collection.column(*field), format!("m{}", i + 1))).collect();
+    let conditions: Vec<String> =
+        rule.iter().zip(&named).map(|((_, normal), (column, name))| equal(column, name, *normal)).collect();
+    let keys = select_key(table);
+    let names: Vec<String> = (1..=table.key.len()).map(|i| format!("k{i}")).collect();
+    format!(
+        "select ord, {names} from (select v.ord, row_number() over (partition by v.ord), {keys} from {} join {} t on {}) f(ord, nth, {names}) where nth <= {}",
+        unnest(named.into_iter(), 1),
+        quote_table(&table.name),
+        conditions.join(" and "),
+        CANDIDATES_MAX + 1,
+        names = names.join(", "),
+    )
+}
+
+/// How a match column is compared. The plain comparison comes first, because an index may serve it;
+/// the bytes decide, because `=` may be blind to case or accents (C6).
+fn equal(column: &Column, name: &str, normal: Normal) -> String {
+    let (ours, theirs) = (format!("t.{}", quote(&column.name)), format!("v.{name}"));
+    if !matches!(column.kind, Kind::Text { .. }) {
+        return match column.kind {
+            Kind::Json | Kind::JsonDoubles | Kind::Enum(_) | Kind::Other(_) | Kind::Any => {
+                format!("{ours}::pg_catalog.text operator(pg_catalog.=) {theirs}")
+            }
+            _ => format!("{ours} operator(pg_catalog.=) {}", cast(column, &theirs)),
+        };
+    }
+    let normalised = |sql: String| match (normal.fold_case, normal.trim) {
+        (true, true) => format!("pg_catalog.lower(pg_catalog.btrim({sql}))"),
+        (true, false) => format!("pg_catalog.lower({sql})"),
+        (false, true) => format!("pg_catalog.btrim({sql})"),
+        (false, false) => sql,
+    };
+    let text = format!("{ours}::pg_catalog.text");
+    if normal == Normal::default() {
+        let equal = operator("=", [column]);
+        return format!(
+            "{ours} {equal} {} and {text} collate \"C\" operator(pg_catalog.=) {theirs} collate \"C\"",
+            cast(column, &theirs)
+        );
+    }
+    // Both sides through the same functions under the same collation: the column's.
+    format!("{} operator(pg_catalog.=) {}", normalised(text), normalised(theirs))
+}
+
+/// The rows a statement returned, by the number of their parameter row.
+pub(super) fn by_ordinal(table: &Table, answers: &[Answer]) -> Result<BTreeMap<usize, Key>> {
+    answers
+        .iter()
+        .map(|answer| {
+            let ord: i64 = answer.get(0);
+            let key = read_key(answer, 1, table).map_err(|why| Error::new(ErrorKind::Rejected, why))?;
+            Ok((usize::try_from(ord - 1).unwrap_or(usize::MAX), key))
+        })
+        .collect()
+}

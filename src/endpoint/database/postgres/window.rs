@@ -1,0 +1,308 @@
+//! One moment of the database, for reading.
+
+use std::collections::{HashMap, HashSet};
+
+use async_trait::async_trait;
+use tokio_postgres::types::ToSql;
+
+use super::catalog::{quote, quote_table};
+use super::log::{Range, collection_name, entries_sql, fold_replacements, read_entry, unread_sql};
+use super::position::{Cursor, Partial, Snapshot};
+use super::rows;
+use super::session::{Conn, Facts, in_order};
+use super::value::{carrier, cast};
+use crate::endpoint::{Fetched, ReadReceipt, Tracked, Window};
+use crate::error::{Error, Kind, Result};
+use crate::model::{Collection, Entry, Key, KeyBytes, Normal, Position, Value};
+
+const BEGIN: &str = "begin isolation level repeatable read, read only; set local search_path to default";
+/// Above this many rows an estimate will do for a progress bar.
+const COUNT_MAX: i64 = 100_000;
+
+/// A [`Window`] of PostgreSQL: a read-only transaction, whose snapshot the logs and the rows share.
+pub(super) struct PgWindow {
+    conn: Conn,
+    collections: Vec<Collection>,
+    entries: Vec<Entry>,
+    /// Where each collection's next window begins.
+    next: Vec<Cursor>,
+    more: bool,
+}
+
+/// What one collection's log gave.
+struct Slice {
+    entries: Vec<Entry>,
+    /// Nothing visible was left behind.
+    complete: bool,
+}
+
+/// Opens a window: its transaction, the state of the logs and their entries leave in one round trip.
+pub(super) async fn open(
+    mut conn: Conn,
+    facts: &Facts,
+    tracked: &[Tracked],
+    limit: usize,
+    own: impl Fn(&str) -> bool,
+) -> Result<PgWindow> {
+    let since: Vec<Option<Cursor>> =
+        tracked.iter().map(|tracked| tracked.since.as_ref().map(Cursor::parse).transpose()).collect::<Result<_>>()?;
+    for (tracked, cursor) in tracked.iter().zip(&since) {
+        check_server(tracked, cursor.as_ref(), facts)?;
+    }
+    let answers = ask(&mut conn, tracked, &since, limit).await?;
+    let [opened, logs @ ..] = answers.as_slice() else {
+        return Err(Error::new(Kind::Internal, "a window without an answer"));
+    };
+    let moment = opened.first().and_then(|row| Snapshot::parse(row.get(0)));
+    let moment = moment.ok_or_else(|| Error::new(Kind::Internal, "the server's snapshot can't be read"))?;
+    let logs_now: HashMap<&str, (&str, bool)> = opened
+        .iter()
+        .filter_map(|row| Some((row.get::<_, Option<&str>>(1)?, (row.get::<_, &str>(2), row.get::<_, bool>(3)))))
+        .collect();
+
+    let mut slices = Vec::with_capacity(tracked.len());
+    let mut logs = logs.iter();
+    let mut cursors = Vec::with_capacity(tracked.len());
+    for (i, (tracked, cursor)) in tracked.iter().zip(since).enumerate() {
+        let table = &tracked.collection.table;
+        let epoch = check_log(tracked, cursor.as_ref(), logs_now.get(collection_name(&table.name).as_str()).copied(), &moment)?;
+        let Some(cursor) = cursor else {
+            cursors.push(start(epoch, facts, &moment));
+            slices.push(Slice { entries: Vec::new(), complete: true });
+            continue;
+        };
+        let rows = logs.next().map(Vec::as_slice).unwrap_or_default();
+        let entries = rows.iter().map(|row| read_entry(row, i, table, &own)).collect::<Result<Vec<_>>>()?;
+        slices.push(Slice { complete: entries.len() <= limit, entries });
+        cursors.push(cursor);
+    }
+    Ok(cut(conn, tracked, cursors, slices, &moment, limit))
+}
+
+/// A cursor that begins at this moment.
+pub(super) fn start(epoch: &str, facts: &Facts, moment: &Snapshot) -> Cursor {
+    Cursor {
+        epoch: epoch.to_owned(),
+        system: facts.system.clone(),
+        timeline: facts.timeline.clone(),
+        old: moment.clone(),
+        partial: None,
+    }
+}
+
+async fn ask(
+    conn: &mut Conn,
+    tracked: &[Tracked],
+    since: &[Option<Cursor>],
+    limit: usize,
+) -> Result<Vec<Vec<tokio_postgres::Row>>> {
+    let names: Vec<String> = tracked.iter().map(|tracked| collection_name(&tracked.collection.table.name)).collect();
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX - 1) + 1;
+    let open = conn.prepare(include_str!("../../../../sql/postgres/window_open.sql")).await.map_err(not_installed)?;
+    let mut statements = Vec::new();
+    let mut ranges = Vec::new();
+    for (tracked, cursor) in tracked.iter().zip(since) {
+        if let Some(cursor) = cursor {
+            statements.push(conn.prepare(&entries_sql(&tracked.collection.table)).await.map_err(not_installed)?);
+            ranges.push(Range::after(cursor));
+        }
+    }
+    let params: Vec<[&(dyn ToSql + Sync); 5]> =
+        ranges.iter().map(|range| [&range.from as _, &range.open as _, &range.mid as _, &range.lsn as _, &limit as _]).collect();
+    conn.opened();
+    let open_params: [&(dyn ToSql + Sync); 1] = [&names];
+    let answers = {
+        let mut requests = vec![conn.command(BEGIN)?, conn.request(&open, &open_params)?];
+        for (statement, params) in statements.iter().zip(&params) {
+            requests.push(conn.request(statement, params)?);
+        }
+        in_order(requests).await
+    };
+    let answers: Vec<_> = answers.into_iter().map(|answer| conn.check(answer)).collect::<Result<_>>().map_err(not_installed)?;
+    Ok(answers.into_iter().skip(1).collect())
+}
+
+/// A table of ours that is not there, or that we may not read, is a matter of tracking.
+fn not_installed(error: Error) -> Error {
+    match error.kind() {
+        Kind::Schema => {
+            Error::new(Kind::Tracking, format!("a change log is missing: {}", error.message())).hint("twinrow install")
+        }
+        _ => error,
+    }
+}
+
+/// A position of another cluster or history says nothing about this one (A65).
+fn check_server(tracked: &Tracked, cursor: Option<&Cursor>, facts: &Facts) -> Result<()> {
+    let Some(cursor) = cursor else { return Ok(()) };
+    let table = &tracked.collection.table.name;
+    if cursor.system != facts.system {
+        return Err(Error::new(
+            Kind::Identity,
+            format!("{table} is in another cluster than the one that was read: a restored dump or a clone"),
+        )
+        .hint("twinrow check"));
+    }
+    if cursor.timeline != facts.timeline {
+        return Err(Error::new(
+            Kind::Tracking,
+            format!("a standby took over, or a backup was restored, since {table} was read: it must be compared"),
+        )
+        .hint("twinrow resync full"));
+    }
+    Ok(())
+}
+
+/// The log's epoch, if the log is the one the position was taken on.
+fn check_log<'a>(tracked: &Tracked, cursor: Option<&Cursor>, now: Option<(&'a str, bool)>, moment: &Snapshot) -> Result<&'a str> {
+    let table = &tracked.collection.table.name;
+    let compare =
+        |why: &str| Err(Error::new(Kind::Tracking, format!("{why} {table}: it must be compared")).hint("twinrow resync full"));
+    let Some((epoch, same)) = now else {
+        return Err(Error::new(Kind::Tracking, format!("{table} is not tracked")).hint("twinrow install"));
+    };
+    if !same {
+        return compare("the change log was dropped or made again for");
+    }
+    let Some(cursor) = cursor else { return Ok(epoch) };
+    if cursor.epoch != epoch {
+        return compare("the change log was emptied or made again for");
+    }
+    let last = cursor.partial.as_ref().map_or(&cursor.old, |partial| &partial.mid);
+    if last.xmax > moment.xmax {
+        return compare("the server is older than what was read of");
+    }
+    Ok(epoch)
+}
+
+/// Takes `limit` entries over all logs, in log order; entries at one position stay together.
+fn cut(conn: Conn, tracked: &[Tracked], cursors: Vec<Cursor>, slices: Vec<Slice>, moment: &Snapshot, limit: usize) -> PgWindow {
+    let mut more = false;
+    let mut all: Vec<i64> = slices.iter().flat_map(|slice| slice.entries.iter().map(|entry| entry.pos.0)).collect();
+    all.sort_unstable();
+    let last = if all.len() > limit { all.get(limit.max(1) - 1).copied() } else { None };
+    let mut entries = Vec::with_capacity(all.len().min(limit));
+    let mut next = Vec::with_capacity(cursors.len());
+    for (mut cursor, slice) in cursors.into_iter().zip(slices) {
+        let count = slice.entries.len();
+        let taken: Vec<Entry> = slice.entries.into_iter().filter(|entry| last.is_none_or(|last| entry.pos.0 <= last)).collect();
+        let complete = slice.complete && taken.len() == count;
+        let before = cursor.partial.take();
+        if !complete {
+            more = true;
+            let lsn = last.into_iter().chain(before.as_ref().map(|partial| partial.lsn)).max().unwrap_or_default();
+            cursor.partial = Some(Partial { mid: before.map_or_else(|| moment.clone(), |partial| partial.mid), lsn });
+        } else if let Some(partial) = before {
+            // The rest of an earlier window is read; what came after it is next.
+            more = more || partial.mid != *moment;
+            cursor.old = partial.mid;
+        } else {
+            cursor.old = moment.clone();
+        }
+        next.push(cursor);
+        entries.extend(taken);
+    }
+    entries.sort_by_key(|entry| entry.pos);
+    PgWindow {
+        conn,
+        collections: tracked.iter().map(|tracked| tracked.collection.clone()).collect(),
+        entries: fold_replacements(entries),
+        next,
+        more,
+    }
+}
+
+impl PgWindow {
+    fn collection(&self, at: usize) -> Result<&Collection> {
+        self.collections.get(at).ok_or_else(|| Error::new(Kind::Internal, "a window has no collection of this number"))
+    }
+}
+
+#[async_trait]
+impl Window for PgWindow {
+    fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    fn more(&self) -> bool {
+        self.more
+    }
+
+    fn position(&self, collection: usize) -> Position {
+        self.next.get(collection).map(Cursor::position).unwrap_or_default()
+    }
+
+    fn receipt(&self, _: usize) -> ReadReceipt {
+        ReadReceipt::default()
+    }
+
+    async fn fetch(&mut self, collection: usize, keys: &[Key]) -> Result<Vec<Fetched>> {
+        let collection = self.collection(collection)?.clone();
+        rows::fetch(&mut self.conn, &collection, keys).await
+    }
+
+    async fn unread(&mut self, collection: usize, keys: &[Key]) -> Result<HashSet<KeyBytes>> {
+        // Rows and entries are of one snapshot: only what the limit kept out is unread.
+        if !self.more || keys.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let table = self.collection(collection)?.table.clone();
+        let Some(cursor) = self.next.get(collection) else { return Ok(HashSet::new()) };
+        let range = Range::after(cursor);
+        let columns = rows::key_columns(&table, keys)?;
+        let columns = rows::as_params(&columns);
+        let mut params: Vec<&(dyn ToSql + Sync)> = vec![&range.from, &range.open, &range.mid, &range.lsn];
+        params.extend(rows::params(&columns));
+        let named: Vec<i64> = self.conn.query(&unread_sql(&table), &params).await?.iter().map(|row| row.get(0)).collect();
+        if named.contains(&0) {
+            return Ok(keys.iter().map(Key::encode).collect());
+        }
+        Ok(named.iter().filter_map(|ord| keys.get(usize::try_from(ord - 1).ok()?)).map(Key::encode).collect())
+    }
+
+    async fn find(&mut self, collection: usize, rule: &[(usize, Normal)], values: &[Vec<Value>]) -> Result<Vec<Vec<Key>>> {
+        let collection = self.collection(collection)?.clone();
+        rows::find(&mut self.conn, &collection, rule, values).await
+    }
+
+    async fn page(&mut self, collection: usize, after: Option<&Key>, limit: usize) -> Result<Vec<Key>> {
+        let table = self.collection(collection)?.table.clone();
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let columns: Vec<String> = table.key_columns().map(|column| format!("t.{}", quote(&column.name))).collect();
+        let bound = |(i, column)| cast(column, &format!("${}::{}", i + 2, carrier(&column.kind)));
+        let bounds: Vec<String> = table.key_columns().enumerate().map(bound).collect();
+        let beyond = if after.is_some() {
+            format!("where ({}) {} ({})", columns.join(", "), rows::operator(">", table.key_columns()), bounds.join(", "))
+        } else {
+            String::new()
+        };
+        let sql = format!(
+            "select {} from {} t {beyond} order by {} limit $1::int8",
+            rows::select_key(&table),
+            quote_table(&table.name),
+            columns.join(", ")
+        );
+        let after = rows::key_columns(&table, after.map(std::slice::from_ref).unwrap_or_default())?;
+        let after: Vec<_> = after.iter().flatten().map(super::value::Param).collect();
+        let mut params: Vec<&(dyn ToSql + Sync)> = vec![&limit];
+        params.extend(after.iter().map(|part| part as &(dyn ToSql + Sync)));
+        let answers = self.conn.query(&sql, &params).await?;
+        let key = |answer| {
+            rows::read_key(answer, 0, &table).map_err(|why| Error::new(Kind::Rejected, format!("{}: {why}", table.name)))
+        };
+        answers.iter().map(key).collect()
+    }
+
+    async fn count(&mut self, collection: usize) -> Result<u64> {
+        let name = quote_table(&self.collection(collection)?.table.name);
+        let estimate = "select coalesce(sum(greatest(c.reltuples, 0)), 0)::int8 from pg_catalog.pg_class c \
+             where c.oid = $1::text::pg_catalog.regclass or c.oid in (select relid from pg_catalog.pg_partition_tree($1::text::pg_catalog.regclass))";
+        let rows = self.conn.query(estimate, &[&name]).await?;
+        let mut count: i64 = rows.first().map_or(0, |row| row.get(0));
+        if count < COUNT_MAX {
+            let exact = format!("select count(*) from (select from {name} limit {COUNT_MAX}) t");
+            count = self.conn.query(&exact, &[]).await?.first().map_or(0, |row| row.get(0));
+        }
+        Ok(u64::try_from(count).unwrap_or_default())
+    }
+}

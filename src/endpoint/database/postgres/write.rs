@@ -1,0 +1,197 @@
+//! Write transactions.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio_postgres::types::ToSql;
+
+use super::Shared;
+use super::catalog::{literal, quote, quote_table};
+use super::log::collection_name;
+use super::rows::{self, named_key, same_key, select_key, unnest};
+use super::session::{Conn, in_order};
+use super::value::cast;
+use crate::endpoint::{Change, Create, Fetched, Outcome, Write};
+use crate::error::{Error, Kind, Result};
+use crate::model::{Collection, Column, Key, Normal, Pos, Row, Value};
+use crate::sql::{Cell, Fence, Session};
+
+/// A [`Write`] of PostgreSQL.
+pub(super) struct PgWrite {
+    pub(super) conn: Conn,
+    pub(super) shared: Arc<Shared>,
+}
+
+/// Begins a transaction and takes the fence; both leave in one round trip, and nothing else before the
+/// answer (rule 4).
+pub(super) async fn begin(mut conn: Conn, fence: &Fence) -> Result<Conn> {
+    // The application's own triggers and defaults find their objects where they always do.
+    let begin = format!(
+        "begin isolation level read committed, read write; set local search_path to default; select pg_catalog.set_config('twinrow.origin', {}, true)",
+        literal(&fence.integration)
+    );
+    let check = conn.prepare(include_str!("../../../../sql/postgres/fence_check.sql")).await.map_err(no_fence)?;
+    let params: [&(dyn ToSql + Sync); 2] = [&fence.integration, &fence.epoch];
+    conn.opened();
+    let (begun, hit) = conn.begin_with(&begin, &check, &params).await?;
+    conn.check(begun)?;
+    if conn.check(hit).map_err(no_fence)? != 1 {
+        conn.rollback_now().await?;
+        return Err(Error::new(Kind::Fenced, format!("another process has taken over integration {}", fence.integration)));
+    }
+    Ok(conn)
+}
+
+fn no_fence(error: Error) -> Error {
+    match error.kind() {
+        Kind::Schema => Error::new(Kind::Tracking, "Twinrow's tables are missing in this database").hint("twinrow install"),
+        _ => error,
+    }
+}
+
+impl PgWrite {
+    /// Over a transaction that holds the fence.
+    pub(super) fn new(conn: Conn, shared: Arc<Shared>) -> PgWrite {
+        PgWrite { conn, shared }
+    }
+}
+
+/// Whether each value has a form here. MySQL's zero date has none, though its column's type has the same
+/// name (D3); everything else was settled by the mapping.
+fn takes(collection: &Collection, fields: &[usize], values: &[Value]) -> Result<()> {
+    for (field, value) in fields.iter().zip(values) {
+        if matches!(value, Value::Other { kind: "zero date", .. }) {
+            let column = collection.column(*field);
+            let why = format!("{}: {} has no counterpart in {}", column.name, value.kind(), column.native);
+            return Err(Error::new(Kind::Rejected, why));
+        }
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl Write for PgWrite {
+    async fn lock(&mut self, collection: &Collection, keys: &[Key]) -> Result<Vec<Option<Row>>> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        // The weaker lock lets the application insert children meanwhile; a new key needs the stronger.
+        let table = &collection.table;
+        let writes_key = collection.columns.iter().any(|column| table.key.contains(column));
+        let strength = if writes_key { "for update of t skip locked" } else { "for no key update of t skip locked" };
+        let columns = rows::key_columns(table, keys)?;
+        let columns = rows::as_params(&columns);
+        let answers = self.conn.query(&rows::fetch_sql(collection, strength), &rows::params(&columns)).await?;
+        let row = |fetched| match fetched {
+            Fetched::Row(row, _) => Some(row),
+            Fetched::Absent | Fetched::Unreadable(_) => None,
+        };
+        Ok(rows::fetched(collection, keys, &answers)?.into_iter().map(row).collect())
+    }
+
+    async fn find(&mut self, collection: &Collection, rule: &[(usize, Normal)], values: &[Vec<Value>]) -> Result<Vec<Vec<Key>>> {
+        let name = collection_name(&collection.table.name);
+        if Session::execute(&mut self.conn, "collection_lock", &[vec![Cell::Text(name)]]).await? != 1 {
+            return Err(Error::new(Kind::Tracking, format!("{} is not tracked", collection.table.name)).hint("twinrow install"));
+        }
+        rows::find(&mut self.conn, collection, rule, values).await
+    }
+
+    async fn insert(&mut self, collection: &Collection, fields: &[usize], rows: &[Create]) -> Result<Vec<Outcome>> {
+        rows.iter().try_for_each(|row| takes(collection, fields, &row.values))?;
+        let inserted = self.insert_all(collection, fields, rows).await;
+        if inserted.is_err() {
+            // The table may be another one by now.
+            self.shared.forget(&collection.table.name);
+        }
+        inserted
+    }
+
+    async fn update(&mut self, collection: &Collection, fields: &[usize], rows: &[Change]) -> Result<Vec<Outcome>> {
+        if rows.is_empty() || fields.is_empty() {
+            return Ok(rows.iter().map(|row| Outcome::Done(row.key.clone())).collect());
+        }
+        rows.iter().try_for_each(|row| takes(collection, fields, &row.values))?;
+        let table = &collection.table;
+        let keys: Vec<Key> = rows.iter().map(|row| row.key.clone()).collect();
+        let mut columns = rows::key_columns(table, &keys)?;
+        for at in 0..fields.len() {
+            let value = |row: &Change| {
+                row.values.get(at).cloned().ok_or_else(|| Error::new(Kind::Internal, "a row to change lacks a field"))
+            };
+            columns.push(rows.iter().map(value).collect::<Result<_>>()?);
+        }
+        let named: Vec<(&Column, String)> =
+            fields.iter().enumerate().map(|(i, field)| (collection.column(*field), format!("c{}", i + 1))).collect();
+        let set: Vec<String> = named
+            .iter()
+            .map(|(column, name)| format!("{} = {}", quote(&column.name), cast(column, &format!("v.{name}"))))
+            .collect();
+        let sql = format!(
+            "update {} t set {} from {} where {} returning v.ord, {}",
+            quote_table(&table.name),
+            set.join(", "),
+            unnest(named_key(table).chain(named), 1),
+            same_key(table),
+            select_key(table)
+        );
+        let columns = rows::as_params(&columns);
+        let answers = self.conn.query(&sql, &rows::params(&columns)).await?;
+        let mut written = rows::by_ordinal(table, &answers)?;
+        Ok((0..rows.len()).map(|i| written.remove(&i).map_or(Outcome::Stale, Outcome::Done)).collect())
+    }
+
+    async fn delete(&mut self, collection: &Collection, keys: &[Key]) -> Result<Vec<Outcome>> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let table = &collection.table;
+        let (unnest, same, name) = (unnest(named_key(table), 1), same_key(table), quote_table(&table.name));
+        // A row whose children are being inserted is locked against its end: we do not wait for them (rule 19).
+        let sql = format!(
+            "with free as materialized (select v.* from {unnest} join {name} t on {same} for update of t skip locked) \
+             delete from {name} t using free v where {same} returning v.ord, {}",
+            select_key(table)
+        );
+        let columns = rows::key_columns(table, keys)?;
+        let columns = rows::as_params(&columns);
+        let answers = self.conn.query(&sql, &rows::params(&columns)).await?;
+        let mut deleted = rows::by_ordinal(table, &answers)?;
+        Ok((0..keys.len()).map(|i| deleted.remove(&i).map_or(Outcome::Stale, Outcome::Done)).collect())
+    }
+
+    async fn read_back(&mut self, collection: &Collection, keys: &[Key]) -> Result<(Vec<Fetched>, Pos)> {
+        // What deferred triggers and constraints do belongs to what we wrote.
+        let read = self.conn.prepare(&rows::fetch_sql(collection, "")).await?;
+        let position =
+            self.conn.prepare("select (pg_catalog.pg_current_wal_insert_lsn() - '0/0'::pg_catalog.pg_lsn)::int8").await?;
+        let columns = rows::key_columns(&collection.table, keys)?;
+        let columns = rows::as_params(&columns);
+        let params = rows::params(&columns);
+        let answers = {
+            let requests = vec![
+                self.conn.command("set constraints all immediate")?,
+                self.conn.request(&read, &params)?,
+                self.conn.request(&position, &[])?,
+            ];
+            in_order(requests).await
+        };
+        let mut answers = answers.into_iter().map(|answer| self.conn.check(answer)).collect::<Result<Vec<_>>>()?;
+        let position = answers.pop().and_then(|rows| rows.first().map(|row| row.get(0)));
+        let rows = answers.pop().unwrap_or_default();
+        let position = position.ok_or_else(|| Error::new(Kind::Internal, "the server told no position"))?;
+        Ok((rows::fetched(collection, keys, &rows)?, Pos(position)))
+    }
+
+    fn session(&mut self) -> &mut dyn Session {
+        &mut self.conn
+    }
+
+    async fn commit(self: Box<Self>) -> Result<()> {
+        self.conn.commit().await
+    }
+
+    async fn rollback(mut self: Box<Self>) -> Result<()> {
+        self.conn.rollback_now().await
+    }
+}
