@@ -1,0 +1,2 @@
+create definer={definer} trigger {trigger} {event} on {table} for each row
+  {body}

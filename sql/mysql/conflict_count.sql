@@ -1,0 +1,1 @@
+select count(*) from twinrow_conflict where link = ?1 and kept = 1

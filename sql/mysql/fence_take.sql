@@ -1,0 +1,4 @@
+-- Waits for the transaction of the process that is taken over; no row: someone newer was here.
+update json_table(?, '$[*]' columns (integration longtext path '$[0]' error on error, epoch bigint path '$[1]' error on error)) as a
+straight_join twinrow_fence as p force index (primary) on p.integration = a.integration and p.epoch < a.epoch
+set p.epoch = a.epoch, p.n = p.n + 1

@@ -1,0 +1,3 @@
+select p.id, p.link, p.s_key, p.t_key, p.s_former, p.t_former, p.s_pos, p.t_pos, p.status, p.ver, p.cycle, p.diverged, p.bases
+from json_table(?, '$[*]' columns (link bigint path '$[0]' error on error, t_key longtext path '$[1]' error on error)) as a
+straight_join twinrow_pair as p on p.link = a.link and p.t_key = unhex(a.t_key)

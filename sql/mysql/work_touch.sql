@@ -1,0 +1,5 @@
+update json_table(?, '$[*]' columns (
+    link bigint path '$[0]' error on error, side bigint path '$[1]' error on error,
+    `key` longtext path '$[2]' error on error)) as a
+straight_join twinrow_work as p force index (primary) on p.link = a.link and p.side = a.side and p.`key` = unhex(a.`key`)
+set p.next_try = 0

@@ -1,0 +1,437 @@
+//! Change logs: one per table, read in one statement, emptied row by row.
+//!
+//! `seq` is given out when a row is written, not when it is committed, so no cursor can stand on it (A1). A log with
+//! one reader loses exactly the rows that were read and recorded. A log with several is drained: its committed rows
+//! move to `twinrow_queue`, under new numbers given out in one transaction at a time; there a cursor is safe.
+
+use std::collections::{BTreeMap, HashMap};
+
+use mysql_async::{Row, Value as Wire};
+use sha2::{Digest, Sha256};
+
+use super::catalog::{quoted, schema_of};
+use super::connection::{Connection, field_optional, field_text};
+use super::session::documents;
+use super::value::{decode_logged, from_log, logged_type};
+use crate::endpoint::Acknowledge;
+use crate::error::{Error, Kind, Result};
+use crate::model::{Column, Key, KeyBytes, Position, Table, TableName, hex};
+
+/// Rows moved or removed in one step.
+const STEP: usize = 5_000;
+
+/// The log of one tracked table.
+#[derive(Clone, Debug)]
+pub(super) struct Log {
+    /// The tracked table's name, as links spell it: the name of its row in `twinrow_collection`.
+    pub(super) collection: String,
+    /// The log's table.
+    pub(super) name: String,
+    key: Vec<Column>,
+}
+
+/// One row of a log or of the queue.
+#[derive(Clone, Debug)]
+pub(super) struct Logged {
+    /// Index into the logs read.
+    pub(super) log: usize,
+    pub(super) seq: i64,
+    /// Its number in the queue, if it was read there.
+    pub(super) n: Option<i64>,
+    pub(super) what: What,
+    pub(super) origin: Option<String>,
+}
+
+/// What a log row says.
+#[derive(Clone, Debug)]
+pub(super) enum What {
+    Insert(Key),
+    Update(Key, Key),
+    Delete(Key),
+    /// Anything may have happened: a marker, or a key that can't be read (A74).
+    Anything,
+    /// The first row of every log: which log this is (A11).
+    Epoch,
+}
+
+impl Log {
+    /// The log of `table`. Its name carries the types of the key: another key, another log.
+    pub(super) fn of(table: &Table, database: &str) -> Log {
+        let key: Vec<Column> = table.key_columns().cloned().collect();
+        let mut text = format!("{}\0{}", schema_of(&table.name, database), table.name.name);
+        for column in &key {
+            text.push('\0');
+            text.push_str(&logged_type(column));
+        }
+        Log { collection: table.name.to_string(), name: format!("twinrow_log_{}", short_hash(&text)), key }
+    }
+
+    /// Its columns, as they are created.
+    pub(super) fn columns(&self) -> String {
+        let columns = self.typed_columns().into_iter().map(|(name, kind)| format!("{name} {kind}"));
+        columns.collect::<Vec<_>>().join(",\n  ")
+    }
+
+    /// The names of its key columns with their types, old ones and then new ones.
+    pub(super) fn typed_columns(&self) -> Vec<(String, String)> {
+        let side = |letter: char| {
+            let columns = self.key.iter().enumerate();
+            columns.map(move |(i, column)| (format!("{letter}{}", i + 1), logged_type(column))).collect::<Vec<_>>()
+        };
+        [side('o'), side('n')].concat()
+    }
+
+    /// Selects rows after `after` in order, the keys padded to `width` parts.
+    fn select(&self, at: usize, width: usize, after: i64, most: usize) -> String {
+        let side = |letter: char| {
+            (0..width).map(move |i| match self.key.get(i) {
+                Some(column) => from_log(column, &format!("{letter}{}", i + 1)),
+                None => "null".to_owned(),
+            })
+        };
+        let keys: Vec<String> = side('o').chain(side('n')).collect();
+        format!(
+            "(select {at}, seq, op, origin, {} from {} where seq > {after} order by seq limit {most})",
+            keys.join(", "),
+            quoted(&self.name)
+        )
+    }
+
+    fn key(&self, row: &Row, from: usize) -> Option<Key> {
+        let parts = self.key.iter().enumerate().map(|(i, column)| decode_logged(column, row.as_ref(from + i)?));
+        parts.collect::<Option<Vec<_>>>().map(Key)
+    }
+
+    fn logged(&self, log: usize, row: &Row, width: usize) -> Result<Logged> {
+        let op = field_text(row, 2)?;
+        let (old, new) = (self.key(row, 4), self.key(row, 4 + width));
+        let what = what(&op, old, new);
+        Ok(Logged { log, seq: number(row, 1)?, n: None, what, origin: field_optional(row, 3)? })
+    }
+}
+
+fn what(op: &str, old: Option<Key>, new: Option<Key>) -> What {
+    match (op, old, new) {
+        ("E", ..) => What::Epoch,
+        ("I", _, Some(new)) => What::Insert(new),
+        ("U", Some(old), Some(new)) => What::Update(old, new),
+        ("D", Some(old), _) => What::Delete(old),
+        _ => What::Anything,
+    }
+}
+
+/// Twelve hexadecimal digits: names stay within 64 characters whatever the table is called (A57).
+pub(super) fn short_hash(text: &str) -> String {
+    hex(&Sha256::digest(text.as_bytes())[..6])
+}
+
+pub(super) fn number(row: &Row, at: usize) -> Result<i64> {
+    field_text(row, at)?.parse().map_err(|_| Error::new(Kind::Internal, "a table of Twinrow's own holds no number"))
+}
+
+/// Reads `most` rows of each log after its boundary, all in one statement: one statement is one view (A9).
+pub(super) async fn read(connection: &mut Connection, logs: &[(usize, &Log, i64)], most: usize) -> Result<Vec<Logged>> {
+    if logs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let width = logs.iter().map(|(_, log, _)| log.key.len()).max().unwrap_or(0);
+    let selects: Vec<String> = logs.iter().map(|(at, log, after)| log.select(*at, width, *after, most)).collect();
+    let rows = connection.rows(&selects.join(" union all "), Vec::new()).await.map_err(missing)?;
+    let by_number: HashMap<usize, &Log> = logs.iter().map(|(at, log, _)| (*at, *log)).collect();
+    let mut all = Vec::with_capacity(rows.len());
+    for row in rows {
+        let at = usize::try_from(number(&row, 0)?).unwrap_or(usize::MAX);
+        let log = by_number.get(&at).ok_or_else(|| Error::new(Kind::Internal, "a log that was not asked for"))?;
+        all.push(log.logged(at, &row, width)?);
+    }
+    all.sort_by_key(|logged| (logged.log, logged.seq));
+    Ok(all)
+}
+
+/// A log or a table of ours that is not there is a matter of installing, not of the schema.
+pub(super) fn missing(error: Error) -> Error {
+    match error.kind() {
+        Kind::Schema => {
+            Error::new(Kind::Tracking, "tracking is not installed, or was removed").hint("twinrow install").source(error)
+        }
+        _ => error,
+    }
+}
+
+/// The keys among the rows after the boundary that were deleted or renamed, or all keys of the collection.
+pub(super) async fn unread(
+    connection: &mut Connection,
+    log: &Log,
+    after: i64,
+    mut found: impl FnMut(Option<&Key>) + Send,
+) -> Result<()> {
+    let width = log.key.len();
+    let changed: Vec<String> = (1..=width).map(|i| format!("o{i} <=> n{i}")).collect();
+    let inner = log.select(0, width, after, usize::MAX >> 1);
+    let filter = format!("where (op <> 'I' and not (op = 'U' and {})) and seq > {after} order", changed.join(" and "));
+    let sql = inner.replacen(&format!("where seq > {after} order"), &filter, 1);
+    let mut failed = None;
+    let each = |row: Row| match log.logged(0, &row, width) {
+        Ok(logged) => match &logged.what {
+            What::Delete(key) | What::Update(key, _) => found(Some(key)),
+            What::Anything => found(None),
+            What::Insert(_) | What::Epoch => {}
+        },
+        Err(error) => failed = Some(error),
+    };
+    connection.each(&sql, Vec::new(), each).await.map_err(missing)?;
+    failed.map_or(Ok(()), Err)
+}
+
+/// How many consumers the logs have, and whether something of theirs is in the queue.
+pub(super) async fn consumers(connection: &mut Connection, logs: &[&Log]) -> Result<Vec<(u64, bool)>> {
+    let sql = "select a.name, (select count(*) from twinrow_consumer as k where k.collection = a.name), \
+               exists (select 1 from twinrow_queue as q where q.collection = a.name) \
+               from json_table(?, '$[*]' columns (name longtext path '$' error on error)) as a";
+    let names: Vec<&str> = logs.iter().map(|log| log.collection.as_str()).collect();
+    let json = serde_json::Value::from(names).to_string();
+    let mut found = HashMap::new();
+    for row in connection.rows(sql, vec![Wire::from(json)]).await.map_err(missing)? {
+        found.insert(field_text(&row, 0)?, (number(&row, 1)?.unsigned_abs(), number(&row, 2)? != 0));
+    }
+    Ok(logs.iter().map(|log| found.get(&log.collection).copied().unwrap_or_default()).collect())
+}
+
+/// Takes the drain row's lock; the last number given out in the queue.
+pub(super) async fn lock_drain(connection: &mut Connection) -> Result<i64> {
+    let rows = connection.rows("select n from twinrow_drain where id = 1 for update", Vec::new()).await.map_err(missing)?;
+    rows.first().map_or_else(|| Err(missing(Error::new(Kind::Schema, "no drain row"))), |row| number(row, 0))
+}
+
+/// Moves what is committed in these logs to the queue, in one transaction under the drain row's lock.
+///
+/// It needs no fence: a stale process can move entries but not lose, change or order them otherwise. The
+/// isolation is READ COMMITTED and rows are deleted by number, so no application waits (A45, A46).
+pub(super) async fn drain(connection: &mut Connection, logs: &[&Log]) -> Result<()> {
+    let numbered: Vec<(usize, &Log, i64)> = logs.iter().enumerate().map(|(i, log)| (i, *log, 0)).collect();
+    loop {
+        connection.start("").await?;
+        let full = drain_step(connection, &numbered).await?;
+        connection.commit().await?;
+        if !full {
+            return Ok(());
+        }
+    }
+}
+
+/// One step inside a transaction; whether there may be more.
+pub(super) async fn drain_step(connection: &mut Connection, logs: &[(usize, &Log, i64)]) -> Result<bool> {
+    let mut n = lock_drain(connection).await?;
+    let all = read(connection, logs, STEP).await?;
+    let mut removed: BTreeMap<usize, Vec<i64>> = BTreeMap::new();
+    let mut seen: HashMap<usize, usize> = HashMap::new();
+    let mut moved = Vec::new();
+    let names: HashMap<usize, &Log> = logs.iter().map(|(at, log, _)| (*at, *log)).collect();
+    for logged in &all {
+        *seen.entry(logged.log).or_default() += 1;
+        let Some(log) = names.get(&logged.log) else { continue };
+        if matches!(logged.what, What::Epoch) {
+            continue;
+        }
+        n += 1;
+        moved.push(queued(n, &log.collection, logged));
+        removed.entry(logged.log).or_default().push(logged.seq);
+    }
+    let sql = "insert into twinrow_queue (n, collection, seq, op, origin, old_key, new_key) \
+               select a.n, a.collection, a.seq, a.op, a.origin, unhex(a.old_key), unhex(a.new_key) \
+               from json_table(?, '$[*]' columns (n bigint path '$[0]' error on error, collection longtext path '$[1]' error on error, \
+               seq bigint path '$[2]' error on error, op longtext path '$[3]' error on error, origin longtext path '$[4]' error on error, \
+               old_key longtext path '$[5]' error on error, new_key longtext path '$[6]' error on error)) as a";
+    for (json, _) in documents(moved.into_iter(), connection.json_max()) {
+        connection.write(sql, vec![Wire::Bytes(json)]).await?;
+    }
+    for (at, seqs) in &removed {
+        if let Some(log) = names.get(at) {
+            remove(connection, &log.name, seqs).await?;
+        }
+    }
+    if !removed.is_empty() {
+        connection.write("update twinrow_drain set n = ? where id = 1", vec![n.into()]).await?;
+    }
+    Ok(seen.values().any(|count| *count >= STEP))
+}
+
+fn queued(n: i64, collection: &str, logged: &Logged) -> String {
+    let key = |key: Option<&Key>| key.map_or("null".to_owned(), |key| format!("\"{}\"", hex(&key.encode().0)));
+    let (op, old, new) = match &logged.what {
+        What::Insert(new) => ('I', None, Some(new)),
+        What::Update(old, new) => ('U', Some(old), Some(new)),
+        What::Delete(old) => ('D', Some(old), None),
+        What::Anything | What::Epoch => ('T', None, None),
+    };
+    let origin = serde_json::Value::from(logged.origin.clone());
+    let collection = serde_json::Value::from(collection);
+    format!("{n},{collection},{},\"{op}\",{origin},{},{}", logged.seq, key(old), key(new))
+}
+
+/// Removes exactly these rows of a log (A8).
+pub(super) async fn remove(connection: &mut Connection, log: &str, seqs: &[i64]) -> Result<()> {
+    // The index is forced: a scan of a small log would wait for rows that are not committed yet (A46).
+    let sql = format!(
+        "delete p from json_table(?, '$[*]' columns (seq bigint unsigned path '$' error on error)) as a \
+         straight_join {} as p force index (primary) on p.seq = a.seq and p.op <> 'E'",
+        quoted(log)
+    );
+    for step in seqs.chunks(STEP) {
+        let json = serde_json::Value::from(step).to_string();
+        connection.write(&sql, vec![Wire::from(json)]).await.map_err(missing)?;
+    }
+    Ok(())
+}
+
+/// Rows of the queue after each log's number, at most `most` in all.
+pub(super) async fn read_queue(connection: &mut Connection, logs: &[(usize, &Log, i64)], most: usize) -> Result<Vec<Logged>> {
+    if logs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = "select a.at, q.seq, q.op, q.origin, q.n, q.old_key, q.new_key \
+               from json_table(?, '$[*]' columns (at bigint path '$[0]' error on error, name longtext path '$[1]' error on error, \
+               n bigint path '$[2]' error on error)) as a straight_join twinrow_queue as q on q.collection = a.name and q.n > a.n \
+               order by q.n limit ?";
+    let set: Vec<serde_json::Value> =
+        logs.iter().map(|(at, log, after)| serde_json::json!([at, log.collection, after])).collect();
+    let json = serde_json::Value::from(set).to_string();
+    let rows = connection.rows(sql, vec![Wire::from(json), Wire::from(most as u64)]).await.map_err(missing)?;
+    let mut all = Vec::with_capacity(rows.len());
+    for row in rows {
+        let key = |at: usize| match row.as_ref(at) {
+            Some(Wire::Bytes(bytes)) => KeyBytes(bytes.clone()).decode(),
+            _ => None,
+        };
+        all.push(Logged {
+            log: usize::try_from(number(&row, 0)?).unwrap_or(usize::MAX),
+            seq: number(&row, 1)?,
+            n: Some(number(&row, 4)?),
+            what: what(&field_text(&row, 2)?, key(5), key(6)),
+            origin: field_optional(&row, 3)?,
+        });
+    }
+    Ok(all)
+}
+
+/// Where a consumer stands: which log it reads, and the last number of the queue it has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Stand {
+    pub(super) epoch: String,
+    pub(super) n: i64,
+}
+
+impl Stand {
+    pub(super) fn parse(position: &Position) -> Result<Stand> {
+        let parsed =
+            position.0.rsplit_once(':').and_then(|(epoch, n)| Some(Stand { epoch: epoch.to_owned(), n: n.parse().ok()? }));
+        parsed.ok_or_else(|| Error::new(Kind::Tracking, "the recorded position is not one of a MySQL log").hint("twinrow check"))
+    }
+
+    pub(super) fn position(&self) -> Position {
+        Position(format!("{}:{}", self.epoch, self.n))
+    }
+}
+
+/// Which log this is. It is a row of the log itself, and the only one that is never removed: a log that was emptied
+/// or made again, whose numbers may begin anew, does not have it (A11).
+pub(super) async fn epoch(connection: &mut Connection, log: &Log) -> Result<String> {
+    let sql = format!("select origin from {} where op = 'E' order by seq limit 1", quoted(&log.name));
+    let rows = connection.rows(&sql, Vec::new()).await.map_err(missing)?;
+    rows.first().map_or_else(|| Err(emptied(log)), |row| field_text(row, 0))
+}
+
+pub(super) fn emptied(log: &Log) -> Error {
+    Error::new(Kind::Tracking, format!("the log of {} was emptied or made again: changes may be missing", log.collection))
+        .hint("twinrow install, then twinrow resync full")
+}
+
+/// Acknowledges what one consumer has recorded. Inside its fenced transaction.
+pub(super) async fn acknowledge(connection: &mut Connection, integration: &str, upto: &[Acknowledge]) -> Result<()> {
+    if upto.is_empty() {
+        return Ok(());
+    }
+    lock_drain(connection).await?;
+    let states = states(connection, integration, upto).await?;
+    for done in upto {
+        let Some(state) = states.get(&done.table) else { continue };
+        // A second consumer may have come since this was read: then the rows stay, and are drained.
+        if state.others == 0 {
+            remove(connection, &state.log, &done.receipt.0).await?;
+        }
+        let stand = Stand::parse(&done.position)?;
+        if state.n.is_some_and(|n| n < stand.n) {
+            let sql = "update twinrow_consumer set n = ? where collection = ? and integration = ?";
+            let collection = done.table.to_string();
+            connection.write(sql, vec![stand.n.into(), collection.clone().into(), integration.into()]).await?;
+            prune(connection, &collection).await?;
+        }
+    }
+    Ok(())
+}
+
+/// A log as its consumer's acknowledgement finds it.
+struct State {
+    log: String,
+    /// Consumers but this one.
+    others: i64,
+    /// This one's number in the queue.
+    n: Option<i64>,
+}
+
+async fn states(connection: &mut Connection, integration: &str, upto: &[Acknowledge]) -> Result<HashMap<TableName, State>> {
+    let sql = "select c.name, c.log, (select count(*) from twinrow_consumer as k where k.collection = c.name and k.integration <> ?), \
+               (select k.n from twinrow_consumer as k where k.collection = c.name and k.integration = ?) \
+               from json_table(?, '$[*]' columns (name longtext path '$' error on error)) as a \
+               straight_join twinrow_collection as c on c.name = a.name";
+    let names: Vec<String> = upto.iter().map(|done| done.table.to_string()).collect();
+    let json = serde_json::Value::from(names).to_string();
+    let tables: HashMap<String, &TableName> = upto.iter().map(|done| (done.table.to_string(), &done.table)).collect();
+    let mut states = HashMap::new();
+    for row in connection.rows(sql, vec![integration.into(), integration.into(), json.into()]).await.map_err(missing)? {
+        let n = field_optional(&row, 3)?.and_then(|text| text.parse().ok());
+        if let Some(table) = tables.get(&field_text(&row, 0)?) {
+            states.insert((*table).clone(), State { log: field_text(&row, 1)?, others: number(&row, 2)?, n });
+        }
+    }
+    Ok(states)
+}
+
+/// Removes from the queue what every consumer has. A range is safe here: numbers were given out after commit.
+pub(super) async fn prune(connection: &mut Connection, collection: &str) -> Result<()> {
+    let sql = "select min(n) from twinrow_consumer where collection = ?";
+    let rows = connection.rows(sql, vec![collection.into()]).await?;
+    let Some(least) = rows.first().map(|row| field_optional(row, 0)).transpose()?.flatten() else { return Ok(()) };
+    let sql = format!("delete from twinrow_queue where collection = ? and n <= ? limit {STEP}");
+    while connection.write(&sql, vec![collection.into(), Wire::from(least.as_str())]).await?.affected == STEP as u64 {}
+    Ok(())
+}
+
+/// Registers a consumer of one log: from now on nothing is removed that it has not read.
+pub(super) async fn register(connection: &mut Connection, integration: &str, log: &Log) -> Result<Position> {
+    let epoch = epoch(connection, log).await?;
+    loop {
+        connection.start("").await?;
+        lock_drain(connection).await?;
+        let sql = "select integration, n from twinrow_consumer where collection = ?";
+        let mut others = false;
+        for row in connection.rows(sql, vec![log.collection.as_str().into()]).await? {
+            if field_text(&row, 0)? == integration {
+                connection.rollback().await?;
+                return Ok(Stand { epoch, n: number(&row, 1)? }.position());
+            }
+            others = true;
+        }
+        // What is there now is for those who are registered. Where nobody is, it stays: a key too many does no harm,
+        // and the row of a consumer may have been lost.
+        if others && drain_step(connection, &[(0, log, 0)]).await? {
+            connection.commit().await?;
+            continue;
+        }
+        let n = lock_drain(connection).await?;
+        let sql = "insert into twinrow_consumer (collection, integration, n) values (?, ?, ?)";
+        connection.write(sql, vec![log.collection.as_str().into(), integration.into(), n.into()]).await?;
+        connection.commit().await?;
+        return Ok(Stand { epoch, n }.position());
+    }
+}

@@ -1,0 +1,254 @@
+//! Rows by key and by match rule: the same statements in a window and under lock.
+
+use std::fmt::Write as _;
+
+use mysql_async::{Row, Value as Wire};
+
+use super::catalog::{qualified, quoted};
+use super::connection::Connection;
+use super::session::documents;
+use super::value::{assigned, compared, decode, encode, folds_case, selected};
+use crate::endpoint::CANDIDATES_MAX;
+use crate::error::{Error, Kind as Failure, Result};
+use crate::model::{Collection, Column, Key, Kind, Normal, Table, Value};
+
+/// A row read, or why it can't be.
+pub(super) type Decoded = std::result::Result<Vec<Value>, String>;
+
+/// The columns of a JSON_TABLE: the place in the document, and `prefix0`, `prefix1`, … as text.
+///
+/// Always `longtext`: a shorter type cuts in silence on MariaDB, and turns to NULL on MySQL.
+pub(super) fn json_table(prefixes: &[(&str, usize)]) -> String {
+    let mut out = "json_table(?, '$[*]' columns (at_row for ordinality".to_owned();
+    let mut place = 0;
+    for (prefix, count) in prefixes {
+        for i in 0..*count {
+            let _ = write!(out, ", {prefix}{i} longtext path '$[{place}]' error on error");
+            place += 1;
+        }
+    }
+    out.push_str(")) as a");
+    out
+}
+
+/// The table as `t`, joined by its key to `a`.
+pub(super) async fn keyed(connection: &mut Connection, table: &Table) -> Result<String> {
+    let index = connection.key_index(table).await?;
+    Ok(format!("{} as t {index} on {}", qualified(&table.name, &connection.server.database), on_key(table)))
+}
+
+/// `t`'s key is that of `a`, byte by byte: the collation finds the row by its index, the bytes say whether it is
+/// the one (C6).
+fn on_key(table: &Table) -> String {
+    let parts = table.key_columns().enumerate().map(|(i, column)| {
+        let (name, source) = (format!("t.{}", quoted(&column.name)), format!("a.k{i}"));
+        let equal = format!("{name} = {}", compared(column, &source));
+        if is_text(column) { format!("{equal} and {} = unhex({source})", bytes_of(&name)) } else { equal }
+    });
+    parts.collect::<Vec<_>>().join(" and ")
+}
+
+fn is_text(column: &Column) -> bool {
+    matches!(column.kind, Kind::Text { .. } | Kind::Enum(_))
+}
+
+fn bytes_of(text: &str) -> String {
+    format!("cast(convert({text} using utf8mb4) as binary)")
+}
+
+/// Keys as elements of documents.
+pub(super) fn key_json(table: &Table, key: &Key) -> String {
+    let mut out = String::new();
+    for (column, value) in table.key_columns().zip(&key.0) {
+        encode(column, value, &mut out);
+    }
+    out
+}
+
+/// A key's columns, selected.
+pub(super) fn key_columns(table: &Table, alias: &str) -> String {
+    let columns = table.key_columns().map(|column| selected(column, &format!("{alias}{}", quoted(&column.name))));
+    columns.collect::<Vec<_>>().join(", ")
+}
+
+/// The key in a row's fields from `at` on.
+pub(super) fn decode_key(table: &Table, fields: &mut impl Iterator<Item = Wire>) -> Option<Key> {
+    table.key_columns().map(|column| decode(column, fields.next()?).ok()).collect::<Option<Vec<_>>>().map(Key)
+}
+
+fn place(fields: &mut impl Iterator<Item = Wire>) -> Option<usize> {
+    match fields.next()? {
+        Wire::Int(at) => usize::try_from(at - 1).ok(),
+        Wire::UInt(at) => usize::try_from(at.checked_sub(1)?).ok(),
+        _ => None,
+    }
+}
+
+fn unexpected() -> Error {
+    Error::new(Failure::Internal, "the server's answer has an unexpected shape")
+}
+
+/// The rows under `keys`, in their order. `lock`: how they are locked, or nothing.
+pub(super) async fn by_key(
+    connection: &mut Connection,
+    collection: &Collection,
+    keys: &[Key],
+    lock: &str,
+) -> Result<Vec<Option<Decoded>>> {
+    let table = &collection.table;
+    let mapped: Vec<&Column> = collection.mapped().collect();
+    let columns: String =
+        mapped.iter().fold(String::new(), |all, column| all + ", " + &selected(column, &format!("t.{}", quoted(&column.name))));
+    let sql = format!(
+        "select a.at_row, {}{columns} from {} straight_join {} {lock}",
+        key_columns(table, "t."),
+        json_table(&[("k", table.key.len())]),
+        keyed(connection, table).await?,
+    );
+    let mut found: Vec<Option<Decoded>> = vec![None; keys.len()];
+    let mut offset = 0;
+    for (json, size) in documents(keys.iter().map(|key| key_json(table, key)), connection.json_max()) {
+        for row in connection.rows(&sql, vec![Wire::Bytes(json)]).await? {
+            let mut fields = row.unwrap().into_iter();
+            let at = offset + place(&mut fields).ok_or_else(unexpected)?;
+            let key = decode_key(table, &mut fields);
+            let values: Decoded = mapped.iter().zip(fields).map(|(column, wire)| decode(column, wire)).collect();
+            // A number may be equal and yet not the same key (a zero of another sign).
+            if key.is_some_and(|key| keys.get(at).is_some_and(|asked| asked.encode() == key.encode())) {
+                found[at] = Some(values);
+            }
+        }
+        offset += size;
+    }
+    Ok(found)
+}
+
+/// Those of `keys` that exist, locked; for statements that only say how many they found.
+pub(super) async fn existing(connection: &mut Connection, table: &Table, keys: &[Key]) -> Result<Vec<bool>> {
+    let keys_only = Collection { table: table.clone(), columns: Vec::new() };
+    let lock = connection.server.flavour.lock();
+    Ok(by_key(connection, &keys_only, keys, lock).await?.iter().map(Option::is_some).collect())
+}
+
+/// For each of `values` the keys whose rows match under the rule, a few more than may be listed.
+pub(super) async fn by_match(
+    connection: &mut Connection,
+    collection: &Collection,
+    rule: &[(usize, Normal)],
+    values: &[Vec<Value>],
+) -> Result<Vec<Vec<Key>>> {
+    let table = &collection.table;
+    let on: Vec<String> = rule
+        .iter()
+        .enumerate()
+        .map(|(i, (field, normal))| matches(collection.column(*field), *normal, &format!("a.v{i}")))
+        .collect();
+    let names: Vec<String> = (0..table.key.len()).map(|i| format!("k{i}")).collect();
+    let keys = table
+        .key_columns()
+        .enumerate()
+        .map(|(i, column)| format!("{} as k{i}", selected(column, &format!("t.{}", quoted(&column.name)))));
+    let sql = format!(
+        "select at_row, {} from (select a.at_row, {}, row_number() over (partition by a.at_row) as place from {} \
+         straight_join {} as t on {}) as ranked where place <= {}",
+        names.join(", "),
+        keys.collect::<Vec<_>>().join(", "),
+        json_table(&[("v", rule.len())]),
+        qualified(&table.name, &connection.server.database),
+        on.join(" and "),
+        CANDIDATES_MAX + 1
+    );
+    // NULL and empty text match nothing (C10): they are not even asked for.
+    let asked: Vec<usize> = (0..values.len()).filter(|at| rule.iter().zip(&values[*at]).all(can_match)).collect();
+    let mut found = vec![Vec::new(); values.len()];
+    let mut offset = 0;
+    let rows = asked.iter().map(|at| {
+        let mut out = String::new();
+        rule.iter().zip(&values[*at]).for_each(|((field, _), value)| encode(collection.column(*field), value, &mut out));
+        out
+    });
+    for (json, size) in documents(rows, connection.json_max()) {
+        for row in connection.rows(&sql, vec![Wire::Bytes(json)]).await? {
+            let mut fields = row.unwrap().into_iter();
+            let at = offset + place(&mut fields).ok_or_else(unexpected)?;
+            if let (Some(key), Some(at)) = (decode_key(table, &mut fields), asked.get(at)) {
+                found[*at].push(key);
+            }
+        }
+        offset += size;
+    }
+    Ok(found)
+}
+
+fn can_match((part, value): (&(usize, Normal), &Value)) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Text(text) if part.1.trim => !text.trim_matches(' ').is_empty(),
+        Value::Text(text) => !text.is_empty(),
+        _ => true,
+    }
+}
+
+/// A column equals a value under a normalisation, whatever the column's collation thinks.
+fn matches(column: &Column, normal: Normal, source: &str) -> String {
+    let name = format!("t.{}", quoted(&column.name));
+    let equal = format!("{name} = {}", compared(column, source));
+    if !is_text(column) {
+        return equal;
+    }
+    let normalised = |text: &str| {
+        let folded = if normal.fold_case { format!("lower({text})") } else { text.to_owned() };
+        let trimmed = if normal.trim { format!("trim({folded})") } else { folded };
+        format!("cast({trimmed} as binary)")
+    };
+    let same = format!("{} = {}", normalised(&format!("convert({name} using utf8mb4)")), normalised(&assigned(column, source)));
+    // The collation may use an index, as long as it finds at least what is the same.
+    let indexed = !normal.trim && (!normal.fold_case || folds_case(column));
+    if indexed { format!("{equal} and {same}") } else { same }
+}
+
+/// The next keys after `after`, in key order.
+pub(super) async fn page(connection: &mut Connection, table: &Table, after: Option<&Key>, limit: usize) -> Result<Vec<Key>> {
+    let names: Vec<String> = table.key_columns().map(|column| quoted(&column.name)).collect();
+    let mut params = Vec::new();
+    let filter = after.map_or_else(String::new, |key| format!("where {}", beyond(table, key, &mut params)));
+    let sql = format!(
+        "select {} from {} {filter} order by {} limit {limit}",
+        key_columns(table, ""),
+        qualified(&table.name, &connection.server.database),
+        names.join(", ")
+    );
+    let rows: Vec<Row> = connection.rows(&sql, params).await?;
+    let read = |row: Row| decode_key(table, &mut row.unwrap().into_iter());
+    let unreadable = || Error::new(Failure::Schema, format!("a key of {} can't be read", table.name));
+    rows.into_iter().map(|row| read(row).ok_or_else(unreadable)).collect()
+}
+
+/// `a > 1 or a = 1 and (b > 2 …)`, with the first column bounded on its own: a row comparison uses no index.
+fn beyond(table: &Table, key: &Key, params: &mut Vec<Wire>) -> String {
+    let columns: Vec<(&Column, &Value)> = table.key_columns().zip(&key.0).collect();
+    let mut condition = |operator: &str, at: usize| {
+        let (column, value) = columns[at];
+        let mut text = String::new();
+        encode(column, value, &mut text);
+        params.push(Wire::from(text.trim_matches(['"', ','])));
+        format!("{} {operator} {}", quoted(&column.name), compared(column, "?"))
+    };
+    if columns.len() == 1 {
+        return condition(">", 0);
+    }
+    let mut out = condition(">=", 0);
+    out.push_str(" and (");
+    for last in 0..columns.len() {
+        if last > 0 {
+            out.push_str(" or ");
+        }
+        for at in 0..last {
+            out.push_str(&condition("=", at));
+            out.push_str(" and ");
+        }
+        out.push_str(&condition(">", last));
+    }
+    out.push(')');
+    out
+}

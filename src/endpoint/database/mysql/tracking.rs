@@ -1,0 +1,246 @@
+//! What is installed: Twinrow's own tables, a log per tracked table, and triggers that write it.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::Mysql;
+use super::catalog::{qualified, quoted};
+use super::connection::{Connection, field_text};
+use super::install::{PREAMBLE, Step, capture_account, definer, plan, present, procedures, reset, step};
+use super::log::{self, Log};
+use super::triggers::Installed;
+use crate::endpoint::{Finding, Tracking};
+use crate::error::{Context, Error, Kind, Result};
+use crate::model::{Position, Table, TableName};
+
+/// How often a definition statement is tried, 2 s each, before the one in the way is named.
+const TRIES_MAX: u32 = 5;
+
+/// The greatest counters seen of the tracked tables: one that falls was reset by TRUNCATE (A12).
+#[derive(Default)]
+pub(super) struct Watch(Mutex<HashMap<String, u64>>);
+
+impl Watch {
+    /// Whether the counter fell since it was last seen.
+    fn fell(&self, collection: &str, now: u64) -> bool {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let most = seen.entry(collection.to_owned()).or_default();
+        let fell = now < *most;
+        *most = now.max(*most);
+        fell
+    }
+
+    fn forget(&self, collection: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(collection);
+    }
+}
+
+/// Runs a definition statement, giving way to the application: 2 s at most, then again later (A33).
+async fn define(connection: &mut Connection, step: &Step) -> Result<()> {
+    for attempt in 0..TRIES_MAX {
+        match connection.run(&step.sql).await {
+            Err(error) if error.kind() == Kind::Retry && attempt + 1 < TRIES_MAX => {
+                tokio::time::sleep(Duration::from_millis(200 << attempt)).await;
+            }
+            Err(error) if error.kind() == Kind::Retry => {
+                let who = blockers(connection, &step.table).await;
+                let why = format!("{}.{} is in use by {who}: nothing was changed on it", step.table.0, step.table.1);
+                return Err(Error::new(Kind::Retry, why).hint("twinrow install, when it is less busy").source(error));
+            }
+            other => return other.context(if step.what.is_empty() { "installing".to_owned() } else { step.what.clone() }),
+        }
+    }
+    Ok(())
+}
+
+async fn blockers(connection: &mut Connection, table: &(String, String)) -> String {
+    let sql = connection.server.flavour.blockers();
+    let params = if sql.contains('?') { vec![table.0.as_str().into(), table.1.as_str().into()] } else { Vec::new() };
+    let rows = connection.rows(sql, params).await.unwrap_or_default();
+    let sessions: Vec<String> = rows.iter().filter_map(|row| field_text(row, 0).ok()).collect();
+    if sessions.is_empty() { "a session we may not see".to_owned() } else { format!("session {}", sessions.join(", ")) }
+}
+
+/// Row triggers do not run where rows arrive by replication (A19).
+async fn refuse_replica(connection: &mut Connection) -> Result<()> {
+    let why = "this server is a replica or read-only: triggers do not run for what replication brings";
+    let refused = || Error::new(Kind::Config, why).hint("connect to the server where the application writes");
+    let rows = connection.rows("select @@global.read_only", Vec::new()).await?;
+    if rows.first().map(|row| field_text(row, 0)).transpose()?.is_some_and(|text| text != "0" && text != "OFF") {
+        return Err(refused());
+    }
+    // Needs a right of its own; without it, read_only has to do.
+    match connection.text_rows("show replica status").await {
+        Ok(rows) if !rows.is_empty() => Err(refused()),
+        _ => Ok(()),
+    }
+}
+
+#[async_trait]
+impl Tracking for Mysql {
+    async fn script(&self, tables: &[Table], home: bool) -> Result<String> {
+        let mut connection = self.connection().await?;
+        let steps = plan(&mut connection, tables, home).await.context(self.place())?;
+        if steps.is_empty() {
+            return Ok(String::new());
+        }
+        let end = |sql: String| match sql.contains("; end ") {
+            // The client must not end the statement where a part of it ends.
+            true => format!("delimiter ;;\n{sql};;\ndelimiter ;\n"),
+            false => format!("{sql};\n"),
+        };
+        let statements: Vec<String> = steps.into_iter().map(|step| end(step.sql)).collect();
+        Ok(format!("{PREAMBLE}\n{}", statements.join("\n")))
+    }
+
+    async fn install(&self, tables: &[Table], home: bool) -> Result<Vec<String>> {
+        let mut connection = self.connection().await?;
+        refuse_replica(&mut connection).await.context(self.place())?;
+        let mut done = Vec::new();
+        for step in plan(&mut connection, tables, home).await.context(self.place())? {
+            define(&mut connection, &step).await.context(self.place())?;
+            if !step.what.is_empty() {
+                done.push(step.what);
+            }
+        }
+        if !done.is_empty() {
+            tables.iter().for_each(|table| self.watch.forget(&table.name.to_string()));
+        }
+        Ok(done)
+    }
+
+    async fn inspect(&self, tables: &[Table]) -> Result<Vec<Finding>> {
+        let mut connection = self.connection().await?;
+        let mut findings = Vec::new();
+        let database = connection.server.database.clone();
+        let present = present(&mut connection, tables).await.context(self.place())?;
+        let recorded = super::triggers::recorded(&mut connection, &present.tables).await.context(self.place())?;
+        for table in tables {
+            let name = table.name.to_string();
+            let standing = present.now.get(&name).copied().unwrap_or_default();
+            let mut problems = super::triggers::problems(table, &recorded, &present.triggers, &connection.server);
+            let log = Log::of(table, &database).name;
+            if !present.tables.contains(&log) {
+                problems.push("its log is missing".to_owned());
+            } else if connection.server.flavour.one_writer() && !present.procedures.contains(&log) {
+                problems.push("the procedure that writes its log is missing".to_owned());
+            }
+            match present.collections.get(&name) {
+                Some((old, ..)) if *old != log => problems.push("its key has changed".to_owned()),
+                Some((_, counter, id)) if reset((*counter, *id), standing) => {
+                    problems.push("it was truncated or replaced".to_owned())
+                }
+                Some(_) if standing.counter.is_some_and(|now| self.watch.fell(&name, now)) => {
+                    problems.push("it was truncated".to_owned());
+                }
+                Some(_) => {}
+                None => problems.push("it is not tracked".to_owned()),
+            }
+            if !problems.is_empty() {
+                findings.push(Finding { table: table.name.clone(), problem: problems.join("; "), gap: true });
+            }
+        }
+        Ok(findings)
+    }
+
+    async fn uninstall(&self, integration: Option<&str>, tables: &[TableName]) -> Result<Vec<String>> {
+        let mut connection = self.connection().await?;
+        let removed = match integration {
+            None => uninstall_all(&mut connection).await,
+            Some(integration) => uninstall_some(&mut connection, integration, tables).await,
+        };
+        removed.context(self.place())
+    }
+
+    async fn register(&self, integration: &str, tables: &[Table]) -> Result<Vec<Position>> {
+        let mut connection = self.connection().await?;
+        let mut positions = Vec::with_capacity(tables.len());
+        for table in tables {
+            let log = Log::of(table, &connection.server.database);
+            positions.push(log::register(&mut connection, integration, &log).await.context(self.place())?);
+        }
+        Ok(positions)
+    }
+}
+
+/// Triggers, then tables, then the account: at no moment does a trigger lack what it needs (A69).
+async fn uninstall_all(connection: &mut Connection) -> Result<Vec<String>> {
+    let database = connection.server.database.clone();
+    let mut removed = Vec::new();
+    for trigger in super::triggers::installed(connection).await? {
+        drop_trigger(connection, &trigger, &mut removed).await?;
+    }
+    for procedure in procedures(connection).await? {
+        drop_procedure(connection, &database, &procedure, &mut removed).await?;
+    }
+    let sql = "select table_name from information_schema.tables where table_schema = ? and table_name like 'twinrow\\_%'";
+    for row in connection.rows(sql, vec![database.as_str().into()]).await? {
+        drop_table(connection, &database, &field_text(&row, 0)?, &mut removed).await?;
+    }
+    if definer(connection).await?.is_some() {
+        let account = capture_account(&database);
+        define(connection, &step(format!("drop user if exists {account}"), String::new(), &database, "")).await?;
+    }
+    Ok(removed)
+}
+
+async fn uninstall_some(connection: &mut Connection, integration: &str, tables: &[TableName]) -> Result<Vec<String>> {
+    let database = connection.server.database.clone();
+    let mut removed = Vec::new();
+    for table in tables {
+        let name = table.to_string();
+        let sql = "delete from twinrow_consumer where collection = ? and integration = ?";
+        let done = connection.write(sql, vec![name.as_str().into(), integration.into()]).await.map_err(log::missing)?;
+        if done.affected > 0 {
+            removed.push(format!("{integration} no longer reads the log of {name}"));
+        }
+        let rows =
+            connection.rows("select 1 from twinrow_consumer where collection = ? limit 1", vec![name.as_str().into()]).await?;
+        if !rows.is_empty() {
+            log::prune(connection, &name).await?;
+            continue;
+        }
+        for trigger in super::triggers::of_collection(connection, &name).await? {
+            drop_trigger(connection, &trigger, &mut removed).await?;
+        }
+        connection.write("delete from twinrow_trigger where collection = ?", vec![name.as_str().into()]).await?;
+        let rows = connection.rows("select log from twinrow_collection where name = ?", vec![name.as_str().into()]).await?;
+        for row in rows {
+            let log = field_text(&row, 0)?;
+            if connection.server.flavour.one_writer() {
+                drop_procedure(connection, &database, &log, &mut removed).await?;
+            }
+            drop_table(connection, &database, &log, &mut removed).await?;
+        }
+        connection.write("delete from twinrow_collection where name = ?", vec![name.as_str().into()]).await?;
+        connection.write("delete from twinrow_queue where collection = ?", vec![name.as_str().into()]).await?;
+    }
+    Ok(removed)
+}
+
+async fn drop_trigger(connection: &mut Connection, trigger: &Installed, removed: &mut Vec<String>) -> Result<()> {
+    let name = format!("{}.{}", quoted(&trigger.schema), quoted(&trigger.name));
+    let what = format!("removed trigger {} of {}", trigger.name, trigger.table);
+    define(connection, &step(format!("drop trigger if exists {name}"), what.clone(), &trigger.schema, &trigger.table)).await?;
+    removed.push(what);
+    Ok(())
+}
+
+async fn drop_procedure(connection: &mut Connection, database: &str, name: &str, removed: &mut Vec<String>) -> Result<()> {
+    let what = format!("removed procedure {name}");
+    let sql = format!("drop procedure if exists {}.{}", quoted(database), quoted(name));
+    define(connection, &step(sql, what.clone(), database, name)).await?;
+    removed.push(what);
+    Ok(())
+}
+
+async fn drop_table(connection: &mut Connection, database: &str, table: &str, removed: &mut Vec<String>) -> Result<()> {
+    let name = qualified(&TableName { schema: database.to_owned(), name: table.to_owned() }, database);
+    let what = format!("removed table {table}");
+    define(connection, &step(format!("drop table if exists {name}"), what.clone(), database, table)).await?;
+    removed.push(what);
+    Ok(())
+}

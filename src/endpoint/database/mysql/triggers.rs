@@ -1,0 +1,348 @@
+//! The triggers of a tracked table, and of the tables whose cascades reach it.
+//!
+//! A trigger only writes keys, into typed columns, without a condition, a conversion or a handler: it can't fail where
+//! the application's statement would not (A42).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::catalog::{Reference, quoted, references, schema_of};
+use super::connection::{Connection, Server, field_text};
+use super::log::{Log, short_hash};
+use super::value::logged;
+use crate::error::Result;
+use crate::model::{Column, Table};
+
+const PROCEDURE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/mysql/procedure.sql"));
+const TRIGGER: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/mysql/trigger.sql"));
+
+/// Parents of parents are followed this far.
+const DEPTH_MAX: usize = 8;
+
+/// A trigger as it should be.
+#[derive(Clone, Debug)]
+pub(super) struct Trigger {
+    pub(super) schema: String,
+    /// The table it is on: the tracked one, or one whose cascades reach it.
+    pub(super) table: String,
+    /// The tracked table whose log it writes.
+    pub(super) collection: String,
+    /// `after insert`.
+    pub(super) event: &'static str,
+    pub(super) body: String,
+    /// What it reads, by table: its definer needs these rights and no more.
+    pub(super) reads: BTreeMap<(String, String), BTreeSet<String>>,
+    /// The hash in its name: of the tracked table, so that its triggers are found again.
+    hash: String,
+}
+
+impl Trigger {
+    /// What the names of all triggers for this collection begin with.
+    pub(super) fn prefix(&self) -> String {
+        format!("twinrow_{}_", self.hash)
+    }
+
+    /// A name that says which table it serves and which body it has; the `i`th of that body.
+    pub(super) fn name(&self, i: usize) -> String {
+        let letters: String = self.event.split(' ').filter_map(|word| word.chars().next()).collect();
+        let again = if i == 1 { String::new() } else { format!("_{i}") };
+        format!("{}{letters}_{}{again}", self.prefix(), short_hash(&format!("{}\0{}\0{}", self.schema, self.table, self.body)))
+    }
+
+    pub(super) fn create(&self, name: &str, definer: Option<&str>) -> String {
+        let table = format!("{}.{}", quoted(&self.schema), quoted(&self.table));
+        let named = format!("{}.{}", quoted(&self.schema), quoted(name));
+        let sql = TRIGGER.replace("{definer}", definer.unwrap_or("current_user")).replace("{trigger}", &named);
+        sql.replace("{event}", self.event).replace("{table}", &table).replace("{body}", &self.body).trim().to_owned()
+    }
+}
+
+/// A trigger as it is.
+#[derive(Clone, Debug)]
+pub(super) struct Installed {
+    pub(super) schema: String,
+    pub(super) name: String,
+    pub(super) table: String,
+    event: String,
+    body: String,
+    strict: bool,
+}
+
+impl Installed {
+    /// Whether it does what `trigger` should, under whatever name; created under strict modes (A59).
+    pub(super) fn is(&self, trigger: &Trigger) -> bool {
+        self.strict
+            && (&self.schema, &self.table, &self.body) == (&trigger.schema, &trigger.table, &trigger.body)
+            && self.event == trigger.event
+    }
+}
+
+/// All triggers that write logs of this database, wherever they are, and those of our names in this database that
+/// write no log at all: someone changed them.
+pub(super) async fn installed(connection: &mut Connection) -> Result<Vec<Installed>> {
+    let database = connection.server.database.clone();
+    let pattern = format!("%{}.`twinrow\\_log\\_%", quoted(&database).replace('_', "\\_").replace('%', "\\%"));
+    let sql = "select trigger_schema, trigger_name, event_object_table, lower(concat(action_timing, ' ', event_manipulation)), \
+               action_statement, sql_mode from information_schema.triggers \
+               where trigger_name like 'twinrow\\_%' and (action_statement like ? \
+               or trigger_schema = ? and action_statement not like '%.`twinrow\\_log\\_%') order by trigger_schema, trigger_name";
+    let rows = connection.rows(sql, vec![pattern.into(), database.into()]).await?;
+    let read = |row: &mysql_async::Row| {
+        Ok(Installed {
+            schema: field_text(row, 0)?,
+            name: field_text(row, 1)?,
+            table: field_text(row, 2)?,
+            event: field_text(row, 3)?,
+            // Run from a script, MySQL keeps the semicolon.
+            body: field_text(row, 4)?.trim().trim_end_matches(';').to_owned(),
+            strict: field_text(row, 5)?.contains("STRICT_ALL_TABLES"),
+        })
+    };
+    rows.iter().map(read).collect()
+}
+
+/// Those that serve one collection.
+pub(super) async fn of_collection(connection: &mut Connection, collection: &str) -> Result<Vec<Installed>> {
+    let sql = "select schema_name, name from twinrow_trigger where collection = ?";
+    let mut names = BTreeSet::new();
+    for row in connection.rows(sql, vec![collection.into()]).await? {
+        names.insert((field_text(&row, 0)?, field_text(&row, 1)?));
+    }
+    let all = installed(connection).await?;
+    Ok(all.into_iter().filter(|trigger| names.contains(&(trigger.schema.clone(), trigger.name.clone()))).collect())
+}
+
+/// The triggers as they were recorded when they were installed: collection, schema, name, body.
+pub(super) async fn recorded(connection: &mut Connection, tables: &BTreeSet<String>) -> Result<Vec<[String; 4]>> {
+    if !tables.contains("twinrow_trigger") {
+        return Ok(Vec::new());
+    }
+    let rows = connection.rows("select collection, schema_name, name, body from twinrow_trigger", Vec::new()).await?;
+    rows.iter().map(|row| Ok([field_text(row, 0)?, field_text(row, 1)?, field_text(row, 2)?, field_text(row, 3)?])).collect()
+}
+
+/// What is wrong with the triggers of one table.
+pub(super) fn problems(table: &Table, recorded: &[[String; 4]], installed: &[Installed], server: &Server) -> Vec<String> {
+    let mut problems = Vec::new();
+    let collection = table.name.to_string();
+    for trigger in own(table, server) {
+        if !installed.iter().any(|other| other.is(&trigger)) {
+            let there = installed.iter().any(|other| other.name == trigger.name(1) && other.schema == trigger.schema);
+            let how = if there { "is not as it was installed" } else { "is missing" };
+            problems.push(format!("its trigger {} {how}", trigger.event));
+        }
+    }
+    for [of, schema, name, body] in recorded {
+        let alive = |other: &Installed| &other.schema == schema && &other.name == name && &other.body == body;
+        if *of == collection && !installed.iter().any(alive) {
+            problems.push(format!("trigger {name} is missing or altered"));
+        }
+    }
+    problems.truncate(1);
+    problems
+}
+
+/// All triggers these tables need.
+pub(super) async fn wanted(connection: &mut Connection, tables: &[Table]) -> Result<Vec<Trigger>> {
+    let database = connection.server.database.clone();
+    let mut schemas: BTreeSet<String> = tables.iter().map(|table| schema_of(&table.name, &database).to_owned()).collect();
+    schemas.insert(database.clone());
+    let mut all = Vec::new();
+    for schema in schemas {
+        all.extend(references(connection, &schema).await?);
+    }
+    let mut triggers = Vec::new();
+    for table in tables {
+        triggers.extend(own(table, &connection.server));
+        triggers.extend(cascades(table, &all, &connection.server));
+    }
+    Ok(triggers)
+}
+
+/// The three triggers of a tracked table.
+fn own(table: &Table, server: &Server) -> Vec<Trigger> {
+    let database = &server.database;
+    let log = Log::of(table, database);
+    let columns: Vec<&Column> = table.key_columns().collect();
+    let side = |row: &str| -> Vec<String> {
+        columns.iter().map(|column| logged(column, &format!("{row}.{}", quoted(&column.name)))).collect()
+    };
+    let none = || vec!["null".to_owned(); columns.len()];
+    let trigger = |event, op: char, old: Vec<String>, new: Vec<String>| {
+        let body = if server.flavour.one_writer() {
+            format!("call {}.{} ('{op}', {})", quoted(database), quoted(&log.name), [old, new].concat().join(", "))
+        } else {
+            let into = into(&log, database, columns.len(), &['o', 'n']);
+            format!("insert into {into} values ('{op}', @twinrow_origin, {})", [old, new].concat().join(", "))
+        };
+        Trigger { body, reads: reads_of(table, database), ..empty(table, database, event) }
+    };
+    vec![
+        trigger("after insert", 'I', none(), side("new")),
+        trigger("after update", 'U', side("old"), side("new")),
+        trigger("after delete", 'D', side("old"), none()),
+    ]
+}
+
+/// The procedure that writes a log, where the triggers must share one.
+pub(super) fn procedure(log: &Log, database: &str, definer: Option<&str>) -> String {
+    let name = format!("{}.{}", quoted(database), quoted(&log.name));
+    let columns = log.typed_columns();
+    let parameters = columns.iter().map(|(name, kind)| format!(", p_{name} {kind}"));
+    let list = |prefix: &str| columns.iter().map(|(name, _)| format!("{prefix}{name}")).collect::<Vec<_>>().join(", ");
+    let sql = PROCEDURE.replace("{definer}", definer.unwrap_or("current_user")).replace("{procedure}", &name);
+    let sql = sql.replace("{parameters}", &format!("p_op char(1){}", parameters.collect::<String>()));
+    sql.replace("{log}", &name).replace("{columns}", &list("")).replace("{values}", &list("p_")).trim().to_owned()
+}
+
+fn empty(table: &Table, database: &str, event: &'static str) -> Trigger {
+    let schema = schema_of(&table.name, database).to_owned();
+    let hash = short_hash(&format!("{schema}\0{}", table.name.name));
+    let (name, collection) = (table.name.name.clone(), table.name.to_string());
+    Trigger { schema, table: name, collection, event, body: String::new(), reads: BTreeMap::new(), hash }
+}
+
+fn reads_of(table: &Table, database: &str) -> BTreeMap<(String, String), BTreeSet<String>> {
+    let name = (schema_of(&table.name, database).to_owned(), table.name.name.clone());
+    BTreeMap::from([(name, table.key_columns().map(|column| column.name.clone()).collect())])
+}
+
+/// `` `db`.`log` (op, origin, o1, n1) ``.
+fn into(log: &Log, database: &str, width: usize, letters: &[char]) -> String {
+    let columns: Vec<String> = letters.iter().flat_map(|letter| (1..=width).map(move |i| format!("{letter}{i}"))).collect();
+    let columns = if columns.is_empty() { String::new() } else { format!(", {}", columns.join(", ")) };
+    format!("{}.{} (op, origin{columns})", quoted(database), quoted(&log.name))
+}
+
+/// Triggers on the tables whose cascades reach this one (A13).
+///
+/// InnoDB carries out CASCADE and SET NULL itself, and the child's triggers stay silent. So before the parent's row goes, a
+/// trigger on the parent writes the keys of the rows that will go with it into their log: the parent's row is locked by
+/// then, the children are read under a lock too, and what the statement undoes undoes the entries. It costs the
+/// parent's statement one look into the index that every foreign key has. Where the way down is a circle, or a new
+/// key is handed on further than to the children, only a mark is written: compare the whole collection. With
+/// `foreign_key_checks = 0` nothing cascades, and nothing is logged.
+fn cascades(table: &Table, all: &[Reference], server: &Server) -> Vec<Trigger> {
+    let start = (schema_of(&table.name, &server.database).to_owned(), table.name.name.clone());
+    let mut triggers = Vec::new();
+    let mut paths: Vec<Vec<&Reference>> = all.iter().filter(|link| link.child == start).map(|link| vec![link]).collect();
+    while let Some(path) = paths.pop() {
+        let Some(top) = path.last() else { continue };
+        let circle = top.parent == start || path.iter().rev().skip(1).any(|link| link.parent == top.parent);
+        triggers.extend(on_delete(table, &path, circle, server));
+        triggers.extend(on_update(table, &path, circle, server));
+        if !circle && path.len() < DEPTH_MAX {
+            let above = all.iter().filter(|link| link.child == top.parent);
+            paths.extend(above.map(|link| path.iter().copied().chain([link]).collect()));
+        }
+    }
+    triggers.sort_by(|a, b| (&a.schema, &a.table, a.event, &a.body).cmp(&(&b.schema, &b.table, b.event, &b.body)));
+    triggers.dedup_by(|a, b| (&a.schema, &a.table, a.event, &a.body) == (&b.schema, &b.table, b.event, &b.body));
+    triggers
+}
+
+/// A row of the last parent is deleted. Every link but the lowest must delete, the lowest may set NULL.
+fn on_delete(table: &Table, path: &[&Reference], circle: bool, server: &Server) -> Option<Trigger> {
+    let (lowest, above) = path.split_first()?;
+    let reaches = Reference::changes(&lowest.on_delete) && above.iter().all(|link| link.on_delete == "CASCADE");
+    if !reaches {
+        return None;
+    }
+    let op = if lowest.on_delete == "CASCADE" { 'D' } else { 'U' };
+    let condition = "@@foreign_key_checks = 1";
+    Some(on_parent(table, path, "before delete", if circle { 'T' } else { op }, condition, server))
+}
+
+/// The referenced columns of the last parent get new values.
+fn on_update(table: &Table, path: &[&Reference], circle: bool, server: &Server) -> Option<Trigger> {
+    let top = path.last()?;
+    if !path.iter().all(|link| Reference::changes(&link.on_update)) {
+        return None;
+    }
+    // A new value goes further down only where a child's foreign key is itself referred to.
+    let goes_on = path.windows(2).all(|pair| pair[0].referenced.iter().any(|column| pair[1].columns.contains(column)));
+    if !goes_on {
+        return None;
+    }
+    let changed: Vec<String> = top
+        .referenced
+        .iter()
+        .map(|column| format!("not (cast(old.{0} as binary) <=> cast(new.{0} as binary))", quoted(column)))
+        .collect();
+    let condition = format!("@@foreign_key_checks = 1 and ({})", changed.join(" or "));
+    let in_key = table.key_columns().any(|column| top.columns.contains(&column.name));
+    let op = if circle || path.len() > 1 || in_key && top.on_update != "CASCADE" { 'T' } else { 'U' };
+    Some(on_parent(table, path, "before update", op, &condition, server))
+}
+
+fn on_parent(table: &Table, path: &[&Reference], event: &'static str, op: char, condition: &str, server: &Server) -> Trigger {
+    let top = path[path.len() - 1];
+    let columns: Vec<&Column> = table.key_columns().collect();
+    let kept: Vec<String> = columns.iter().map(|column| logged(column, &format!("t0.{}", quoted(&column.name)))).collect();
+    let moved = columns.iter().zip(&kept).map(|(column, kept)| {
+        // A foreign key that is part of the key takes the parent's new value.
+        let at = top.columns.iter().position(|name| *name == column.name);
+        let taken = at.filter(|_| path.len() == 1 && event == "before update");
+        taken.map_or_else(|| kept.clone(), |at| logged(column, &format!("new.{}", quoted(&top.referenced[at]))))
+    });
+    let none = vec!["null".to_owned(); columns.len()];
+    let (old, new) = match op {
+        'D' => (kept, none),
+        'U' => (kept.clone(), moved.collect()),
+        _ => (none.clone(), none),
+    };
+    let limit = if op == 'T' { " limit 1" } else { "" };
+    let rows = format!("from {} where {condition} and {}{limit} lock in share mode", tables(path), joined(path));
+    let database = &server.database;
+    let log = Log::of(table, database);
+    let body = if server.flavour.one_writer() {
+        let values: Vec<String> = [old, new].concat();
+        let named: Vec<String> = values.iter().enumerate().map(|(i, value)| format!("{value} as c{i}")).collect();
+        let given: Vec<String> = (0..values.len()).map(|i| format!("r.c{i}")).collect();
+        let procedure = format!("{}.{}", quoted(database), quoted(&log.name));
+        format!("for r in (select {} {rows}) do call {procedure} ('{op}', {}); end for", named.join(", "), given.join(", "))
+    } else {
+        let into = into(&log, database, columns.len(), &['o', 'n']);
+        format!("insert into {into} select '{op}', @twinrow_origin, {} {rows}", [old, new].concat().join(", "))
+    };
+    Trigger {
+        schema: top.parent.0.clone(),
+        table: top.parent.1.clone(),
+        body,
+        reads: reads_on(path, &columns),
+        ..empty(table, database, event)
+    }
+}
+
+fn named(table: &(String, String)) -> String {
+    format!("{}.{}", quoted(&table.0), quoted(&table.1))
+}
+
+/// The tracked table as `t0`, and every table between it and the parent.
+fn tables(path: &[&Reference]) -> String {
+    let between = path[..path.len() - 1].iter().enumerate();
+    between.fold(format!("{} as t0", named(&path[0].child)), |all, (i, link)| {
+        format!("{all} join {} as t{}", named(&link.parent), i + 1)
+    })
+}
+
+/// Each foreign key of the way, the last one with the parent's old row.
+fn joined(path: &[&Reference]) -> String {
+    let mut on = Vec::new();
+    for (i, link) in path.iter().enumerate() {
+        let parent = if i + 1 == path.len() { "old".to_owned() } else { format!("t{}", i + 1) };
+        for (column, referenced) in link.columns.iter().zip(&link.referenced) {
+            on.push(format!("t{i}.{} = {parent}.{}", quoted(column), quoted(referenced)));
+        }
+    }
+    on.join(" and ")
+}
+
+fn reads_on(path: &[&Reference], key: &[&Column]) -> BTreeMap<(String, String), BTreeSet<String>> {
+    let mut reads: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
+    reads.entry(path[0].child.clone()).or_default().extend(key.iter().map(|column| column.name.clone()));
+    for link in path {
+        reads.entry(link.child.clone()).or_default().extend(link.columns.iter().cloned());
+        reads.entry(link.parent.clone()).or_default().extend(link.referenced.iter().cloned());
+    }
+    reads
+}
