@@ -1,0 +1,124 @@
+//! Apps: systems with an interface for their records over HTTP, described by a manifest (data, not code).
+//!
+//! An app has no transactions and no place for our fence or our triggers. What stands in for them: its own
+//! feed of changes, a version per record, and keys of our choosing (see [`Conditional`]).
+
+mod feed;
+mod http;
+mod manifest;
+mod record;
+mod search;
+mod service;
+mod template;
+mod window;
+mod write;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use self::http::Call;
+use self::service::{Service, id_of, key_of, plain, undeclared};
+use super::{Acknowledge, Capabilities, Conditional, Edit, Edited, Endpoint, Fetched, Tls, Tracked, Tracking, Window, Write};
+use crate::error::{Context as _, Error, Kind, Result};
+use crate::model::{Collection, Key, Table, TableName};
+use crate::sql::{Fence, Store};
+
+/// An app.
+pub struct App {
+    name: String,
+    service: Arc<Service>,
+}
+
+impl App {
+    /// The app a URL names, `kinto+https://user:password@host/bucket`, with the objects the file declares.
+    /// No connection is made yet. `name`: how the configuration calls this endpoint.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] for a URL or a file that can't be used.
+    pub fn open(name: &str, url: &str, tls: &Tls, file: &Path) -> Result<App> {
+        Ok(App { name: name.to_owned(), service: Arc::new(Service::open(url, tls, file).context(format!("endpoint {name}"))?) })
+    }
+
+    fn context(&self) -> String {
+        format!("endpoint {}", self.name)
+    }
+}
+
+#[async_trait]
+impl Endpoint for App {
+    async fn capabilities(&self) -> Result<Capabilities> {
+        let service = &self.service;
+        let call = Call::new("GET", service.manifest.check.get.address(&[]));
+        let answer = service.succeeded(service.http.read(&call).await.context(self.context())?).context(self.context())?;
+        let version = service.manifest.check.version.of(&answer.body).map(plain).unwrap_or_default();
+        Ok(Capabilities { transactions: false, deletes: true, version: format!("{} {version}", service.manifest.name) })
+    }
+
+    async fn describe(&self, names: Option<&[TableName]>) -> Result<Vec<Table>> {
+        let declared = &self.service.objects.objects;
+        let wanted: Vec<&str> = match names {
+            Some(names) => names.iter().map(|name| name.name.as_str()).collect(),
+            None => declared.keys().map(String::as_str).collect(),
+        };
+        let mut tables = Vec::with_capacity(wanted.len());
+        for name in wanted {
+            let shape = declared.get(name).ok_or_else(|| undeclared(name)).context(self.context())?;
+            feed::revision(&self.service, name).await.context(name).context(self.context())?;
+            tables.push(self.service.table(name, shape));
+        }
+        Ok(tables)
+    }
+
+    async fn window(&self, collections: &[Tracked], limit: usize) -> Result<Box<dyn Window>> {
+        Ok(Box::new(window::open(&self.service, collections, limit).await.context(self.context())?))
+    }
+
+    async fn begin(&self, _fence: &Fence) -> Result<Box<dyn Write>> {
+        Err(Error::new(Kind::Internal, "an app has no transactions").context(self.context()))
+    }
+
+    /// An app forgets nothing on our account.
+    async fn acknowledge(&self, _fence: &Fence, _upto: &[Acknowledge]) -> Result<()> {
+        Ok(())
+    }
+
+    fn store(&self) -> Option<&dyn Store> {
+        None
+    }
+
+    fn tracking(&self) -> Option<&dyn Tracking> {
+        None
+    }
+
+    fn conditional(&self) -> Option<&dyn Conditional> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Conditional for App {
+    fn batch(&self) -> usize {
+        self.service.manifest.batch.max
+    }
+
+    fn settled_after(&self) -> Duration {
+        self.service.http.timeout() + Duration::from_secs(self.service.manifest.limits.lag_s)
+    }
+
+    fn new_key(&self, token: &str) -> Key {
+        key_of(token)
+    }
+
+    async fn write(&self, collection: &Collection, edits: &[Edit]) -> Result<Vec<Edited>> {
+        write::write(&self.service, collection, edits).await.context(self.context())
+    }
+
+    async fn look(&self, collection: &Collection, keys: &[Key]) -> Result<Vec<Fetched>> {
+        let ids: Vec<String> = keys.iter().map(id_of).collect();
+        let mapped = self.service.mapped(collection)?;
+        self.service.fetch(collection, &mapped, &ids).await.context(self.context())
+    }
+}
