@@ -1,0 +1,200 @@
+//! The brake: nothing of a collection and side is applied while too many records would be lost there,
+//! until a person approves exactly that set.
+
+use super::batch::{Batch, Item, Todo};
+use super::cycle::Doing;
+use super::{BATCH, Mode, Pipeline};
+use crate::error::Result;
+use crate::model::{Fingerprint, KeyBytes, Link, Reason, Side};
+use crate::reconcile::{Action, Cause, SetHash, tripped};
+use crate::sql::Session;
+use crate::state::{self, Brake, BrakeKind};
+
+/// The cause under which records wait for an approval.
+pub(super) const BRAKED: &str = "too many records at once; waits for approval";
+
+/// The rolling window, in hours.
+const WINDOW_H: i64 = 24;
+
+impl Pipeline {
+    /// Before the first write to a link: may the records that lost a side be acted on?
+    pub(super) async fn guard(&mut self, doing: &mut Doing<'_>, at: usize, link: &Link) -> Result<()> {
+        let counts = state::work_counts(doing.session, link).await?;
+        self.has_work = !counts.is_empty();
+        self.waiting.remove(&link.number);
+        if counts.keys().any(|(reason, _)| *reason == Reason::Waiting) {
+            self.waiting.insert(link.number);
+        }
+        self.braked.retain(|(number, _)| *number != link.number);
+        self.approved.retain(|(number, _)| *number != link.number);
+        let brakes = state::brakes(doing.session, link).await?;
+        let gone = counts.keys().any(|(reason, _)| *reason == Reason::Gone);
+        self.comparing.remove(&link.number);
+        if gone && state::scan(doing.session, link).await?.is_some() {
+            self.comparing.insert(link.number);
+        }
+        for lost in Side::BOTH {
+            let written = lost.other();
+            let waiting = counts.get(&(Reason::Gone, lost)).copied().unwrap_or(0);
+            let before = brakes.iter().find(|brake| brake.side == written && brake.kind == BrakeKind::Deletes);
+            if waiting == 0 && before.is_none() {
+                continue;
+            }
+            if self.comparing.contains(&link.number) {
+                if before.is_some() {
+                    self.braked.push((link.number, written));
+                }
+                continue;
+            }
+            // Nothing new since it tripped, and nobody has approved.
+            if before.is_some_and(|brake| brake.approved.is_none() && brake.records == waiting) {
+                self.braked.push((link.number, written));
+                continue;
+            }
+            if self.must_stop(doing, link, written, waiting, before).await? {
+                self.stop_or_release(doing, at, link, lost, waiting, before).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn must_stop(
+        &self,
+        doing: &mut Doing<'_>,
+        link: &Link,
+        written: Side,
+        waiting: u64,
+        before: Option<&Brake>,
+    ) -> Result<bool> {
+        if before.is_some() {
+            return Ok(true);
+        }
+        let pairs = state::count(doing.session, link).await?;
+        let hour = self.door.now() / 3600 - WINDOW_H;
+        let recent = state::recent_deletes(doing.session, link, hour).await?[written];
+        Ok(tripped(link.brake.deletes, waiting + recent, pairs.pairs + recent))
+    }
+
+    /// The brake holds unless the very set that waits now is the one a person approved.
+    async fn stop_or_release(
+        &mut self,
+        doing: &mut Doing<'_>,
+        at: usize,
+        link: &Link,
+        lost: Side,
+        waiting: u64,
+        before: Option<&Brake>,
+    ) -> Result<()> {
+        let written = lost.other();
+        let hash = self.waiting_set(doing, at, link, lost).await?.finish();
+        let approved = before.and_then(|brake| brake.approved.as_ref()) == Some(&hash);
+        if self.mode == Mode::Plan {
+            if !approved {
+                self.braked.push((link.number, written));
+            }
+            return Ok(());
+        }
+        let mut tx = self.home()?.begin(&self.fence).await?;
+        if waiting == 0 || approved {
+            self.approved.push((link.number, written));
+            state::clear_brake(&mut *tx, link, written, BrakeKind::Deletes).await?;
+            state::reset_deletes(&mut *tx, link, written).await?;
+            state::retry(&mut *tx, link, Reason::Braked).await?;
+            return tx.commit().await;
+        }
+        self.braked.push((link.number, written));
+        // An approval of another set is void, and shown as such.
+        if before.is_none_or(|brake| brake.hash != hash || brake.approved.is_some()) {
+            let pairs = state::count(&mut *tx, link).await?.pairs;
+            let at = self.door.now();
+            let kind = BrakeKind::Deletes;
+            let brake = Brake { link: link.number, side: written, kind, hash, records: waiting, pairs, at, approved: None };
+            state::write_brake(&mut *tx, &brake).await?;
+            tracing::error!(
+                link = link.name,
+                records = waiting,
+                pairs,
+                "the brake tripped: so many records are gone in the {lost}; nothing is written to the {written}. \
+                 Next: twinrow plan, then twinrow approve"
+            );
+        }
+        tx.commit().await?;
+        self.door.step("brake.recorded").await
+    }
+
+    /// An app says what it deletes. Records that are missing and were not deleted are no work of its users:
+    /// it was emptied, restored, or shows us less (E11, rule 17). However few they are, a person decides.
+    pub(super) async fn brake_unexplained(&mut self, session: &mut dyn Session, link: &Link, lost: Side) -> Result<()> {
+        let written = lost.other();
+        if self.endpoints[link.endpoint[lost]].conditional().is_none() {
+            return Ok(());
+        }
+        self.braked.push((link.number, written));
+        let kind = BrakeKind::Deletes;
+        if state::brakes(session, link).await?.iter().any(|brake| brake.side == written && brake.kind == kind) {
+            return Ok(());
+        }
+        // Of no set yet: the next cycle hashes the one that waits.
+        let (hash, at) = (Vec::new(), self.door.now());
+        let brake = Brake { link: link.number, side: written, kind, hash, records: 0, pairs: 0, at, approved: None };
+        state::write_brake(session, &brake).await
+    }
+
+    /// Everything that lost this side and is not decided, each member decided as of now.
+    async fn waiting_set(&mut self, doing: &mut Doing<'_>, at: usize, link: &Link, lost: Side) -> Result<SetHash> {
+        let mut set = SetHash::default();
+        let mut after: Option<(Side, KeyBytes)> = None;
+        loop {
+            let page = state::list_work(doing.session, link, after, BATCH as i64).await?;
+            let Some(last) = page.last() else { return Ok(set) };
+            after = Some((last.side, last.key.clone()));
+            let todos: Vec<Todo> = page
+                .into_iter()
+                .filter(|work| work.reason == Reason::Gone && work.side == lost)
+                .map(|work| Todo { recorded: true, ..Todo::new(lost, work.key) })
+                .collect();
+            if todos.is_empty() {
+                continue;
+            }
+            let mode = std::mem::replace(&mut self.mode, Mode::Plan);
+            let batch = self.decide(doing.session, doing.moment, at, todos, Vec::new()).await;
+            self.mode = mode;
+            for item in &batch?.items {
+                if let (Some(pair), Some(decision)) = (&item.pair, &item.decision) {
+                    let row = item.slot[lost.other()].row().map_or(Fingerprint(0), |row| Fingerprint::of_row(row));
+                    set.add(pair.id, pair.ver, decision.situation, row);
+                }
+            }
+        }
+    }
+
+    /// Whether a brake holds whatever would write this side.
+    pub(super) fn is_braked(&self, link: &Link, side: Side) -> bool {
+        self.braked.contains(&(link.number, side))
+    }
+
+    /// See [`Pipeline::is_braked`]: marks what such a batch would have written.
+    pub(super) fn brake(&self, link: &Link, batch: &mut Batch) {
+        for (number, side) in &self.braked {
+            if *number != link.number {
+                continue;
+            }
+            for item in batch.items.iter_mut().filter(|item| writes(item, *side)) {
+                if let Some(decision) = &mut item.decision {
+                    decision.action = Action::Hold(Cause::Held(BRAKED.to_owned()));
+                }
+            }
+        }
+    }
+}
+
+/// Whether an item's action writes a side, or settles a record that was lost on the other one.
+fn writes(item: &Item, side: Side) -> bool {
+    let lost = item.pair.as_ref().is_some_and(|pair| pair.gone(side.other()));
+    match item.decision.as_ref().map(|decision| &decision.action) {
+        Some(Action::Create(to, _) | Action::Delete(to, _)) => *to == side || lost,
+        Some(Action::Update(update)) => !update.writes(side).is_empty(),
+        Some(Action::Keep) => lost,
+        Some(Action::Ignore | Action::Report | Action::End | Action::Hold(_) | Action::Retry) | None => false,
+    }
+}

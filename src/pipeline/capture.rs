@@ -1,0 +1,178 @@
+//! Capture and fold: one moment of each endpoint, and what its entries say about the map.
+
+use std::collections::HashMap;
+
+use super::{Mode, Pipeline, WINDOW_MAX};
+use crate::endpoint::{Tracked, Window};
+use crate::error::{Context, Result};
+use crate::model::{Both, Entry, KeyBytes, Link, Op, Pair, Pos, Reason, Scan, ScanPart, Side, Work};
+use crate::reconcile::{self, Dirty, Folded, PairIndex};
+use crate::sql::Session;
+use crate::state;
+
+/// One moment of every endpoint.
+pub(super) struct Moment {
+    pub(super) windows: Vec<Box<dyn Window>>,
+    /// Per link and side: the collection's index in its endpoint's window.
+    places: Vec<Both<usize>>,
+    /// Per link and side: dirty keys.
+    pub(super) dirty: Vec<Both<Vec<Dirty>>>,
+    /// The positions of their last entries, to look up.
+    last: Vec<Both<HashMap<KeyBytes, Pos>>>,
+    /// Per link, when only planning: pairs as folding would have recorded them.
+    pub(super) folded: Vec<Vec<Pair>>,
+    /// Whether an endpoint had more entries than were read.
+    pub(super) more: bool,
+    /// How many entries were read.
+    pub(super) entries: usize,
+}
+
+impl Moment {
+    /// The window of a link's side and the collection's place in it.
+    pub(super) fn window(&mut self, link_at: usize, link: &Link, side: Side) -> (&mut Box<dyn Window>, usize) {
+        (&mut self.windows[link.endpoint[side]], self.places[link_at][side])
+    }
+
+    /// The position of the last entry about a key: older entries say nothing about who has it now (rule 6).
+    pub(super) fn last(&self, link_at: usize, side: Side, key: &KeyBytes) -> Pos {
+        self.last[link_at][side].get(key).copied().unwrap_or_default()
+    }
+
+    pub(super) fn place(&self, link_at: usize, side: Side) -> usize {
+        self.places[link_at][side]
+    }
+}
+
+impl Pipeline {
+    /// Opens the windows and folds what their entries say onto the map.
+    pub(super) async fn capture(&mut self, session: &mut dyn Session) -> Result<Moment> {
+        let integration = self.integration.clone();
+        let mut tracked: Vec<Vec<Tracked>> = vec![Vec::new(); self.endpoints.len()];
+        let mut places = Vec::with_capacity(integration.links.len());
+        for (at, link) in integration.links.iter().enumerate() {
+            let mut cursors = match &self.cursors[at] {
+                Some(cursors) => cursors.clone(),
+                None => self.cursors[at].insert(state::cursors(session, link).await?).clone(),
+            };
+            places.push(Both::from_fn(|side| {
+                let list = &mut tracked[link.endpoint[side]];
+                list.push(Tracked { collection: link.collection[side].clone(), since: cursors[side].take() });
+                list.len() - 1
+            }));
+        }
+        let mut windows = Vec::with_capacity(self.endpoints.len());
+        for (at, endpoint) in self.endpoints.iter().enumerate() {
+            let window = endpoint.window(&tracked[at], WINDOW_MAX).await;
+            windows.push(window.context(format!("endpoint {}", integration.endpoints[at]))?);
+        }
+        self.door.step("capture.opened").await?;
+        let mut moment = Moment {
+            more: windows.iter().any(|window| window.more()),
+            entries: windows.iter().map(|window| window.entries().len()).sum(),
+            dirty: Vec::new(),
+            last: Vec::new(),
+            folded: Vec::new(),
+            windows,
+            places,
+        };
+        for (at, link) in integration.links.iter().enumerate() {
+            let (mut dirty, mut folded) = (Both::default(), Vec::new());
+            for side in Side::BOTH {
+                let entries = moment.entries_of(at, link, side);
+                dirty[side] = reconcile::coalesce(&entries);
+                folded.extend(self.fold(session, link, side, &entries).await?);
+            }
+            moment.last.push(Both::from_fn(|side| dirty[side].iter().map(|dirty| (dirty.key.clone(), dirty.pos)).collect()));
+            moment.dirty.push(dirty);
+            moment.folded.push(folded);
+        }
+        Ok(moment)
+    }
+
+    /// Marks deletes and renames on the pairs, in one transaction of the state. Acting on the marks comes
+    /// later, under the brake: a pair that lost a side goes on the worklist. When only planning,
+    /// returns the marked pairs instead.
+    async fn fold(&mut self, session: &mut dyn Session, link: &Link, side: Side, entries: &[Entry]) -> Result<Vec<Pair>> {
+        let keys = structural_keys(entries);
+        let truncated = entries.iter().any(|entry| entry.op == Op::Truncate);
+        if keys.is_empty() && !truncated {
+            return Ok(Vec::new());
+        }
+        let pairs = state::by_key(session, link, side, &keys).await?;
+        let folded = reconcile::fold(entries, side, PairIndex::new(pairs, side));
+        if folded.changed.is_empty() && !folded.truncated {
+            return Ok(Vec::new());
+        }
+        if self.mode == Mode::Plan {
+            return Ok(folded.changed);
+        }
+        let lost: Vec<Work> = folded
+            .changed
+            .iter()
+            .filter(|pair| folded.lost.binary_search(&pair.id).is_ok())
+            .filter_map(|pair| Some(self.gone(link, side, pair.former[side].clone()?)))
+            .collect();
+        let mut tx = self.home()?.begin(&self.fence).await?;
+        record(&mut *tx, link, side, &folded).await?;
+        state::write_work(&mut *tx, &lost).await?;
+        if folded.truncated && state::scan(&mut *tx, link).await?.is_none() {
+            let scan = Scan { link: link.number, part: ScanPart::Source, after: None, asked: self.door.now() };
+            state::write_scan(&mut *tx, &scan).await?;
+        }
+        tx.commit().await?;
+        self.door.step("fold.recorded").await?;
+        Ok(Vec::new())
+    }
+
+    /// The worklist entry of a record that lost a side. Due at once, in this very cycle.
+    pub(super) fn gone(&self, link: &Link, side: Side, key: KeyBytes) -> Work {
+        Work {
+            link: link.number,
+            side,
+            key,
+            reason: Reason::Gone,
+            cause: format!("deleted in the {side}"),
+            waits: None,
+            attempts: 0,
+            next_try: 0,
+            cycle: 0,
+            since: self.door.now(),
+        }
+    }
+}
+
+/// Keys that move may cross on their way (1 to 2 while 2 goes to 3): first all of them are let go.
+async fn record(session: &mut dyn Session, link: &Link, side: Side, folded: &Folded) -> Result<()> {
+    let moved = |pair: &&Pair| folded.moved.binary_search(&pair.id).is_ok();
+    if folded.moved.is_empty() || folded.changed.len() == 1 {
+        return state::update(session, link, &folded.changed).await;
+    }
+    let mut first = folded.changed.clone();
+    first.iter_mut().filter(|pair| moved(&&**pair)).for_each(|pair| pair.key[side] = None);
+    state::update(session, link, &first).await?;
+    let then: Vec<Pair> = folded.changed.iter().filter(moved).map(|pair| Pair { ver: pair.ver + 1, ..pair.clone() }).collect();
+    state::update(session, link, &then).await
+}
+
+impl Moment {
+    fn entries_of(&self, at: usize, link: &Link, side: Side) -> Vec<Entry> {
+        let place = self.places[at][side];
+        let window = &self.windows[link.endpoint[side]];
+        window.entries().iter().filter(|entry| entry.collection == place).cloned().collect()
+    }
+}
+
+/// The keys of entries that move keys.
+fn structural_keys(entries: &[Entry]) -> Vec<KeyBytes> {
+    let mut keys = Vec::new();
+    for entry in entries {
+        match &entry.op {
+            Op::Delete | Op::Replace => keys.push(entry.key.encode()),
+            Op::Rename { to } => keys.extend([entry.key.encode(), to.encode()]),
+            Op::Insert | Op::Update | Op::Truncate => {}
+        }
+    }
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}

@@ -1,0 +1,167 @@
+//! What a run did, or a plan would do.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::model::Side;
+use crate::reconcile::Situation;
+
+/// What happened to the records of one link.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LinkCounts {
+    /// Records looked at.
+    pub decided: u64,
+    /// Created in the source.
+    pub created_source: u64,
+    /// Created in the target.
+    pub created_target: u64,
+    /// Updated in the source.
+    pub updated_source: u64,
+    /// Updated in the target.
+    pub updated_target: u64,
+    /// Deleted in the source.
+    pub deleted_source: u64,
+    /// Deleted in the target.
+    pub deleted_target: u64,
+    /// Two existing records that became a pair.
+    pub linked: u64,
+    /// Pairs that got new bases without a write.
+    pub agreed: u64,
+    /// Conflicts kept.
+    pub conflicts: u64,
+    /// Held for a person.
+    pub held: u64,
+    /// Waiting for a parent.
+    pub waiting: u64,
+    /// Busy, changed meanwhile: they come again.
+    pub busy: u64,
+    /// Waiting for the approval of a brake.
+    pub braked: u64,
+    /// Survivors that stay on their own.
+    pub kept: u64,
+    /// Pairs that ended.
+    pub ended: u64,
+    /// Changes that may not travel.
+    pub reported: u64,
+    /// A few keys per situation, for `plan`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub samples: BTreeMap<&'static str, Vec<Sample>>,
+}
+
+/// One record a plan shows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Sample {
+    /// `source` or `target`.
+    pub side: String,
+    /// Its key there.
+    pub key: String,
+}
+
+/// So many keys are shown per situation.
+const SAMPLES_MAX: usize = 5;
+
+impl LinkCounts {
+    pub(super) fn created(&mut self, side: Side) -> &mut u64 {
+        match side {
+            Side::Source => &mut self.created_source,
+            Side::Target => &mut self.created_target,
+        }
+    }
+
+    pub(super) fn updated(&mut self, side: Side) -> &mut u64 {
+        match side {
+            Side::Source => &mut self.updated_source,
+            Side::Target => &mut self.updated_target,
+        }
+    }
+
+    pub(super) fn deleted(&mut self, side: Side) -> &mut u64 {
+        match side {
+            Side::Source => &mut self.deleted_source,
+            Side::Target => &mut self.deleted_target,
+        }
+    }
+
+    pub(super) fn sample(&mut self, situation: Situation, side: Side, key: &str) {
+        let samples = self.samples.entry(situation.name()).or_default();
+        if samples.len() < SAMPLES_MAX {
+            samples.push(Sample { side: side.to_string(), key: key.to_owned() });
+        }
+    }
+
+    /// Records written on either side.
+    pub fn writes(&self) -> u64 {
+        self.created_source
+            + self.created_target
+            + self.updated_source
+            + self.updated_target
+            + self.deleted_source
+            + self.deleted_target
+    }
+
+    fn add(&mut self, other: &LinkCounts) {
+        self.decided += other.decided;
+        self.created_source += other.created_source;
+        self.created_target += other.created_target;
+        self.updated_source += other.updated_source;
+        self.updated_target += other.updated_target;
+        self.deleted_source += other.deleted_source;
+        self.deleted_target += other.deleted_target;
+        self.linked += other.linked;
+        self.agreed += other.agreed;
+        self.conflicts += other.conflicts;
+        self.held += other.held;
+        self.waiting += other.waiting;
+        self.busy += other.busy;
+        self.braked += other.braked;
+        self.kept += other.kept;
+        self.ended += other.ended;
+        self.reported += other.reported;
+        for (situation, samples) in &other.samples {
+            let all = self.samples.entry(situation).or_default();
+            all.extend(samples.iter().take(SAMPLES_MAX.saturating_sub(all.len())).cloned());
+        }
+    }
+}
+
+/// What happened in a run, by link.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Log entries read.
+    pub entries: u64,
+    /// By link name.
+    pub links: BTreeMap<String, LinkCounts>,
+    /// Whether more work was waiting when the cycle ended.
+    #[serde(skip)]
+    pub more: bool,
+}
+
+impl Counts {
+    /// Adds another cycle's.
+    pub fn add(&mut self, other: &Counts) {
+        self.entries += other.entries;
+        self.more = other.more;
+        for (name, counts) in &other.links {
+            self.links.entry(name.clone()).or_default().add(counts);
+        }
+    }
+
+    pub(super) fn link(&mut self, name: &str) -> &mut LinkCounts {
+        self.links.entry(name.to_owned()).or_default()
+    }
+
+    /// Records written on either side, in all.
+    pub fn writes(&self) -> u64 {
+        self.links.values().map(LinkCounts::writes).sum()
+    }
+
+    /// Everything, added up.
+    pub fn total(&self) -> LinkCounts {
+        let mut total = LinkCounts::default();
+        for counts in self.links.values() {
+            total.add(counts);
+        }
+        total
+    }
+}

@@ -1,0 +1,261 @@
+//! The writes of one transaction: lock, look again, write, read back.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::apply::{Do, todo};
+use super::batch::{Item, Slot};
+use crate::endpoint::{Change, Create, Fetched, Outcome, Write};
+use crate::error::{Context, Error, Kind, Result};
+use crate::model::{Collection, Key, KeyBytes, Link, Pos, Row, Side, Value};
+
+/// One item's write as the server has it.
+pub(super) struct Done {
+    pub(super) at: usize,
+    pub(super) what: Do,
+    pub(super) key: Option<KeyBytes>,
+    pub(super) stored: Row,
+    pub(super) pos: Pos,
+}
+
+/// The writes of one transaction.
+pub(super) struct Job<'a> {
+    pub(super) link: &'a Link,
+    pub(super) side: Side,
+    pub(super) part: Vec<usize>,
+    pub(super) busy: Vec<(usize, String)>,
+}
+
+impl Job<'_> {
+    fn collection(&self) -> &Collection {
+        &self.link.collection[self.side]
+    }
+
+    pub(super) async fn run(&mut self, write: &mut dyn Write, items: &[Item], park: bool) -> Result<Vec<Done>> {
+        let mut jobs: Vec<(usize, Do)> = self.part.iter().filter_map(|at| Some((*at, todo(&items[*at], self.side)?))).collect();
+        let unlocked = self.lock(write, items, &jobs).await?;
+        let taken = self.match_again(write, &jobs).await?;
+        jobs.retain(|(at, _)| !unlocked.contains(at) && !taken.contains(at));
+        let mut keys: BTreeMap<usize, Key> = BTreeMap::new();
+        self.insert(write, &jobs, &mut keys).await?;
+        if park {
+            self.park(write, items, &jobs).await?;
+        }
+        self.update(write, items, &jobs, &mut keys).await?;
+        self.delete(write, items, &jobs).await?;
+        self.read_back(write, jobs, keys).await
+    }
+
+    fn busy(&mut self, at: usize, cause: &str) {
+        self.busy.push((at, cause.to_owned()));
+    }
+
+    fn key_of(&self, item: &Item) -> Option<Key> {
+        item.key[self.side].as_ref().and_then(KeyBytes::decode)
+    }
+
+    /// Locks what will be changed; a row that is not what was decided about comes again.
+    async fn lock(&mut self, write: &mut dyn Write, items: &[Item], jobs: &[(usize, Do)]) -> Result<HashSet<usize>> {
+        let mut wanted = Vec::new();
+        for (at, what) in jobs {
+            if let (Do::Update(_) | Do::Delete, Some(key)) = (what, self.key_of(&items[*at])) {
+                wanted.push((*at, key));
+            }
+        }
+        let mut unlocked = HashSet::new();
+        if wanted.is_empty() {
+            return Ok(unlocked);
+        }
+        let keys: Vec<Key> = wanted.iter().map(|(_, key)| key.clone()).collect();
+        for ((at, _), now) in wanted.into_iter().zip(write.lock(self.collection(), &keys).await?) {
+            let same = match (&now, &items[at].slot[self.side]) {
+                (Some(now), Slot::Row(row, _)) => now == row,
+                _ => false,
+            };
+            if !same {
+                unlocked.insert(at);
+                self.busy(at, if now.is_none() { "the row is locked by someone else" } else { "the row changed meanwhile" });
+            }
+        }
+        Ok(unlocked)
+    }
+
+    /// "No match" is a condition of a create: looked up again under the collection's lock (rule 13).
+    async fn match_again(&mut self, write: &mut dyn Write, jobs: &[(usize, Do)]) -> Result<HashSet<usize>> {
+        let rule: Vec<_> = self.link.matching.iter().map(|rule| (rule.field, rule.normal)).collect();
+        let asked: Vec<(usize, Vec<Value>)> = jobs
+            .iter()
+            .filter_map(|(at, what)| match what {
+                Do::Create(values) => Some((*at, rule.iter().map(|(field, _)| values[*field].clone()).collect())),
+                Do::Update(_) | Do::Delete => None,
+            })
+            .collect();
+        let mut taken = HashSet::new();
+        if rule.is_empty() || asked.is_empty() {
+            return Ok(taken);
+        }
+        let values: Vec<Vec<Value>> = asked.iter().map(|(_, values)| values.clone()).collect();
+        for ((at, _), found) in asked.into_iter().zip(write.find(self.collection(), &rule, &values).await?) {
+            if !found.is_empty() {
+                taken.insert(at);
+                self.busy(at, "a matching record appeared meanwhile");
+            }
+        }
+        Ok(taken)
+    }
+
+    async fn insert(&self, write: &mut dyn Write, jobs: &[(usize, Do)], keys: &mut BTreeMap<usize, Key>) -> Result<()> {
+        let collection = self.collection();
+        let given = given_key(collection);
+        let fields: Vec<usize> = (0..self.link.fields.len())
+            .filter(|at| self.link.fields[*at].direction.writes(self.side))
+            .filter(|at| !collection.column(*at).computed)
+            .filter(|at| given.as_ref().is_none_or(|given| !given.contains(at)))
+            .collect();
+        let (mut order, mut rows) = (Vec::new(), Vec::new());
+        for (at, what) in jobs {
+            if let Do::Create(values) = what {
+                let key = given.as_ref().map(|given| Key(given.iter().map(|field| values[*field].clone()).collect()));
+                order.push(*at);
+                rows.push(Create { key, values: fields.iter().map(|field| values[*field].clone()).collect() });
+            }
+        }
+        if rows.is_empty() {
+            return Ok(());
+        }
+        for (at, outcome) in order.into_iter().zip(write.insert(collection, &fields, &rows).await?) {
+            keys.insert(at, done(outcome)?);
+        }
+        Ok(())
+    }
+
+    async fn update(
+        &self,
+        write: &mut dyn Write,
+        items: &[Item],
+        jobs: &[(usize, Do)],
+        keys: &mut BTreeMap<usize, Key>,
+    ) -> Result<()> {
+        let mut groups: BTreeMap<Vec<usize>, Vec<(usize, Change)>> = BTreeMap::new();
+        for (at, what) in jobs {
+            let Do::Update(fields) = what else { continue };
+            let item = &items[*at];
+            let (Some(key), Slot::Row(_, version)) = (self.key_of(item), &item.slot[self.side]) else { continue };
+            keys.insert(*at, key_after(self.collection(), &key, fields));
+            let values = fields.iter().map(|(_, value)| value.clone()).collect();
+            let change = Change { key, version: version.clone(), values };
+            groups.entry(fields.iter().map(|(field, _)| *field).collect()).or_default().push((*at, change));
+        }
+        for (fields, changes) in groups {
+            let rows: Vec<Change> = changes.iter().map(|(_, change)| change.clone()).collect();
+            for outcome in write.update(self.collection(), &fields, &rows).await? {
+                done(outcome)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn delete(&self, write: &mut dyn Write, items: &[Item], jobs: &[(usize, Do)]) -> Result<()> {
+        let keys: Vec<Key> =
+            jobs.iter().filter(|(_, what)| matches!(what, Do::Delete)).filter_map(|(at, _)| self.key_of(&items[*at])).collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        for outcome in write.delete(self.collection(), &keys).await? {
+            done(outcome)?;
+        }
+        Ok(())
+    }
+
+    /// Moves unique values out of the way: NULL, or a value nobody has.
+    async fn park(&self, write: &mut dyn Write, items: &[Item], jobs: &[(usize, Do)]) -> Result<()> {
+        let collection = self.collection();
+        let unique = |field: usize| collection.table.uniques.iter().any(|columns| columns.contains(&collection.columns[field]));
+        for (n, (at, what)) in jobs.iter().enumerate() {
+            let Do::Update(fields) = what else { continue };
+            let Some(key) = self.key_of(&items[*at]) else { continue };
+            let parked: Vec<usize> = fields.iter().map(|(field, _)| *field).filter(|field| unique(*field)).collect();
+            let values: Vec<Value> = parked.iter().map(|field| parking_value(collection, *field, n)).collect::<Result<_>>()?;
+            if !parked.is_empty() {
+                write.update(collection, &parked, &[Change { key, version: None, values }]).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn read_back(&self, write: &mut dyn Write, jobs: Vec<(usize, Do)>, keys: BTreeMap<usize, Key>) -> Result<Vec<Done>> {
+        let mut stored: BTreeMap<usize, Row> = BTreeMap::new();
+        let mut pos = Pos::default();
+        if !keys.is_empty() {
+            let list: Vec<Key> = keys.values().cloned().collect();
+            let (rows, at) = write.read_back(self.collection(), &list).await?;
+            pos = at;
+            for (at, row) in keys.keys().zip(rows) {
+                match row {
+                    Fetched::Row(row, _) => stored.insert(*at, row),
+                    Fetched::Absent => {
+                        return Err(Error::new(
+                            Kind::Rejected,
+                            "the row was gone right after it was written: a trigger refuses it",
+                        ));
+                    }
+                    Fetched::Unreadable(cause) => return Err(Error::new(Kind::Rejected, cause)),
+                };
+            }
+        }
+        Ok(jobs
+            .into_iter()
+            .map(|(at, what)| {
+                let stored = stored.remove(&at).unwrap_or_default();
+                Done { at, what, key: keys.get(&at).map(Key::encode), stored, pos }
+            })
+            .collect())
+    }
+}
+
+/// The fields that make up the key, in key order, where all of it is mapped: then the key is brought along.
+pub(super) fn given_key(collection: &Collection) -> Option<Vec<usize>> {
+    collection.table.key.iter().map(|column| collection.columns.iter().position(|mapped| mapped == column)).collect()
+}
+
+/// The key after an update that may change part of it.
+pub(super) fn key_after(collection: &Collection, key: &Key, fields: &[(usize, Value)]) -> Key {
+    let mut after = key.clone();
+    for (part, column) in collection.table.key.iter().enumerate() {
+        if let Some((_, value)) = fields.iter().find(|(field, _)| collection.columns[*field] == *column) {
+            after.0[part] = value.clone();
+        }
+    }
+    after
+}
+
+fn parking_value(collection: &Collection, field: usize, n: usize) -> Result<Value> {
+    use crate::model::Kind as Type;
+    let column = collection.column(field);
+    if column.nullable {
+        return Ok(Value::Null);
+    }
+    let n = i128::try_from(n).unwrap_or(0);
+    match &column.kind {
+        Type::Text { max, .. } => {
+            let text = format!("~{n:x}~");
+            let room = max.and_then(|max| usize::try_from(max).ok()).unwrap_or(usize::MAX);
+            Ok(Value::Text(text.chars().take(room).collect()))
+        }
+        Type::Int { min, max } if *min < 0 => {
+            Ok(Value::Int(min + 1 + n)).map(|value| if n < max - min { value } else { Value::Int(*min) })
+        }
+        Type::Int { max, .. } => Ok(Value::Int(max - 1 - n)),
+        Type::Uuid => Ok(Value::Uuid(*uuid::Uuid::from_u128(u128::MAX - u128::try_from(n).unwrap_or(0)).as_bytes())),
+        _ => Err(Error::new(Kind::Duplicate, format!("{} holds a value another record has", column.name))),
+    }
+}
+
+fn done(outcome: Outcome) -> Result<Key> {
+    match outcome {
+        Outcome::Done(key) => Ok(key),
+        Outcome::Rejected(cause) => Err(Error::new(Kind::Rejected, cause)),
+        Outcome::Stale => Err(Error::new(Kind::Stale, "the row changed meanwhile")),
+        Outcome::Unknown => Err(Error::new(Kind::InDoubt, "the answer to a write was lost")),
+    }
+    .context("write")
+}

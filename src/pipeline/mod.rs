@@ -1,0 +1,144 @@
+//! The cycle: the only place where decisions meet I/O.
+//!
+//! ```text
+//! take over   fences, receipts of the last process           takeover.rs
+//! capture     one moment per endpoint, entries and rows       capture.rs
+//! fold        deletes and renames onto pairs                  capture.rs
+//! identify    keys -> pairs, matches, rows                    batch.rs
+//! decide      reconcile::decide, per record                   batch.rs
+//! guard       the brake                                       brake.rs
+//! apply       lock, write, read back, receipt or map          apply.rs, job.rs
+//!             to an app: note, send, record                   apply_app.rs
+//! record      bases, ends, unfinished work                    apply.rs
+//! close       cursors, then acknowledge                       cycle.rs
+//! ```
+//! First sync, retries, full compares and recovery are the same function with another worklist.
+
+mod apply;
+mod apply_app;
+mod batch;
+mod brake;
+mod capture;
+mod counts;
+mod cycle;
+mod door;
+mod job;
+mod run;
+mod scan;
+mod takeover;
+mod translate;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::endpoint::Endpoint;
+use crate::error::{Error, Kind, Result};
+use crate::model::{Integration, Link, Side};
+use crate::sql::{Fence, Session, Store};
+use crate::state;
+
+pub use counts::{Counts, LinkCounts, Sample};
+pub use door::{Door, Real};
+pub use run::{Rival, install, tables_at};
+
+/// At most so many entries are read of an endpoint's logs at a time: what a cycle holds in memory.
+pub const WINDOW_MAX: usize = 20_000;
+
+/// So many records are fetched, decided and written together.
+pub const BATCH: usize = 2_000;
+
+/// What a run may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Everything.
+    Apply,
+    /// Decide and count; write nothing.
+    Plan,
+}
+
+/// One integration being kept in step by this process.
+pub struct Pipeline {
+    integration: Arc<Integration>,
+    endpoints: Vec<Arc<dyn Endpoint>>,
+    door: Arc<dyn Door>,
+    fence: Fence,
+    /// The last id given out in this epoch: pairs, receipts.
+    last_id: i64,
+    /// The number of the cycle under way.
+    cycle: i64,
+    mode: Mode,
+    /// Receipts that the state has absorbed, to be removed from their endpoint.
+    absorbed: Vec<(usize, i64)>,
+    /// Links and sides nothing is written to until a person approves.
+    braked: Vec<(i64, Side)>,
+    /// Links with records that lost a side while a full compare is under way, by number: before it has seen
+    /// everything nobody knows how many they are.
+    comparing: HashSet<i64>,
+    /// Those whose set was approved, in this cycle: what is deleted there does not count again.
+    approved: Vec<(i64, Side)>,
+    /// Whether the worklist of the link under way holds anything: else nothing needs to be taken off it.
+    has_work: bool,
+    /// Links with records that wait for a parent, by number: else nobody needs to be released.
+    waiting: HashSet<i64>,
+    /// How far each link's logs were read: as the state has it, which only this process changes.
+    cursors: Vec<Option<state::Cursors>>,
+    /// When the worklists were last looked at though no entry asked for it; see [`Pipeline::cycle`].
+    looked_at: i64,
+    /// Whether the last cycle left something to be done at once.
+    look_again: bool,
+    /// When the endpoints' fences were last remembered.
+    seen_at: i64,
+    /// Creates at apps whose outcome is not known.
+    unsettled: apply_app::Unsettled,
+    /// When the cursors were last written though nothing had happened.
+    closed_at: i64,
+}
+
+impl Pipeline {
+    /// Takes the integration over. From here on, every write of an earlier process fails.
+    ///
+    /// # Errors
+    /// [`Kind::Fenced`] if another process takes over at the same time, [`Kind::Identity`] if an
+    /// endpoint is not the one the state knows.
+    pub async fn take_over(
+        integration: Integration,
+        endpoints: Vec<Arc<dyn Endpoint>>,
+        door: Arc<dyn Door>,
+        holder: &str,
+    ) -> Result<Pipeline> {
+        takeover::take_over(integration, endpoints, door, holder).await
+    }
+
+    /// The integration, with the numbers the state gave its links and fields.
+    pub fn integration(&self) -> &Integration {
+        &self.integration
+    }
+
+    /// The epoch of this take-over.
+    pub fn epoch(&self) -> i64 {
+        self.fence.epoch
+    }
+
+    fn home(&self) -> Result<&dyn Store> {
+        self.store(self.integration.home)
+    }
+
+    fn store(&self, endpoint: usize) -> Result<&dyn Store> {
+        self.endpoints[endpoint]
+            .store()
+            .ok_or_else(|| Error::new(Kind::Config, "an app can't hold the state").hint("name a database as `state:`"))
+    }
+
+    async fn home_session(&self) -> Result<Box<dyn Session>> {
+        self.home()?.session().await
+    }
+
+    fn is_home(&self, link: &Link, side: Side) -> bool {
+        link.endpoint[side] == self.integration.home
+    }
+
+    fn next_id(&mut self) -> i64 {
+        self.last_id += 1;
+        self.last_id
+    }
+}

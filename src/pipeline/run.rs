@@ -1,0 +1,341 @@
+//! From an integration to a running pipeline, and the loops around the cycle.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::takeover::LEASE_S;
+use super::{Counts, Door, Pipeline};
+use crate::endpoint::{Endpoint, Finding};
+use crate::error::{Context, Error, Kind, Result};
+use crate::model::{Both, FirstSync, Integration, Link, Scan, ScanPart, Side, Table};
+use crate::state::{self, Run};
+
+/// Shortest and longest pause between two polls: quick after work, slow when idle.
+const POLL_MIN: Duration = Duration::from_millis(1);
+const POLL_MAX: Duration = Duration::from_secs(1);
+
+/// Tracking objects are compared with what was installed at least so often.
+const INSPECT_EVERY_S: i64 = 1;
+
+/// A run stops after so many cycles in a row in which busy records stayed busy.
+const FRUITLESS_MAX: u32 = 4;
+
+/// Names of settings.
+const INIT_TRACKING: &str = "init_tracking_objects";
+const LAST_SYNC_TIME: &str = "last_sync_time";
+const FIRST_SYNC: &str = "first_sync";
+
+/// The tables of an integration at each endpoint, once each.
+pub fn tables_at(integration: &Integration, endpoint: usize) -> Vec<Table> {
+    let (mut names, mut tables) = (BTreeSet::new(), Vec::new());
+    for link in &integration.links {
+        for side in Side::BOTH {
+            let table = &link.collection[side].table;
+            if link.endpoint[side] == endpoint && names.insert(&table.name) {
+                tables.push(table.clone());
+            }
+        }
+    }
+    tables
+}
+
+/// Installs whatever is missing at every endpoint; returns what was done, a line each.
+pub async fn install(integration: &Integration, endpoints: &[Arc<dyn Endpoint>]) -> Result<Vec<String>> {
+    let mut done = Vec::new();
+    for (at, endpoint) in endpoints.iter().enumerate() {
+        let Some(tracking) = endpoint.tracking() else { continue };
+        let name = &integration.endpoints[at];
+        let lines = tracking.install(&tables_at(integration, at), at == integration.home).await;
+        let lines = lines.context(format!("endpoint {name}"))?;
+        done.extend(lines.into_iter().map(|line| format!("{name}: {line}")));
+    }
+    Ok(done)
+}
+
+/// Whether the tracking objects were created by an earlier run.
+async fn initialised(integration: &Integration, endpoints: &[Arc<dyn Endpoint>]) -> Result<bool> {
+    let Some(store) = endpoints[integration.home].store() else { return Ok(true) };
+    let setting = match store.session().await {
+        Ok(mut session) => state::setting(&mut *session, &integration.name, INIT_TRACKING).await,
+        Err(error) => Err(error),
+    };
+    match setting {
+        Ok(setting) => Ok(setting.as_deref() == Some("false")),
+        // Nothing of ours is there yet.
+        Err(error) if matches!(error.kind(), Kind::Schema | Kind::Tracking) => Ok(false),
+        Err(error) => Err(error.context(format!("endpoint {}", integration.endpoints[integration.home]))),
+    }
+}
+
+/// Whether somebody else's promise to be alive still holds.
+async fn held_by_other(integration: &Integration, home: &dyn Endpoint, door: &dyn Door, holder: &str) -> Result<Option<String>> {
+    let Some(store) = home.store() else { return Ok(None) };
+    let lease = state::read_lease(&mut *store.session().await?, &integration.name).await?;
+    Ok(lease.filter(|lease| lease.until > door.now() && lease.holder != holder).map(|lease| lease.holder))
+}
+
+/// Returns when nobody else runs the integration, or refuses.
+async fn wait_for_rival(
+    integration: &Integration,
+    home: &dyn Endpoint,
+    door: &dyn Door,
+    holder: &str,
+    rival: Rival,
+) -> Result<()> {
+    while let Some(other) = held_by_other(integration, home, door, holder).await? {
+        if rival == Rival::Refuse {
+            return Err(Error::new(Kind::Fenced, format!("{} is being run by {other}", integration.name))
+                .hint("stop it, or: twinrow run --once --take-over"));
+        }
+        tracing::info!("waiting for {other} to let go of {}", integration.name);
+        tokio::time::sleep(POLL_MAX).await;
+    }
+    Ok(())
+}
+
+/// What to do if another process runs the integration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rival {
+    /// Refuse.
+    Refuse,
+    /// Wait until it is gone.
+    Wait,
+    /// Take over at once: its next write fails.
+    TakeOver,
+}
+
+impl Pipeline {
+    /// Installs on a first run, waits its turn, takes over, and starts the links that were never started.
+    pub async fn start(
+        integration: Integration,
+        endpoints: Vec<Arc<dyn Endpoint>>,
+        door: Arc<dyn Door>,
+        holder: &str,
+        rival: Rival,
+    ) -> Result<Pipeline> {
+        if !initialised(&integration, &endpoints).await? {
+            for line in install(&integration, &endpoints).await? {
+                tracing::info!("{line}");
+            }
+        }
+        if rival != Rival::TakeOver {
+            wait_for_rival(&integration, &*endpoints[integration.home], &*door, holder, rival).await?;
+        }
+        let mut pipeline = Pipeline::take_over(integration, endpoints, door, holder).await?;
+        pipeline.start_links().await?;
+        Ok(pipeline)
+    }
+
+    /// Links without cursors: capture is on, so take the cursor, then compare everything (A77).
+    async fn start_links(&mut self) -> Result<()> {
+        let integration = self.integration.clone();
+        let mut session = self.home_session().await?;
+        let mut new: Vec<(&Link, Both<bool>)> = Vec::new();
+        for link in &integration.links {
+            let cursors = state::cursors(&mut *session, link).await?;
+            if cursors.source.is_none() || cursors.target.is_none() {
+                new.push((link, Both::from_fn(|side| cursors[side].is_none())));
+            }
+        }
+        drop(session);
+        if new.is_empty() {
+            return Ok(());
+        }
+        let mut cursors = Vec::new();
+        for (link, missing) in &new {
+            for side in Side::BOTH.into_iter().filter(|side| missing[*side]) {
+                let endpoint = &self.endpoints[link.endpoint[side]];
+                let table = link.collection[side].table.clone();
+                if let Some(tracking) = endpoint.tracking() {
+                    // A link added to an integration that runs: its objects may not be there yet.
+                    tracking.install(std::slice::from_ref(&table), link.endpoint[side] == integration.home).await?;
+                    for position in tracking.register(&integration.name, &[table]).await? {
+                        cursors.push((link.number, side, position));
+                    }
+                }
+            }
+        }
+        self.door.step("start.registered").await?;
+        let mut tx = self.home()?.begin(&self.fence).await?;
+        state::write_cursors(&mut *tx, &cursors).await?;
+        for (link, _) in &new {
+            let scan = Scan { link: link.number, part: ScanPart::Source, after: None, asked: self.door.now() };
+            state::write_scan(&mut *tx, &scan).await?;
+        }
+        state::write_setting(&mut *tx, &integration.name, INIT_TRACKING, "false").await?;
+        tx.commit().await?;
+        self.cursors.fill(None);
+        self.door.step("start.recorded").await
+    }
+
+    /// The plan of a first sync that a person has to approve: both sides of a link that was never synced
+    /// hold data. `None`: nothing needs approval.
+    pub async fn first_sync(&mut self) -> Result<Option<Counts>> {
+        let integration = self.integration.clone();
+        let mut session = self.home_session().await?;
+        let approved = state::setting(&mut *session, &integration.name, FIRST_SYNC).await?;
+        if approved.is_some() || integration.first_sync == FirstSync::Auto {
+            return Ok(None);
+        }
+        let mut both_hold_data = false;
+        let mut moment = self.capture(&mut *session).await?;
+        for (at, link) in integration.links.iter().enumerate() {
+            if state::scan(&mut *session, link).await?.is_none() || state::count(&mut *session, link).await?.pairs > 0 {
+                continue;
+            }
+            let mut rows = Both::<u64>::default();
+            for side in Side::BOTH {
+                let (window, place) = moment.window(at, link, side);
+                rows[side] = window.page(place, None, 1).await?.len() as u64;
+            }
+            both_hold_data |= rows.source > 0 && rows.target > 0;
+        }
+        drop((session, moment));
+        if both_hold_data { Ok(Some(self.plan().await?)) } else { self.approve_first_sync().await.map(|()| None) }
+    }
+
+    /// Lets the first sync write.
+    pub async fn approve_first_sync(&mut self) -> Result<()> {
+        let mut tx = self.home()?.begin(&self.fence).await?;
+        state::write_setting(&mut *tx, &self.fence.integration, FIRST_SYNC, "approved").await?;
+        tx.commit().await
+    }
+
+    /// Compares the tracking objects with what was installed; repairs them where the rights allow, and has
+    /// the collections compared where changes may have been missed (A17, A31).
+    pub async fn inspect(&mut self) -> Result<Vec<Finding>> {
+        let integration = self.integration.clone();
+        let mut all = Vec::new();
+        for (at, endpoint) in self.endpoints.clone().iter().enumerate() {
+            let Some(tracking) = endpoint.tracking() else { continue };
+            let tables = tables_at(&integration, at);
+            let findings = tracking.inspect(&tables).await.context(format!("endpoint {}", integration.endpoints[at]))?;
+            if findings.is_empty() {
+                continue;
+            }
+            let name = &integration.endpoints[at];
+            for finding in &findings {
+                tracing::warn!(endpoint = name, table = %finding.table, "{}", finding.problem);
+            }
+            let damaged: Vec<Table> =
+                tables.into_iter().filter(|table| findings.iter().any(|finding| finding.table == table.name)).collect();
+            let repaired = tracking.install(&damaged, at == integration.home).await;
+            repaired
+                .map_err(|error| error.hint("twinrow install   # by someone who may create triggers"))
+                .context(format!("endpoint {name}"))?;
+            self.compare_after(at, &findings).await?;
+            all.extend(findings);
+        }
+        Ok(all)
+    }
+
+    async fn compare_after(&mut self, endpoint: usize, findings: &[Finding]) -> Result<()> {
+        let integration = self.integration.clone();
+        let gap = |link: &Link| {
+            Side::BOTH.into_iter().any(|side| {
+                let table = &link.collection[side].table.name;
+                link.endpoint[side] == endpoint && findings.iter().any(|finding| finding.gap && finding.table == *table)
+            })
+        };
+        let links: Vec<usize> = (0..integration.links.len()).filter(|at| gap(&integration.links[*at])).collect();
+        if links.is_empty() { Ok(()) } else { self.ask_scan(&links).await }
+    }
+
+    /// Runs cycles until nothing more moves; `progress` hears of each.
+    pub async fn run_once(&mut self, progress: &mut (dyn FnMut(&Counts) + Send)) -> Result<Counts> {
+        let started = self.door.now();
+        let mut run = self.record_run(None, started, &Counts::default()).await?;
+        let mut total = Counts::default();
+        self.inspect().await?;
+        let mut fruitless = 0;
+        self.look_again = true;
+        while fruitless < FRUITLESS_MAX {
+            // Nothing that is due may be left over.
+            self.look_again = true;
+            let counts = self.cycle().await?;
+            total.add(&counts);
+            progress(&total);
+            fruitless = match moved(&counts) {
+                true => 0,
+                false if counts.total().busy > 0 => fruitless + 1,
+                false => break,
+            };
+            self.beat().await?;
+        }
+        run.ended = Some(self.door.now());
+        self.record_run(Some(run), started, &total).await?;
+        Ok(total)
+    }
+
+    /// Runs cycles until `stop` says so; `progress` hears of each that did something.
+    ///
+    /// # Errors
+    /// The first error; the caller decides by its kind whether to start again.
+    pub async fn run(
+        &mut self,
+        stop: &mut tokio::sync::watch::Receiver<bool>,
+        progress: &mut (dyn FnMut(&Counts) + Send),
+    ) -> Result<()> {
+        let (mut pause, mut inspected, mut beaten) = (POLL_MIN, 0, 0);
+        while !*stop.borrow() {
+            let now = self.door.now();
+            if now - inspected >= INSPECT_EVERY_S {
+                self.inspect().await?;
+                inspected = now;
+            }
+            let counts = self.cycle().await?;
+            if moved(&counts) {
+                progress(&counts);
+                pause = POLL_MIN;
+            } else {
+                pause = (pause * 2).min(POLL_MAX);
+            }
+            if now - beaten >= LEASE_S / 3 {
+                self.beat().await?;
+                beaten = now;
+            }
+            if !counts.more {
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    _ = stop.changed() => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn beat(&self) -> Result<()> {
+        let mut session = self.home_session().await?;
+        state::beat(&mut *session, &self.fence.integration, self.fence.epoch, self.door.now() + LEASE_S).await
+    }
+
+    /// Lets go: the next process need not wait.
+    pub async fn release(&self) -> Result<()> {
+        let mut session = self.home_session().await?;
+        state::beat(&mut *session, &self.fence.integration, self.fence.epoch, 0).await
+    }
+
+    /// Records a run, and the time before its reading began (S4-62).
+    async fn record_run(&mut self, run: Option<Run>, started: i64, counts: &Counts) -> Result<Run> {
+        let counts = serde_json::to_string(counts).unwrap_or_default();
+        let run = match run {
+            Some(run) => Run { counts, ..run },
+            None => Run { id: self.next_id(), kind: "incremental".into(), started, ended: None, counts },
+        };
+        let mut tx = self.home()?.begin(&self.fence).await?;
+        state::write_run(&mut *tx, &self.fence.integration, &run).await?;
+        state::write_setting(&mut *tx, &self.fence.integration, LAST_SYNC_TIME, &started.to_string()).await?;
+        tx.commit().await?;
+        Ok(run)
+    }
+}
+
+/// Whether a cycle got anywhere.
+fn moved(counts: &Counts) -> bool {
+    let total = counts.total();
+    counts.more
+        || counts.entries > 0
+        || counts.writes() > 0
+        || total.linked + total.agreed + total.ended + total.kept + total.waiting + total.held > 0
+}

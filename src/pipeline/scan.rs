@@ -1,0 +1,151 @@
+//! The full compare: every record of both sides through the map, in pages, while changes go on.
+//!
+//! A page yields keys, never rows: they are fetched and decided like any others (rule 3). It is used for a
+//! first sync, after TRUNCATE or a repaired trigger, after an overlong log, and on request.
+
+use super::batch::Todo;
+use super::cycle::Doing;
+use super::{BATCH, Mode, Pipeline};
+use crate::error::Result;
+use crate::model::{Key, KeyBytes, Link, Pair, Scan, ScanPart, Side, Work};
+use crate::sql::Session;
+use crate::state;
+
+impl Pipeline {
+    /// Asks for a full compare of these links; one that is under way starts over.
+    pub async fn ask_scan(&mut self, links: &[usize]) -> Result<()> {
+        let integration = self.integration.clone();
+        let mut tx = self.home()?.begin(&self.fence).await?;
+        for at in links {
+            let link = &integration.links[*at];
+            let scan = Scan { link: link.number, part: ScanPart::Source, after: None, asked: self.door.now() };
+            state::write_scan(&mut *tx, &scan).await?;
+        }
+        tx.commit().await
+    }
+
+    /// The next page of a link's full compare, once its logs are drained.
+    pub(super) async fn run_scan(&mut self, doing: &mut Doing<'_>, at: usize, link: &Link) -> Result<()> {
+        if doing.moment.more && self.mode != Mode::Plan {
+            return Ok(());
+        }
+        let Some(mut scan) = state::scan(doing.session, link).await? else { return Ok(()) };
+        if self.mode == Mode::Plan {
+            // A plan shows the whole of it.
+            scan.part = ScanPart::Source;
+            scan.after = None;
+            while self.scan_page(doing, at, link, &mut scan).await? {}
+            return Ok(());
+        }
+        let unfinished = self.scan_page(doing, at, link, &mut scan).await?;
+        let mut tx = self.home()?.begin(&self.fence).await?;
+        if unfinished {
+            doing.counts.more = true;
+            state::write_scan(&mut *tx, &scan).await?;
+        } else {
+            state::scan_done(&mut *tx, link).await?;
+            // What it found gone is counted and decided in the next cycle.
+            doing.counts.more |= self.comparing.contains(&link.number);
+        }
+        tx.commit().await?;
+        self.door.step("scan.recorded").await
+    }
+
+    /// One page; moves `scan` on. `false`: that was the last one.
+    async fn scan_page(&mut self, doing: &mut Doing<'_>, at: usize, link: &Link, scan: &mut Scan) -> Result<bool> {
+        let side = match scan.part {
+            ScanPart::Source => Side::Source,
+            ScanPart::Target => Side::Target,
+            ScanPart::Pairs => return self.scan_pairs(doing, at, link, scan).await,
+        };
+        let after = scan.after.take().map(KeyBytes).and_then(|key| key.decode());
+        let (window, place) = doing.moment.window(at, link, side);
+        let keys = window.page(place, after.as_ref(), BATCH).await?;
+        let complete = keys.len() < BATCH;
+        scan.after = keys.last().map(|key| key.encode().0);
+        let unknown = unknown(doing.session, link, side, &keys).await?;
+        let todos = unknown.into_iter().map(|key| Todo::new(side, key));
+        if self.mode == Mode::Plan {
+            // Twins were counted when they were met from the source.
+            self.plan_batch(doing, at, link, todos.collect(), Vec::new(), side == Side::Source).await?;
+        } else {
+            self.run_batch(doing, at, link, todos.collect(), Vec::new()).await?;
+        }
+        if complete {
+            scan.part = if side == Side::Source { ScanPart::Target } else { ScanPart::Pairs };
+            scan.after = None;
+        }
+        Ok(true)
+    }
+
+    async fn scan_pairs(&mut self, doing: &mut Doing<'_>, at: usize, link: &Link, scan: &mut Scan) -> Result<bool> {
+        let after = scan.after.take().and_then(|bytes| bytes.try_into().ok()).map_or(i64::MIN, i64::from_be_bytes);
+        let mut pairs = state::page(doing.session, link, after, BATCH).await?;
+        let Some(last) = pairs.last() else { return Ok(false) };
+        scan.after = Some(last.id.to_be_bytes().to_vec());
+        // What this cycle has written is newer than this moment's rows; what lost a side is on the worklist
+        // until it is settled.
+        pairs.retain(|pair| pair.cycle != self.cycle && !pair.gone(Side::Source) && !pair.gone(Side::Target));
+        let pairs = self.mark_missing(doing, at, link, pairs).await?;
+        self.run_batch(doing, at, link, Vec::new(), pairs).await?;
+        Ok(true)
+    }
+
+    /// A live key without a row, read by key at a moment whose log is fully folded, is gone although no
+    /// entry says so (TRUNCATE, a disabled trigger): marked, and decided under the brake.
+    async fn mark_missing(&mut self, doing: &mut Doing<'_>, at: usize, link: &Link, pairs: Vec<Pair>) -> Result<Vec<Pair>> {
+        let (mut whole, mut marked, mut lost): (Vec<Pair>, Vec<Pair>, Vec<Work>) = (pairs, Vec::new(), Vec::new());
+        for side in Side::BOTH {
+            let keys: Vec<Key> = whole.iter().filter_map(|pair| pair.key[side].as_ref()?.decode()).collect();
+            let (window, place) = doing.moment.window(at, link, side);
+            let missing: Vec<KeyBytes> = window
+                .fetch(place, &keys)
+                .await?
+                .iter()
+                .zip(&keys)
+                .filter(|(row, _)| matches!(row, crate::endpoint::Fetched::Absent))
+                .map(|(_, key)| key.encode())
+                .collect();
+            let unread = window.unread(place, &keys).await?;
+            for pair in &mut whole {
+                let Some(key) = pair.key[side].clone() else { continue };
+                if missing.contains(&key) && !unread.contains(&key) {
+                    pair.key[side] = None;
+                    pair.former[side] = Some(key.clone());
+                    // Not in this cycle: the guard has counted before the mark.
+                    lost.push(Work { cycle: self.cycle, ..self.gone(link, side, key) });
+                }
+            }
+        }
+        let gone = |pair: &Pair| lost.iter().any(|work| pair.former[work.side].as_ref() == Some(&work.key));
+        let (found, mut rest): (Vec<Pair>, Vec<Pair>) = whole.into_iter().partition(gone);
+        marked.extend(found.into_iter().map(|pair| Pair { ver: pair.ver + 1, ..pair }));
+        if marked.is_empty() {
+            return Ok(rest);
+        }
+        if self.mode == Mode::Plan {
+            rest.extend(marked);
+            return Ok(rest);
+        }
+        let mut tx = self.home()?.begin(&self.fence).await?;
+        state::update(&mut *tx, link, &marked).await?;
+        state::write_work(&mut *tx, &lost).await?;
+        for side in Side::BOTH {
+            if lost.iter().any(|work| work.side == side) {
+                self.brake_unexplained(&mut *tx, link, side).await?;
+            }
+        }
+        tx.commit().await?;
+        doing.counts.more = true;
+        self.door.step("scan.marked").await?;
+        Ok(rest)
+    }
+}
+
+/// Those keys that no pair holds.
+async fn unknown(session: &mut dyn Session, link: &Link, side: Side, keys: &[Key]) -> Result<Vec<KeyBytes>> {
+    let keys: Vec<KeyBytes> = keys.iter().map(Key::encode).collect();
+    let known: std::collections::HashSet<KeyBytes> =
+        state::by_key(session, link, side, &keys).await?.into_iter().filter_map(|pair| pair.key[side].clone()).collect();
+    Ok(keys.into_iter().filter(|key| !known.contains(key)).collect())
+}

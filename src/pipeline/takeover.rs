@@ -1,0 +1,247 @@
+//! Taking an integration over: fences, identity, numbers, the receipts of the process before.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Door, Mode, Pipeline};
+use crate::endpoint::Endpoint;
+use crate::error::{Context, Error, Kind, Result};
+use crate::model::{Integration, Link, Side};
+use crate::sql::{Cell, Cells, Fence, Session, Store, int, text};
+use crate::state;
+
+/// How long a process promises to be alive, in seconds; politeness only.
+pub const LEASE_S: i64 = 15;
+
+/// Ids of one epoch: 2^32 of them.
+const EPOCH_BITS: u32 = 32;
+
+pub(super) async fn take_over(
+    mut integration: Integration,
+    endpoints: Vec<Arc<dyn Endpoint>>,
+    door: Arc<dyn Door>,
+    holder: &str,
+) -> Result<Pipeline> {
+    let name = integration.name.clone();
+    let home = endpoints[integration.home]
+        .store()
+        .ok_or_else(|| Error::new(Kind::Config, "an app can't hold the state").hint("name a database as `state:`"))?;
+    let epoch = state::take_lease(&mut *home.session().await?, &name, holder, door.now() + LEASE_S).await?;
+    let fence = Fence { integration: name.clone(), epoch };
+    door.step("takeover.lease").await?;
+    // The state first: then no one but us can take the others.
+    let mut order = vec![integration.home];
+    order.extend((0..endpoints.len()).filter(|at| *at != integration.home));
+    let mut instances = HashSet::new();
+    let mut fences = Vec::new();
+    for at in order {
+        let Some(store) = endpoints[at].store() else { continue };
+        let seen =
+            take_fence(store, &fence, &*door, &mut instances).await.context(format!("endpoint {}", integration.endpoints[at]))?;
+        fences.push((integration.endpoints[at].clone(), seen));
+        door.step("takeover.fence").await?;
+    }
+    // Under the fence: what a newer process has recorded since is no sign of a restored database.
+    let mut tx = home.begin(&fence).await?;
+    check_identity(&mut *tx, &name, &fences).await?;
+    tx.commit().await?;
+    number_links(home, &fence, &mut integration).await?;
+    let waiting = integration.links.iter().map(|link| link.number).collect();
+    let mut pipeline = Pipeline {
+        cursors: vec![None; integration.links.len()],
+        looked_at: 0,
+        look_again: true,
+        seen_at: 0,
+        integration: Arc::new(integration),
+        endpoints,
+        door,
+        last_id: epoch << EPOCH_BITS,
+        cycle: epoch << EPOCH_BITS,
+        fence,
+        mode: Mode::Apply,
+        absorbed: Vec::new(),
+        braked: Vec::new(),
+        approved: Vec::new(),
+        has_work: true,
+        waiting,
+        unsettled: super::apply_app::Unsettled::unknown(),
+        comparing: HashSet::new(),
+        closed_at: 0,
+    };
+    pipeline.absorb().await?;
+    pipeline.resolve_intents().await?;
+    Ok(pipeline)
+}
+
+/// What an endpoint's fence row says.
+struct Seen {
+    instance: String,
+    n: i64,
+    home_n: i64,
+}
+
+/// Takes the fence row of one database; waits for a write transaction of the process before.
+async fn take_fence(store: &dyn Store, fence: &Fence, door: &dyn Door, taken: &mut HashSet<String>) -> Result<Seen> {
+    let mut session = store.session().await?;
+    let integration = Cell::Text(fence.integration.clone());
+    session.execute("fence_insert", &[vec![integration.clone(), Cell::Text(door.instance())]]).await?;
+    let before = read_fence(&mut *session, fence).await?;
+    // Two endpoints of one database share its row.
+    if !taken.insert(before.instance.clone()) {
+        return Ok(before);
+    }
+    if wait_for_writer(&mut *session, &[vec![integration, Cell::Int(fence.epoch)]]).await? == 0 {
+        return Err(Error::new(Kind::Fenced, "another process has taken this integration over")
+            .hint(format!("twinrow status   # shows who runs {}", fence.integration)));
+    }
+    read_fence(&mut *session, fence).await
+}
+
+/// How often, and how long at most, a take-over asks again while the process before it is still writing.
+const ASK_AGAIN: Duration = Duration::from_millis(50);
+const ASK_AT_MOST: u32 = 600;
+
+/// Takes the fence row once the write transaction of the process before has ended; lock time-outs are short.
+async fn wait_for_writer(session: &mut dyn Session, set: &[Cells]) -> Result<u64> {
+    for _ in 1..ASK_AT_MOST {
+        match session.execute("fence_take", set).await {
+            Err(error) if error.kind() == Kind::Retry => tokio::time::sleep(ASK_AGAIN).await,
+            answer => return answer,
+        }
+    }
+    session.execute("fence_take", set).await
+}
+
+async fn read_fence(session: &mut dyn Session, fence: &Fence) -> Result<Seen> {
+    let rows = session.query("fence_read", &[vec![Cell::Text(fence.integration.clone())]]).await?;
+    match rows.first().map(Vec::as_slice) {
+        Some([_epoch, n, instance, home_n]) => {
+            Ok(Seen { instance: text(instance)?.to_owned(), n: int(n)?, home_n: int(home_n)? })
+        }
+        _ => Err(Error::new(Kind::Tracking, "the fence row is missing").hint("twinrow install")),
+    }
+}
+
+/// A database whose fence went backwards was restored from a backup; one with another instance is a
+/// copy or another database. Either way nothing may be inferred from it (rule 17).
+async fn check_identity(session: &mut dyn Session, integration: &str, fences: &[(String, Seen)]) -> Result<()> {
+    let known = state::seen(session, integration).await?;
+    let home_n = fences.first().map_or(0, |(_, seen)| seen.n);
+    for (endpoint, now) in fences {
+        let refuse = |what: &str| {
+            Err(Error::new(Kind::Identity, format!("{what}; nothing was read or written"))
+                .context(format!("endpoint {endpoint}"))
+                .hint("see docs/guarantees.md, \"restored and cloned databases\""))
+        };
+        if now.home_n > home_n {
+            return refuse(
+                "the database that holds the state is older than this endpoint remembers: it was restored from a backup",
+            );
+        }
+        let Some((_, instance, n)) = known.iter().find(|(name, ..)| name == endpoint) else { continue };
+        if *instance != now.instance {
+            return refuse("this is not the database the state was built with");
+        }
+        if now.n < *n {
+            return refuse("this database is older than the state remembers: it was restored from a backup");
+        }
+    }
+    Ok(())
+}
+
+/// Gives links and fields the numbers under which the state knows them, and new ones to new ones.
+async fn number_links(home: &dyn Store, fence: &Fence, integration: &mut Integration) -> Result<()> {
+    let mut tx = home.begin(fence).await?;
+    let known = state::links(&mut *tx, &fence.integration).await?;
+    for link in &mut integration.links {
+        let before = known.iter().find(|(name, ..)| *name == link.name);
+        let (number, mut fields) = match before {
+            Some((_, number, fields)) => (*number, serde_json::from_str::<Vec<String>>(fields).unwrap_or_default()),
+            None => (state::next_link_number(&mut *tx).await?, Vec::new()),
+        };
+        link.number = number;
+        let known_fields = fields.len();
+        number_fields(link, &mut fields);
+        if before.is_none() || fields.len() > known_fields {
+            let fields = serde_json::json!(fields).to_string();
+            state::write_link(&mut *tx, &fence.integration, &link.name, number, &fields).await?;
+        }
+    }
+    tx.commit().await
+}
+
+/// A field's number is its place in the list of all mappings this link ever had.
+fn number_fields(link: &mut Link, known: &mut Vec<String>) {
+    for field in &mut link.fields {
+        let at = known.iter().position(|name| *name == field.name).unwrap_or_else(|| {
+            known.push(field.name.clone());
+            known.len() - 1
+        });
+        field.number = u16::try_from(at).unwrap_or(u16::MAX);
+    }
+}
+
+/// How many receipts are absorbed in one transaction.
+const RECEIPTS: i64 = 2_000;
+
+impl Pipeline {
+    /// Absorbs the receipts of writes that committed though nobody heard of it. Before any log is read.
+    pub(super) async fn absorb(&mut self) -> Result<()> {
+        for at in 0..self.endpoints.len() {
+            if at == self.integration.home {
+                continue;
+            }
+            let Some(store) = self.endpoints[at].store() else { continue };
+            let mut after = i64::MIN;
+            loop {
+                let mut session = store.session().await?;
+                let receipts = state::read_receipts(&mut *session, &self.fence.integration, after, RECEIPTS).await?;
+                drop(session);
+                let Some((last, _)) = receipts.last() else { break };
+                after = *last;
+                let mut tx = self.home()?.begin(&self.fence).await?;
+                state::absorb_found(&mut *tx, &receipts).await?;
+                tx.commit().await?;
+                self.door.step("absorb.recorded").await?;
+                self.absorbed.extend(receipts.iter().map(|(n, _)| (at, *n)));
+                if receipts.len() < RECEIPTS as usize {
+                    break;
+                }
+            }
+        }
+        self.sweep().await?;
+        self.remove_absorbed().await
+    }
+
+    /// Conflicts that were written down for a write that never happened. Between databases only: what an
+    /// app did is known later.
+    async fn sweep(&self) -> Result<()> {
+        let database = |link: &&Link| Side::BOTH.into_iter().all(|side| self.endpoints[link.endpoint[side]].store().is_some());
+        let links: Vec<i64> = self.integration.links.iter().filter(database).map(|link| link.number).collect();
+        let mut tx = self.home()?.begin(&self.fence).await?;
+        state::sweep_conflicts(&mut *tx, &links).await?;
+        tx.commit().await
+    }
+
+    /// Removes receipts the state has absorbed, in a later transaction than the one that absorbed them.
+    pub(super) async fn remove_absorbed(&mut self) -> Result<()> {
+        for at in 0..self.endpoints.len() {
+            let set: Vec<_> = self
+                .absorbed
+                .iter()
+                .filter(|(endpoint, _)| *endpoint == at)
+                .map(|(_, n)| vec![Cell::Text(self.fence.integration.clone()), Cell::Int(*n)])
+                .collect();
+            if set.is_empty() {
+                continue;
+            }
+            let mut tx = self.store(at)?.begin(&self.fence).await?;
+            tx.execute("receipt_delete", &set).await?;
+            tx.commit().await?;
+            self.absorbed.retain(|(endpoint, _)| *endpoint != at);
+            self.door.step("absorb.removed").await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,79 @@
+//! How values cross over: types through `mapping`, foreign keys through the pairs of their link.
+
+use std::collections::HashMap;
+
+use super::Pipeline;
+use crate::error::Result;
+use crate::mapping;
+use crate::model::{Both, Key, KeyBytes, Link, Row, Side, Value};
+use crate::reconcile::{Cause, Translate};
+use crate::sql::Session;
+use crate::state;
+
+/// Twins of the parents that a batch of rows refers to.
+#[derive(Default)]
+pub(super) struct Parents {
+    /// By index of the parent's link and side of the known key: its key on the other side.
+    twins: HashMap<(usize, Side, KeyBytes), KeyBytes>,
+}
+
+/// Translates the values of one link.
+pub(super) struct Translator<'a> {
+    pub(super) link: &'a Link,
+    pub(super) links: &'a [Link],
+    pub(super) parents: &'a Parents,
+    /// Foreign keys that are left NULL for now, to break a cycle: field indexes.
+    pub(super) left_out: &'a [usize],
+}
+
+impl Translate for Translator<'_> {
+    fn translate(&self, field: usize, value: &Value, to: Side) -> std::result::Result<Value, Cause> {
+        let from = to.other();
+        let to_column = self.link.collection[to].column(field);
+        let mapped = &self.link.fields[field];
+        if value.is_null() || self.left_out.contains(&field) {
+            return convert(self.link, field, &Value::Null, to);
+        }
+        let Some(via) = mapped.via else { return convert(self.link, field, value, to) };
+        let parent = Key(vec![value.clone()]).encode();
+        let twin = self.parents.twins.get(&(via, from, parent.clone()));
+        match twin.and_then(KeyBytes::decode).and_then(|key| key.0.into_iter().next()) {
+            // The parent's key as its own table has it; the referring column may be of a wider type.
+            Some(key) => {
+                let parents = &self.links[via].collection[to].table;
+                let from_column = parents.key_columns().next().unwrap_or(to_column);
+                mapping::convert(&key, from_column, to_column, mapped.lossy).map_err(|unfit| Cause::Held(unfit.cause))
+            }
+            None => Err(Cause::Parent(self.links[via].number, from, parent)),
+        }
+    }
+}
+
+fn convert(link: &Link, field: usize, value: &Value, to: Side) -> std::result::Result<Value, Cause> {
+    let from = link.collection[to.other()].column(field);
+    mapping::convert(value, from, link.collection[to].column(field), link.fields[field].lossy)
+        .map_err(|unfit| Cause::Held(unfit.cause))
+}
+
+impl Pipeline {
+    /// Looks up the twins of all parents these rows refer to: one query per foreign key and side.
+    pub(super) async fn parents(&self, session: &mut dyn Session, link: &Link, rows: &Both<Vec<&Row>>) -> Result<Parents> {
+        let mut parents = Parents::default();
+        for (at, field) in link.fields.iter().enumerate() {
+            let Some(via) = field.via else { continue };
+            for side in Side::BOTH {
+                let mut keys: Vec<KeyBytes> =
+                    rows[side].iter().filter(|row| !row[at].is_null()).map(|row| Key(vec![row[at].clone()]).encode()).collect();
+                keys.sort_unstable();
+                keys.dedup();
+                for pair in state::by_key(session, &self.integration.links[via], side, &keys).await? {
+                    if let Both { source: Some(source), target: Some(target) } = pair.key {
+                        let (own, other) = if side == Side::Source { (source, target) } else { (target, source) };
+                        parents.twins.insert((via, side, own), other);
+                    }
+                }
+            }
+        }
+        Ok(parents)
+    }
+}
