@@ -1,0 +1,51 @@
+//! `twinrow approve`
+
+use std::sync::Arc;
+
+use super::Context;
+use super::open::{Opened, home_session, open, with_numbers};
+use super::run::holder;
+use crate::error::{Error, Kind, Result};
+use crate::model::hex;
+use crate::pipeline::{Pipeline, Real, Rival};
+use crate::state;
+
+/// `twinrow approve`
+#[derive(Debug, clap::Args)]
+pub struct Approve {
+    /// The link whose brake is lifted, or `first-sync`.
+    what: String,
+}
+
+/// The name under which a first sync is approved.
+const FIRST_SYNC: &str = "first-sync";
+
+/// Lets exactly the set through that waits now; one that changes before it is executed needs a new
+/// approval.
+pub async fn run(context: &Context, args: &Approve) -> Result<()> {
+    let Opened { mut integration, endpoints, .. } = open(&context.config).await?;
+    if args.what == FIRST_SYNC {
+        let door = Arc::new(Real::new());
+        let mut pipeline = Pipeline::start(integration, endpoints, door, &holder(), Rival::Refuse).await?;
+        pipeline.approve_first_sync().await?;
+        println!("approved: the next run writes");
+        return pipeline.release().await;
+    }
+    let mut session = home_session(&integration, &endpoints).await?;
+    with_numbers(&mut *session, &mut integration).await?;
+    let link = integration
+        .links
+        .iter()
+        .find(|link| link.name == args.what)
+        .ok_or_else(|| Error::new(Kind::Config, format!("there is no link `{}`", args.what)).hint("twinrow status"))?;
+    let brakes = state::brakes(&mut *session, link).await?;
+    if brakes.is_empty() {
+        return Err(Error::new(Kind::Config, format!("no brake holds {}", link.name)).hint("twinrow status"));
+    }
+    for brake in brakes {
+        state::approve(&mut *session, &brake).await?;
+        let hash = hex(&brake.hash[..brake.hash.len().min(8)]);
+        println!("approved: {} record(s) towards the {} (set {hash})", brake.records, brake.side);
+    }
+    Ok(())
+}

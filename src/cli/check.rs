@@ -1,0 +1,78 @@
+//! `twinrow check`
+
+use serde::Serialize;
+
+use super::Context;
+use super::open::open;
+use super::output;
+use crate::error::{Context as _, Error, Kind, Result};
+use crate::model::Side;
+use crate::pipeline::tables_at;
+
+#[derive(Serialize)]
+struct Checked {
+    endpoints: Vec<CheckedEndpoint>,
+    warnings: Vec<String>,
+    problems: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct CheckedEndpoint {
+    name: String,
+    version: String,
+    installed: bool,
+}
+
+/// Checks configuration, reach, versions, tracking objects, and what triggers can't see.
+pub async fn run(context: &Context) -> Result<()> {
+    let opened = open(&context.config).await?;
+    let mut checked = Checked { endpoints: Vec::new(), warnings: opened.warnings, problems: Vec::new() };
+    for (at, endpoint) in opened.endpoints.iter().enumerate() {
+        let name = &opened.integration.endpoints[at];
+        let capabilities = endpoint.capabilities().await.context(format!("endpoint {name}"))?;
+        let tables = tables_at(&opened.integration, at);
+        let mut installed = true;
+        if let Some(tracking) = endpoint.tracking() {
+            installed = tracking.script(&tables, at == opened.integration.home).await?.trim().is_empty();
+            if installed {
+                for finding in tracking.inspect(&tables).await? {
+                    checked.problems.push(format!("{name}: {}: {}", finding.table, finding.problem));
+                }
+            }
+        }
+        checked.endpoints.push(CheckedEndpoint { name: name.clone(), version: capabilities.version, installed });
+    }
+    for link in &opened.integration.links {
+        for side in Side::BOTH {
+            let table = &link.collection[side].table;
+            checked.warnings.extend(table.blind_spots.iter().map(|spot| format!("{}: {side} {}: {spot}", link.name, table.name)));
+        }
+    }
+    let problems = checked.problems.len();
+    if context.json {
+        output::json(&checked)?;
+    } else {
+        print(&checked);
+    }
+    if problems > 0 {
+        return Err(Error::new(Kind::Tracking, format!("{problems} problem(s) found")).hint("twinrow install"));
+    }
+    Ok(())
+}
+
+fn print(checked: &Checked) {
+    for endpoint in &checked.endpoints {
+        let installed =
+            if endpoint.installed { "installed" } else { "not installed yet: the first run does it, or: twinrow install" };
+        println!("{}: {}, {installed}", endpoint.name, endpoint.version);
+    }
+    for warning in &checked.warnings {
+        println!("warning: {warning}");
+    }
+    for problem in &checked.problems {
+        println!("problem: {problem}");
+    }
+    if checked.problems.is_empty() {
+        println!("ok");
+    }
+}

@@ -1,0 +1,93 @@
+//! How commands print.
+
+use std::io::{IsTerminal, Write};
+
+use serde::Serialize;
+
+use crate::error::{Error, Kind, Result};
+use crate::model::{Both, KeyBytes, Side};
+use crate::pipeline::Counts;
+
+/// Prints one JSON document.
+pub fn json(value: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|error| Error::new(Kind::Internal, "the answer can't be written as JSON").source(error))?;
+    println!("{text}");
+    Ok(())
+}
+
+/// Asks at the terminal; where there is none, the answer is no.
+pub fn ask(question: &str) -> Result<bool> {
+    if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
+        return Ok(false);
+    }
+    let failed = |error| Error::new(Kind::Internal, "the terminal does not answer").source(error);
+    eprint!("{question} [y/N] ");
+    std::io::stderr().flush().map_err(failed)?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).map_err(failed)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// A key as a person types it.
+pub fn key(key: &KeyBytes) -> String {
+    key.decode().map_or_else(|| "?".to_owned(), |key| key.to_string())
+}
+
+/// A key, or a dash where the record is gone.
+pub fn key_or_dash(bytes: Option<&KeyBytes>) -> String {
+    bytes.map_or_else(|| "-".to_owned(), key)
+}
+
+/// Lines up columns; the first row is the heading.
+pub fn table(rows: &[Vec<String>]) {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |at: usize| rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    for row in rows {
+        let line: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        println!("{}", line.join("  ").trim_end());
+    }
+}
+
+/// Seconds since 1970 as people read them, in UTC.
+pub fn time(seconds: i64) -> String {
+    let micros = seconds.saturating_mul(1_000_000);
+    format!("{}Z", crate::model::time::datetime_text(micros))
+}
+
+/// What a run did, or a plan would do.
+pub fn counts(counts: &Counts) {
+    let mut rows =
+        vec![["link", "create", "update", "delete", "link", "conflict", "hold", "wait", "brake"].map(String::from).to_vec()];
+    for (name, counts) in &counts.links {
+        let both = |source: u64, target: u64| format!("{source} / {target}");
+        rows.push(vec![
+            name.clone(),
+            both(counts.created_source, counts.created_target),
+            both(counts.updated_source, counts.updated_target),
+            both(counts.deleted_source, counts.deleted_target),
+            counts.linked.to_string(),
+            counts.conflicts.to_string(),
+            counts.held.to_string(),
+            counts.waiting.to_string(),
+            counts.braked.to_string(),
+        ]);
+    }
+    table(&rows);
+    println!("(create, update, delete: in the source / in the target)");
+}
+
+/// Where a typed key stands: by its text, on either side.
+pub fn parse_side(text: &str) -> Result<Side> {
+    match text {
+        "source" => Ok(Side::Source),
+        "target" => Ok(Side::Target),
+        _ => Err(Error::new(Kind::Config, "a side is `source` or `target`")),
+    }
+}
+
+/// Both keys of a pair.
+pub fn keys(key: &Both<Option<KeyBytes>>) -> [String; 2] {
+    [key_or_dash(key.source.as_ref()), key_or_dash(key.target.as_ref())]
+}

@@ -1,0 +1,44 @@
+//! `twinrow plan`
+
+use std::sync::Arc;
+
+use super::Context;
+use super::open::open;
+use super::output;
+use super::run::holder;
+use crate::error::Result;
+use crate::model::Integration;
+use crate::pipeline::{Counts, Pipeline, Real, Rival};
+use crate::reconcile;
+
+/// Shows what a run would do, and by which table.
+pub async fn run(context: &Context) -> Result<()> {
+    let opened = open(&context.config).await?;
+    let door = Arc::new(Real::new());
+    let mut pipeline = Pipeline::start(opened.integration, opened.endpoints, door, &holder(), Rival::Refuse).await?;
+    let counts = pipeline.plan().await;
+    pipeline.release().await?;
+    let counts = counts?;
+    if context.json {
+        return output::json(&counts);
+    }
+    print(pipeline.integration(), &counts);
+    Ok(())
+}
+
+/// Counts, samples and the decision table.
+pub fn print(integration: &Integration, counts: &Counts) {
+    output::counts(counts);
+    for (link, counts) in &counts.links {
+        for (situation, samples) in &counts.samples {
+            let keys: Vec<String> = samples.iter().map(|sample| format!("{} {}", sample.side, sample.key)).collect();
+            println!("  {link}: {situation}: {} …", keys.join(", "));
+        }
+    }
+    for link in &integration.links {
+        println!("\n{}: what is done in each situation", link.name);
+        let rows: Vec<Vec<String>> =
+            reconcile::table(link).into_iter().map(|(situation, choice)| vec![format!("  {situation}"), choice]).collect();
+        output::table(&rows);
+    }
+}

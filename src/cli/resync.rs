@@ -1,0 +1,49 @@
+//! `twinrow resync`
+
+use std::sync::Arc;
+
+use clap::ValueEnum;
+
+use super::Context;
+use super::open::open;
+use super::run::{finish, holder, once};
+use crate::error::{Error, Kind, Result};
+use crate::pipeline::{Pipeline, Real, Rival};
+
+/// `twinrow resync`
+#[derive(Debug, clap::Args)]
+pub struct Resync {
+    /// What is compared.
+    #[arg(value_enum)]
+    what: What,
+    /// Only these links.
+    links: Vec<String>,
+}
+
+/// What is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum What {
+    /// Every record of both sides, through the identity map.
+    Full,
+}
+
+/// Compares every record of both sides; what is in sync is not written.
+pub async fn run(context: &Context, args: &Resync) -> Result<()> {
+    let What::Full = args.what;
+    let opened = open(&context.config).await?;
+    let mut links = Vec::new();
+    for (at, link) in opened.integration.links.iter().enumerate() {
+        if args.links.is_empty() || args.links.contains(&link.name) {
+            links.push(at);
+        }
+    }
+    if let Some(unknown) = args.links.iter().find(|name| !opened.integration.links.iter().any(|link| link.name == **name)) {
+        return Err(Error::new(Kind::Config, format!("there is no link `{unknown}`")).hint("twinrow status"));
+    }
+    let door = Arc::new(Real::new());
+    let mut pipeline = Pipeline::start(opened.integration, opened.endpoints, door, &holder(), Rival::Refuse).await?;
+    pipeline.ask_scan(&links).await?;
+    let counts = once(&mut pipeline).await;
+    pipeline.release().await?;
+    finish(context, &counts?)
+}

@@ -1,0 +1,179 @@
+//! `twinrow run`
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::Context;
+use super::open::{Opened, open};
+use super::{output, plan};
+use crate::error::{Error, Kind, Result};
+use crate::model::Integration;
+use crate::pipeline::{Counts, Pipeline, Real, Rival};
+
+/// After an error that may pass, the next try comes so soon; doubled up to a minute.
+const RETRY_MIN: Duration = Duration::from_millis(200);
+const RETRY_MAX: Duration = Duration::from_secs(60);
+
+/// `twinrow run`
+#[derive(Debug, clap::Args)]
+pub struct Run {
+    /// Stop when everything there is has been carried over.
+    #[arg(long)]
+    once: bool,
+    /// Approve the plan of a first sync without being asked.
+    #[arg(long)]
+    approve: bool,
+    /// Take over at once from another process that runs this integration.
+    #[arg(long)]
+    take_over: bool,
+}
+
+/// Keeps the sides the same: once, or until it is told to stop.
+pub async fn run(context: &Context, args: &Run) -> Result<()> {
+    let rival = match (args.take_over, args.once) {
+        (true, _) => Rival::TakeOver,
+        (false, true) => Rival::Refuse,
+        (false, false) => Rival::Wait,
+    };
+    let Opened { integration, endpoints, warnings, .. } = open(&context.config).await?;
+    for warning in &warnings {
+        tracing::warn!("{warning}");
+    }
+    let door = Arc::new(Real::new());
+    let start = || Pipeline::start(integration.clone(), endpoints.clone(), door.clone(), &HOLDER, rival);
+    let mut pipeline = start().await?;
+    approve_first_sync(context, args, &mut pipeline).await?;
+    if args.once {
+        let counts = once(&mut pipeline).await;
+        pipeline.release().await?;
+        return finish(context, &counts?);
+    }
+    tracing::info!("{} runs", integration.name);
+    daemon(pipeline, start).await
+}
+
+static HOLDER: std::sync::LazyLock<String> = std::sync::LazyLock::new(holder);
+
+/// Who runs it, for people: host and process.
+pub fn holder() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{} (process {})", host.trim(), std::process::id())
+}
+
+/// The plan of a first sync is shown, and approved at the prompt, by `--approve`, or not at all.
+async fn approve_first_sync(context: &Context, args: &Run, pipeline: &mut Pipeline) -> Result<()> {
+    let Some(counts) = pipeline.first_sync().await? else { return Ok(()) };
+    if !args.approve {
+        show(context, pipeline.integration(), &counts)?;
+        if !output::ask("Write this?")? {
+            pipeline.release().await?;
+            return Err(Error::new(Kind::Approval, "both sides hold data: nothing is written before this plan is approved")
+                .hint("twinrow run --approve   # or: twinrow approve first-sync, or first_sync: auto"));
+        }
+    }
+    pipeline.approve_first_sync().await
+}
+
+fn show(context: &Context, integration: &Integration, counts: &Counts) -> Result<()> {
+    if context.json {
+        return output::json(counts);
+    }
+    plan::print(integration, counts);
+    Ok(())
+}
+
+/// One run, with a line that counts on a terminal.
+pub async fn once(pipeline: &mut Pipeline) -> Result<Counts> {
+    let bar = if std::io::stderr().is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {msg}") {
+        bar.set_style(style);
+    }
+    let counts = pipeline
+        .run_once(&mut |counts| {
+            let total = counts.total();
+            bar.set_message(format!("{} decided, {} written, {} held", total.decided, counts.writes(), total.held));
+            bar.tick();
+        })
+        .await;
+    bar.finish_and_clear();
+    counts
+}
+
+/// Prints what a run did.
+pub fn finish(context: &Context, counts: &Counts) -> Result<()> {
+    if context.json {
+        return output::json(counts);
+    }
+    output::counts(counts);
+    Ok(())
+}
+
+/// Runs until SIGTERM or Ctrl-C; the batch under way is finished. What may pass is tried again, from the
+/// first step on.
+async fn daemon<F>(mut pipeline: Pipeline, start: impl Fn() -> F) -> Result<()>
+where
+    F: Future<Output = Result<Pipeline>>,
+{
+    let (tell, mut stop) = tokio::sync::watch::channel(false);
+    tokio::spawn(async move {
+        signalled().await;
+        // Nobody listens any more: then it has stopped already.
+        let _ = tell.send(true);
+    });
+    let mut pause = RETRY_MIN;
+    loop {
+        let error = match pipeline.run(&mut stop, &mut told).await {
+            Ok(()) => {
+                tracing::info!("stopped");
+                return pipeline.release().await;
+            }
+            Err(error) => error,
+        };
+        if !matches!(error.kind(), Kind::Retry | Kind::InDoubt | Kind::Unreachable | Kind::Stale) {
+            return Err(error);
+        }
+        tracing::warn!("{error}");
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                _ = stop.changed() => return Ok(()),
+            }
+            pause = (pause * 2).min(RETRY_MAX);
+            match start().await {
+                Ok(started) => {
+                    pipeline = started;
+                    pause = RETRY_MIN;
+                    break;
+                }
+                Err(again) if matches!(again.kind(), Kind::Retry | Kind::InDoubt | Kind::Unreachable) => {
+                    tracing::warn!("{again}");
+                }
+                Err(again) => return Err(again),
+            }
+        }
+    }
+}
+
+fn told(counts: &Counts) {
+    let total = counts.total();
+    tracing::debug!(
+        entries = counts.entries,
+        written = counts.writes(),
+        conflicts = total.conflicts,
+        held = total.held,
+        busy = total.busy,
+        "cycle"
+    );
+}
+
+async fn signalled() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}

@@ -1,0 +1,104 @@
+//! `twinrow uninstall`
+
+use std::collections::BTreeSet;
+
+use super::Context;
+use super::open::endpoints;
+use super::output;
+use crate::config::{self, Config};
+use crate::endpoint::Endpoint;
+use crate::error::{Context as _, Error, Kind, Result};
+use crate::model::{Side, TableName};
+
+/// `twinrow uninstall`
+#[derive(Debug, clap::Args)]
+pub struct Uninstall {
+    /// Everything of Twinrow's in these databases, whatever integration it belongs to, the identity map included.
+    #[arg(long)]
+    all: bool,
+    /// Only this link's change logs and triggers.
+    #[arg(long, conflicts_with = "all")]
+    link: Option<String>,
+    /// With --all: do not ask.
+    #[arg(long, requires = "all")]
+    yes: bool,
+}
+
+/// Removes change logs and triggers, and says what it removed.
+///
+/// Only the names of the tables are needed: what can't be synced any more can still be uninstalled (A69).
+pub async fn run(context: &Context, args: &Uninstall) -> Result<()> {
+    let config = config::load(&context.config)?;
+    if let Some(name) = args.link.as_ref().filter(|name| !config.links.iter().any(|(link, _)| link.value == **name)) {
+        return Err(Error::new(Kind::Config, format!("there is no link `{name}`")).hint("twinrow status"));
+    }
+    let endpoints = endpoints(&config).await?;
+    if args.all {
+        approve(&config, args)?;
+    }
+    let mut removed = Vec::new();
+    for (at, endpoint) in endpoints.iter().enumerate() {
+        let Some(tracking) = endpoint.tracking() else { continue };
+        let place = || format!("endpoint {}", config.endpoints[at].name);
+        let lines = match args.all {
+            true => tracking.uninstall(None, &[]).await.context(place())?,
+            false => {
+                let tables = tables(&config, at, &**endpoint, args.link.as_deref()).await.context(place())?;
+                tracking.uninstall(Some(&config.integration), &tables).await.context(place())?
+            }
+        };
+        removed.extend(lines.into_iter().map(|line| format!("{}: {line}", config.endpoints[at].name)));
+    }
+    if context.json {
+        return output::json(&removed);
+    }
+    for line in &removed {
+        println!("{line}");
+    }
+    if removed.is_empty() {
+        println!("nothing was installed");
+    }
+    Ok(())
+}
+
+/// Without the identity map, nobody knows any more which record is which: that is not done by a slip.
+fn approve(config: &Config, args: &Uninstall) -> Result<()> {
+    let names: Vec<&str> = config.endpoints.iter().map(|endpoint| endpoint.name.as_str()).collect();
+    let question = format!("Remove everything of Twinrow's in {}, the identity map included?", names.join(" and "));
+    if args.yes || output::ask(&question)? {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Approval, "the identity map would be lost: nothing was removed").hint("twinrow uninstall --all --yes"))
+}
+
+/// The tables the configuration names at one endpoint: as the catalog has them, else as they are written.
+async fn tables(config: &Config, endpoint: usize, at: &dyn Endpoint, link: Option<&str>) -> Result<Vec<TableName>> {
+    let there: Vec<TableName> = at.describe(None).await?.into_iter().map(|table| table.name).collect();
+    let scheme = config.endpoints[endpoint].url.scheme();
+    let mut tables = BTreeSet::new();
+    for (name, shape) in &config.links {
+        if link.is_some_and(|link| link != name.value) {
+            continue;
+        }
+        for side in Side::BOTH.into_iter().filter(|side| config.side[*side] == endpoint) {
+            let written = match side {
+                Side::Source => &shape.source.value,
+                Side::Target => &shape.target.value,
+            };
+            let full = there.iter().find(|name| name.to_string() == *written);
+            let found = full.or_else(|| there.iter().find(|name| name.name == *written));
+            tables.insert(found.cloned().unwrap_or_else(|| as_written(written, scheme)));
+        }
+    }
+    Ok(tables.into_iter().collect())
+}
+
+/// The name of a table that is gone: without a schema it is in the one that PostgreSQL takes by default.
+fn as_written(written: &str, scheme: &str) -> TableName {
+    let (schema, name) = match scheme {
+        "sqlite" => ("", written),
+        "postgres" | "postgresql" => written.split_once('.').unwrap_or(("public", written)),
+        _ => written.split_once('.').unwrap_or(("", written)),
+    };
+    TableName { schema: schema.to_owned(), name: name.to_owned() }
+}

@@ -1,0 +1,84 @@
+//! The order of links, and the shapes they may not have.
+
+use std::collections::HashMap;
+
+use super::Config;
+use super::load::wrong;
+use crate::error::Result;
+use crate::model::{Link, Side, TableName};
+
+/// Refuses links that form a ring over their tables: a record would come back to its own table as a
+/// new one, for ever (rule 21), and two links on the same tables fight over every row (B12).
+pub(super) fn forest(config: &Config, links: &[Link]) -> Result<()> {
+    let mut tree: HashMap<(Side, &TableName), usize> = HashMap::new();
+    for (i, link) in links.iter().enumerate() {
+        let ends = Side::BOTH.map(|side| (side, &link.collection[side].table.name));
+        let [source, target] = ends.map(|end| tree.get(&end).copied());
+        let name = &config.links[i].0;
+        match (source, target) {
+            (Some(a), Some(b)) if a == b => {
+                let twin = links[..i]
+                    .iter()
+                    .find(|other| ends.iter().all(|(side, table)| other.collection[*side].table.name == **table));
+                let message = match twin {
+                    Some(other) => format!("links `{}` and `{}` are on the same two tables", other.name, link.name),
+                    None => format!("link `{}` closes a ring of links over the same tables", link.name),
+                };
+                return Err(wrong(&config.path, name, message));
+            }
+            (Some(a), Some(b)) => tree.values_mut().filter(|root| **root == b).for_each(|root| *root = a),
+            _ => {}
+        }
+        let root = source.or(target).unwrap_or(i);
+        for end in ends {
+            tree.entry(end).or_insert(root);
+        }
+    }
+    Ok(())
+}
+
+/// Puts parents before children: behind every link a field goes through, which must be, and behind the
+/// links of other tables a foreign key refers to, where that is possible.
+pub(super) fn parents_first(config: &Config, links: Vec<Link>) -> Result<Vec<Link>> {
+    let must: Vec<Vec<usize>> = links.iter().enumerate().map(|(i, link)| via(i, link)).collect();
+    let should: Vec<Vec<usize>> = links.iter().map(|link| referenced(link, &links)).collect();
+    let mut order: Vec<usize> = Vec::with_capacity(links.len());
+    while order.len() < links.len() {
+        let mut waiting = (0..links.len()).filter(|i| !order.contains(i));
+        let ready = |needs: &[Vec<usize>], i: usize| needs[i].iter().all(|parent| *parent == i || order.contains(parent));
+        let next = waiting.clone().find(|i| ready(&must, *i) && ready(&should, *i));
+        match next.or_else(|| waiting.clone().find(|i| ready(&must, *i))) {
+            Some(next) => order.push(next),
+            None => {
+                let ring: Vec<_> = waiting.by_ref().map(|i| format!("`{}`", links[i].name)).collect();
+                let first = order.len();
+                let message = format!("the links {} refer to each other in a ring of `via`", ring.join(", "));
+                let at = (0..links.len()).find(|i| !order.contains(i)).unwrap_or(first);
+                return Err(wrong(&config.path, &config.links[at].0, message));
+            }
+        }
+    }
+    let mut place = vec![0; order.len()];
+    order.iter().enumerate().for_each(|(at, i)| place[*i] = at);
+    let mut sorted: Vec<(usize, Link)> = links.into_iter().enumerate().map(|(i, link)| (place[i], link)).collect();
+    sorted.sort_by_key(|(at, _)| *at);
+    Ok(sorted
+        .into_iter()
+        .map(|(_, mut link)| {
+            for field in &mut link.fields {
+                field.via = field.via.map(|parent| place[parent]);
+            }
+            link
+        })
+        .collect())
+}
+
+fn via(own: usize, link: &Link) -> Vec<usize> {
+    link.fields.iter().filter_map(|field| field.via).filter(|parent| *parent != own).collect()
+}
+
+fn referenced(link: &Link, links: &[Link]) -> Vec<usize> {
+    let refers =
+        |side: Side, parent: &TableName| link.collection[side].table.foreign_keys.iter().any(|key| key.references == *parent);
+    (0..links.len()).filter(|i| Side::BOTH.iter().any(|side| refers(*side, &links[*i].collection[*side].table.name))).collect()
+}
