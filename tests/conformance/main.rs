@@ -1,0 +1,83 @@
+//! Ring 2: one suite that every endpoint passes, on real servers.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+#[path = "../support/mod.rs"]
+#[allow(dead_code)] // Each ring uses its part.
+mod support;
+
+mod suite;
+
+/// The whole suite for one lab: `conformance!(crate::support::sqlite::lab)`, in a module of its own.
+macro_rules! conformance {
+    ($lab:path) => {
+        conformance! { $lab:
+            describe_finds_keys_kinds_and_foreign_keys,
+            describe_names_what_is_missing,
+            describe_hides_what_is_ours,
+            a57_hostile_identifiers,
+            a_script_run_by_hand_equals_install,
+            install_twice_is_a_no_op,
+            uninstall_leaves_nothing,
+            a69_half_removed_tracking_can_be_removed,
+            uninstall_keeps_what_another_integration_uses,
+            capture_is_exact,
+            capture_of_composite_and_text_keys,
+            a26_renames_keep_old_and_new_key,
+            a23_upsert_is_captured,
+            a14_replace_is_captured,
+            rollback_leaves_nothing,
+            a6_every_window_sees_what_was_committed_before,
+            a1_commit_order_differs_from_id_order,
+            a3_an_idle_transaction_holds_up_nobody,
+            a8_acknowledge_removes_only_what_was_read,
+            a76_two_consumers_read_all,
+            a_window_that_was_not_acknowledged_is_read_again,
+            a_window_is_limited_and_says_so,
+            a11_a_recreated_log_is_an_error,
+            inspect_finds_nothing_wrong,
+            a17_a_dropped_trigger_is_found_and_repaired,
+            a17_an_altered_trigger_is_found_and_repaired,
+            a68_a_replaced_table_is_found,
+            i5_the_application_notices_nothing,
+            fetch_keeps_order_and_says_absent,
+            rule2_unread_deletes_are_named,
+            find_normalises_both_sides,
+            c10_null_and_empty_match_nothing,
+            find_stops_at_many_candidates,
+            page_covers_all_keys,
+            insert_returns_generated_keys,
+            insert_returns_keys_of_triggers,
+            insert_takes_given_keys,
+            update_touches_the_fields_named,
+            delete_deletes,
+            b1_own_writes_are_tagged,
+            lock_returns_the_row_as_it_is_now,
+            rule19_lock_does_not_wait,
+            rule6_read_back_orders_own_writes_and_later_ones,
+            a_rolled_back_write_leaves_nothing,
+            a_duplicate_is_told_from_other_refusals,
+            rule4_another_epoch_is_fenced,
+            every_statement_runs,
+            pairs_are_written_by_version,
+            work_counts_attempts,
+            receipts_come_back_in_order,
+            every_lease_has_a_higher_epoch,
+            x2_capture_under_load_is_exact,
+        }
+    };
+    ($lab:path: $($name:ident),* $(,)?) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                let name = concat!(module_path!(), "::", stringify!($name));
+                crate::support::run(name, $lab().await, |lab| Box::pin(crate::suite::$name(lab))).await;
+            }
+        )*
+    };
+}
+
+mod kinto;
+mod mysql;
+mod postgres;
+mod sqlite;

@@ -1,0 +1,566 @@
+//! The suite on MySQL and MariaDB, and what is theirs alone.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mysql_async::prelude::Queryable;
+use twinrow::endpoint::database::mysql::Mysql;
+use twinrow::endpoint::{Change, Create, Endpoint, Fetched, Outcome, Tracked};
+use twinrow::error::Kind;
+use twinrow::model::{Key, Kind as Column, Value};
+
+use crate::suite::bench::{Bench, describe, fence, int, item, op, row, t, tracking};
+use crate::support::mysql::{MysqlLab, select};
+use crate::support::{Lab, skip};
+
+#[allow(clippy::module_inception)] // The engine's name, beside `mariadb`.
+mod mysql {
+    conformance!(crate::support::mysql::mysql);
+}
+
+mod mariadb {
+    conformance!(crate::support::mysql::mariadb);
+}
+
+/// Each test on both servers, each on a database of its own.
+macro_rules! both {
+    ($($name:ident),* $(,)?) => { $(mod $name {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn mysql() {
+            super::on("TWINROW_TEST_MYSQL", concat!(stringify!($name), "::mysql"), super::tests::$name).await;
+        }
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn mariadb() {
+            super::on("TWINROW_TEST_MARIADB", concat!(stringify!($name), "::mariadb"), super::tests::$name).await;
+        }
+    })* };
+}
+
+both! {
+    a12_truncate_is_found,
+    a13_cascades_are_logged_by_the_parent,
+    a13_cascades_in_a_circle_compare_the_whole,
+    a31_a_swapped_table_is_found,
+    a33_install_gives_way,
+    a34_application_users_need_no_rights,
+    a36_the_installer_may_go,
+    a37_a_missing_right_is_named,
+    a42_keys_may_grow,
+    a47_a_locked_table_stops_only_itself,
+    a47_lock_tables_never_breaks_the_application,
+    a49_a_table_without_transactions_is_refused,
+    a58_keys_are_exact_whatever_the_session_says,
+    a66_a_prepared_transaction_arrives_when_it_commits,
+    a76_a_late_consumer_changes_nothing_for_the_first,
+    c6_keys_are_compared_by_their_bytes,
+    d_values_come_back_as_they_were,
+    d11_d25_nothing_is_cut_or_replaced,
+    rule19_a_write_waits_for_its_own_rows_only,
+    tls_is_checked_against_the_authority,
+}
+
+async fn on(variable: &str, name: &str, body: impl AsyncFnOnce(&MysqlLab)) {
+    let lab = match MysqlLab::new(variable).await {
+        Ok(lab) => lab,
+        Err(reason) => return skip(&format!("mysql::{name}"), &reason),
+    };
+    let result = caught(body(&lab)).await;
+    lab.close().await;
+    if let Err(failure) = result {
+        std::panic::resume_unwind(failure);
+    }
+}
+
+/// The future's result, or what it panicked with: the database is dropped either way.
+async fn caught(future: impl Future<Output = ()>) -> std::thread::Result<()> {
+    let mut future = std::pin::pin!(future);
+    std::future::poll_fn(|context| {
+        let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| future.as_mut().poll(context)));
+        match polled {
+            Ok(std::task::Poll::Pending) => std::task::Poll::Pending,
+            Ok(std::task::Poll::Ready(())) => std::task::Poll::Ready(Ok(())),
+            Err(panic) => std::task::Poll::Ready(Err(panic)),
+        }
+    })
+    .await
+}
+
+mod tests {
+    use super::*;
+
+    pub async fn a12_truncate_is_found(lab: &MysqlLab) {
+        lab.user("create table word (w varchar(20) primary key)").await;
+        lab.user(&item(lab, "item")).await;
+        let bench = Bench::new(lab, &["item", "word"]).await;
+        lab.user("insert into item (name) values ('Ann'), ('Bob')").await;
+        lab.user("insert into word values ('one')").await;
+        assert_eq!(bench.tracking().inspect(&bench.tables()).await.unwrap(), []);
+        lab.user("truncate table item").await;
+        lab.user("truncate table word").await;
+        let found = bench.tracking().inspect(&bench.tables()).await.unwrap();
+        let tables: BTreeSet<String> = found.iter().filter(|finding| finding.gap).map(|f| f.table.to_string()).collect();
+        assert_eq!(tables.into_iter().collect::<Vec<_>>(), ["item", "word"], "{found:?}");
+        // Repaired: recorded as it is now.
+        assert!(!bench.tracking().install(&bench.tables(), true).await.unwrap().is_empty());
+        assert_eq!(bench.tracking().inspect(&bench.tables()).await.unwrap(), []);
+    }
+
+    pub async fn a13_cascades_are_logged_by_the_parent(lab: &MysqlLab) {
+        lab.user("create table parent (id int primary key, v int)").await;
+        lab.user("create table child (id int primary key, p int, foreign key (p) references parent (id) on delete cascade on update cascade)").await;
+        lab.user("create table grand (id int primary key, c int, foreign key (c) references child (id) on delete cascade)").await;
+        lab.user("create table loose (id int primary key, p int, foreign key (p) references parent (id) on delete set null)")
+            .await;
+        lab.user("create table line (p int, n int, primary key (p, n), foreign key (p) references parent (id) on delete cascade on update cascade)").await;
+        lab.user("insert into parent values (1, 0), (2, 0), (3, 0)").await;
+        lab.user("insert into child values (10, 1), (11, 1), (20, 2)").await;
+        lab.user("insert into grand values (100, 10), (200, 20)").await;
+        lab.user("insert into loose values (5, 1), (6, 2)").await;
+        lab.user("insert into line values (1, 1), (2, 1), (2, 2)").await;
+        // The parent itself is not tracked.
+        let mut bench = Bench::new(lab, &["child", "grand", "loose", "line"]).await;
+        assert_eq!(bench.tracking().inspect(&bench.tables()).await.unwrap(), []);
+        let mut read = async || -> Vec<String> {
+            bench
+                .read()
+                .await
+                .iter()
+                .map(|entry| format!("{}: {}", ["child", "grand", "loose", "line"][entry.collection], op(entry)))
+                .collect()
+        };
+        lab.user("delete from parent where id = 1").await;
+        let expected = ["child: delete 10", "child: delete 11", "grand: delete 100", "loose: update 5", "line: delete 1,1"];
+        assert_eq!(read().await, expected);
+        lab.user("update parent set v = 7").await;
+        assert_eq!(read().await, Vec::<String>::new(), "no key changed");
+        lab.user("update parent set id = 22 where id = 3").await;
+        assert_eq!(read().await, Vec::<String>::new(), "it has no children");
+        lab.user("delete from loose").await;
+        lab.user("update parent set id = 33 where id = 2").await;
+        assert_eq!(
+            read().await,
+            ["child: update 20", "loose: delete 5", "loose: delete 6", "line: rename 2,1 to 33,1", "line: rename 2,2 to 33,2"]
+        );
+        // What fails, or does not cascade, is not logged.
+        let mut open = lab.open().await;
+        open.run("delete from parent where id = 33").await;
+        open.rollback().await;
+        let mut open = lab.open().await;
+        open.run("set foreign_key_checks = 0").await;
+        open.run("delete from parent where id = 33").await;
+        open.commit().await;
+        assert_eq!(read().await, Vec::<String>::new());
+        let gone = lab.endpoint().await;
+        assert!(!tracking(&*gone).uninstall(None, &[]).await.unwrap().is_empty());
+        lab.user("delete from parent where id = 22").await;
+    }
+
+    pub async fn a13_cascades_in_a_circle_compare_the_whole(lab: &MysqlLab) {
+        lab.user("create table node (id int primary key, up int, foreign key (up) references node (id) on delete cascade)").await;
+        lab.user("insert into node values (1, null), (2, 1), (3, 2), (9, null)").await;
+        let mut bench = Bench::new(lab, &["node"]).await;
+        lab.user("delete from node where id = 9").await;
+        assert_eq!(bench.ops().await, ["delete 9"]);
+        lab.user("delete from node where id = 1").await;
+        let ops = bench.ops().await;
+        assert!(ops.contains(&"truncate".to_owned()) && ops.contains(&"delete 1".to_owned()), "{ops:?}");
+    }
+
+    pub async fn a31_a_swapped_table_is_found(lab: &MysqlLab) {
+        let mut bench = Bench::item(lab).await;
+        lab.user("create table item_new like item").await;
+        lab.user("rename table item to item_old, item_new to item").await;
+        let found = bench.tracking().inspect(&bench.tables()).await.unwrap();
+        assert!(found.len() == 1 && found[0].gap, "{found:?}");
+        lab.user("drop table item_old").await;
+        bench.tracking().install(&bench.tables(), true).await.unwrap();
+        assert_eq!(bench.tracking().inspect(&bench.tables()).await.unwrap(), []);
+        lab.user("insert into item (id) values (5)").await;
+        assert_eq!(bench.ops().await, ["insert 5"]);
+    }
+
+    pub async fn a33_install_gives_way(lab: &MysqlLab) {
+        lab.user(&item(lab, "item")).await;
+        lab.user("insert into item (id) values (1)").await;
+        let endpoint = lab.endpoint().await;
+        let tables = describe(lab, &*endpoint, &["item"]).await;
+        let mut reader = lab.open().await;
+        reader.run("select * from item").await;
+        let installing = {
+            let endpoint = Arc::clone(&endpoint);
+            let tables = tables.clone();
+            tokio::spawn(async move { tracking(&*endpoint).install(&tables, false).await })
+        };
+        let mut longest = Duration::ZERO;
+        for _ in 0..20 {
+            let before = Instant::now();
+            lab.user_rows("select count(*) from item").await;
+            longest = longest.max(before.elapsed());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert!(longest < Duration::from_millis(3500), "the application waited {longest:?}");
+        reader.rollback().await;
+        installing.await.unwrap().unwrap();
+        assert_eq!(tracking(&*endpoint).inspect(&tables).await.unwrap(), []);
+    }
+
+    /// A login of its own, dropped with the database's other accounts by the caller.
+    async fn user(lab: &MysqlLab, name: &str, rights: &str) -> String {
+        let name = format!("{name}_{}", lab.name);
+        lab.user(&format!("create user '{name}'@'%' identified by 'S3cret-s3cret'")).await;
+        lab.user(&format!("grant {rights} on `{}`.* to '{name}'@'%'", lab.name)).await;
+        name
+    }
+
+    pub async fn a34_application_users_need_no_rights(lab: &MysqlLab) {
+        let mut bench = Bench::item(lab).await;
+        let name = user(lab, "app", "references").await;
+        lab.user(&format!("grant select, insert, update, delete on `{}`.item to '{name}'@'%'", lab.name)).await;
+        let mut app = mysql_async::Conn::from_url(lab.url_as(&name, "S3cret-s3cret")).await.unwrap();
+        app.query_drop("insert into item (id, name) values (1, 'Ann')").await.unwrap();
+        app.query_drop("update item set name = 'Bea'").await.unwrap();
+        app.query_drop("delete from item").await.unwrap();
+        app.disconnect().await.unwrap();
+        lab.user(&format!("drop user '{name}'@'%'")).await;
+        assert_eq!(bench.ops().await, ["insert 1", "update 1", "delete 1"]);
+    }
+
+    pub async fn a36_the_installer_may_go(lab: &MysqlLab) {
+        let name = user(lab, "dba", "select").await;
+        lab.user(&format!("grant all privileges on *.* to '{name}'@'%' with grant option")).await;
+        lab.user(&item(lab, "item")).await;
+        let endpoint = Mysql::open(&lab.url_as(&name, "S3cret-s3cret"), "dba").unwrap();
+        let tables = describe(lab, &endpoint, &["item"]).await;
+        tracking(&endpoint).install(&tables, true).await.unwrap();
+        drop(endpoint);
+        lab.user(&format!("drop user '{name}'@'%'")).await;
+        lab.user("insert into item (name) values ('Ann')").await;
+        assert_eq!(tracking(&*lab.endpoint().await).inspect(&tables).await.unwrap(), []);
+    }
+
+    pub async fn a37_a_missing_right_is_named(lab: &MysqlLab) {
+        lab.user(&item(lab, "item")).await;
+        let name = user(lab, "small", "all privileges").await;
+        let endpoint = Mysql::open(&lab.url_as(&name, "S3cret-s3cret"), "small").unwrap();
+        let tables = describe(lab, &endpoint, &["item"]).await;
+        let error = tracking(&endpoint).install(&tables, true).await.unwrap_err();
+        lab.user(&format!("drop user '{name}'@'%'")).await;
+        assert_eq!(error.kind(), Kind::Denied, "{error}");
+        let shown = format!("{error} {}", error.next_step().unwrap_or_default());
+        assert!(shown.contains("log_bin_trust_function_creators"), "{shown}");
+        lab.user("insert into item (name) values ('not half-installed')").await;
+    }
+
+    pub async fn a42_keys_may_grow(lab: &MysqlLab) {
+        lab.user("create table small (id smallint primary key, v int)").await;
+        lab.user("create table label (k varchar(3) character set latin1 primary key)").await;
+        let mut bench = Bench::new(lab, &["small", "label"]).await;
+        lab.user("alter table small modify id bigint unsigned").await;
+        lab.user("alter table label modify k varchar(700) character set utf8mb4").await;
+        lab.user("insert into small values (18446744073709551615, 1)").await;
+        let long = "🍺".repeat(700);
+        lab.user(&format!("insert into label values ('{long}')")).await;
+        let keys: Vec<Key> = bench.read().await.into_iter().map(|entry| entry.key).collect();
+        assert_eq!(keys, [Key(vec![Value::Int(i128::from(u64::MAX))]), Key(vec![t(&long)])]);
+    }
+
+    pub async fn a47_a_locked_table_stops_only_itself(lab: &MysqlLab) {
+        lab.user(&item(lab, "item")).await;
+        lab.user(&item(lab, "other")).await;
+        let mut bench = Bench::new(lab, &["item", "other"]).await;
+        let mut app = lab.connect().await;
+        app.query_drop("lock tables item write").await.unwrap();
+        app.query_drop("insert into item (id) values (1)").await.unwrap();
+        lab.user("insert into other (id) values (2)").await;
+        let window = bench.window().await;
+        assert!(window.entries().iter().any(|entry| op(entry) == "insert 2"), "{:?}", window.entries());
+        bench.acknowledge(window).await;
+        app.query_drop("unlock tables").await.unwrap();
+        assert!(bench.ops().await.iter().all(|op| op == "insert 1"));
+        assert_eq!(bench.ops().await, Vec::<String>::new());
+    }
+
+    /// MariaDB takes a log that was read for used by the statement, where several triggers open it (1442).
+    pub async fn a47_lock_tables_never_breaks_the_application(lab: &MysqlLab) {
+        lab.user("create table parent (id int primary key)").await;
+        lab.user(
+            "create table child (id int primary key, p int, \
+             foreign key (p) references parent (id) on delete cascade on update cascade)",
+        )
+        .await;
+        let mut bench = Bench::new(lab, &["parent", "child"]).await;
+        for id in [1, 5] {
+            bench.read().await;
+            let mut app = lab.connect().await;
+            for sql in [
+                "lock tables parent write".to_owned(),
+                format!("insert into parent values ({id}), ({id} + 1)"),
+                "lock tables parent write, child write".to_owned(),
+                format!("insert into child values ({id}, {id}), ({id} + 1, {id} + 1)"),
+                format!("update child set id = id + 100 where id = {id}"),
+                format!("delete from parent where id = {id}"),
+                "lock tables parent write".to_owned(),
+                format!("update parent set id = id + 50 where id = {id} + 1"),
+                "unlock tables".to_owned(),
+            ] {
+                app.query_drop(&sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+            }
+            let ops: Vec<String> = bench.ops().await;
+            for expected in [format!("delete {}", id + 100), format!("update {}", id + 1), format!("delete {id}")] {
+                assert!(ops.contains(&expected), "{expected}: {ops:?}");
+            }
+        }
+    }
+
+    pub async fn a49_a_table_without_transactions_is_refused(lab: &MysqlLab) {
+        lab.user("create table old (id int primary key) engine = MyISAM").await;
+        let endpoint = lab.endpoint().await;
+        let tables = describe(lab, &*endpoint, &["old"]).await;
+        assert!(tables[0].refused.as_ref().unwrap().contains("engine = InnoDB"));
+        let error = tracking(&*endpoint).install(&tables, true).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Config);
+        assert!(lab.catalog().await.iter().all(|object| !object.contains("twinrow_log")));
+    }
+
+    pub async fn a58_keys_are_exact_whatever_the_session_says(lab: &MysqlLab) {
+        lab.user(
+            "create table moment (at timestamp(3) not null, d double not null, b varbinary(8) not null, primary key (at, d, b))",
+        )
+        .await;
+        let mut bench = Bench::new(lab, &["moment"]).await;
+        let mut app = lab.connect().await;
+        app.query_drop("set sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT,PAD_CHAR_TO_FULL_LENGTH'").await.ok();
+        app.query_drop("set time_zone = '-05:00', character_set_client = latin1, character_set_results = latin1").await.unwrap();
+        app.query_drop("insert into moment values ('2026-11-01 12:00:00.5', 0.1 + 0.2e0, x'00ff2700')").await.unwrap();
+        let read = bench.read().await;
+        let mut window = bench.window().await;
+        let fetched = window.fetch(0, &[read[0].key.clone()]).await.unwrap();
+        assert_eq!(row(&fetched[0]), &read[0].key.0, "the key in the log is the key of the row");
+        assert_eq!(read[0].key.0[0].to_text(), "2026-11-01T17:00:00.5Z");
+        assert_eq!(read[0].key.0[2], Value::Bytes(vec![0, 255, 39, 0]));
+        assert_eq!(window.page(0, None, 10).await.unwrap(), [read[0].key.clone()]);
+        assert_eq!(window.page(0, Some(&read[0].key), 10).await.unwrap(), []);
+    }
+
+    pub async fn a66_a_prepared_transaction_arrives_when_it_commits(lab: &MysqlLab) {
+        let mut bench = Bench::item(lab).await;
+        let mut app = lab.connect().await;
+        let xid = format!("'{}'", lab.name);
+        app.query_drop(format!("xa start {xid}")).await.unwrap();
+        app.query_drop("insert into item (id) values (1)").await.unwrap();
+        app.query_drop(format!("xa end {xid}")).await.unwrap();
+        app.query_drop(format!("xa prepare {xid}")).await.unwrap();
+        for id in 2..12 {
+            lab.user(&format!("insert into item (id) values ({id})")).await;
+        }
+        assert_eq!(bench.ops().await.len(), 10);
+        app.query_drop(format!("xa commit {xid}")).await.unwrap();
+        assert_eq!(bench.ops().await, ["insert 1"]);
+    }
+
+    pub async fn a76_a_late_consumer_changes_nothing_for_the_first(lab: &MysqlLab) {
+        let mut first = Bench::item(lab).await;
+        lab.user("insert into item (id) values (1)").await;
+        let window = first.window().await;
+        // Read by the first before the second came, acknowledged after.
+        let fence = fence(&*first.endpoint, "late").await;
+        let late = tracking(&*first.endpoint).register("late", &first.tables()).await.unwrap();
+        lab.user("insert into item (id) values (2)").await;
+        first.acknowledge(window).await;
+        let ops: BTreeSet<String> = first.ops().await.into_iter().collect();
+        assert!(ops.contains("insert 2"), "{ops:?}");
+        let since = late.into_iter().next();
+        let tracked = vec![Tracked { collection: first.collection().clone(), since }];
+        let mut second = Bench { lab, endpoint: Arc::clone(&first.endpoint), fence, tracked };
+        assert_eq!(second.ops().await, ["insert 2"]);
+        // And when it leaves again, what it has not read does not stay.
+        lab.user("insert into item (id) values (3)").await;
+        assert_eq!(first.ops().await, ["insert 3"]);
+        first.tracking().uninstall(Some("late"), &[lab.table("item")]).await.unwrap();
+        assert_eq!(lab.user_rows("select count(*) from twinrow_queue").await[0][0].as_deref(), Some("0"));
+        lab.user("insert into item (id) values (4)").await;
+        assert_eq!(first.ops().await, ["insert 4"]);
+    }
+
+    pub async fn c6_keys_are_compared_by_their_bytes(lab: &MysqlLab) {
+        lab.user("create table word (w varchar(20) character set latin1 primary key, v int)").await;
+        let mut bench = Bench::new(lab, &["word"]).await;
+        lab.user("insert into word values ('Ann', 1), ('Émil', 2)").await;
+        bench.read().await;
+        let key = |text: &str| Key(vec![t(text)]);
+        let mut window = bench.window().await;
+        let asked = [key("ann"), key("Ann"), key("Ann "), key("Émil"), key("emil"), key("🍺")];
+        let fetched = window.fetch(0, &asked).await.unwrap();
+        let there: Vec<bool> = fetched.iter().map(|fetched| *fetched != Fetched::Absent).collect();
+        assert_eq!(there, [false, true, false, true, false, false]);
+        drop(window);
+        let mut write = bench.begin().await;
+        let change = Change { key: key("ann"), version: None, values: vec![int(9)] };
+        assert_eq!(write.update(bench.collection(), &[1], &[change]).await.unwrap(), [Outcome::Stale]);
+        assert_eq!(write.delete(bench.collection(), &[key("ANN")]).await.unwrap(), [Outcome::Stale]);
+        write.rollback().await.unwrap();
+        lab.user("update word set w = 'ANN' where w = 'Ann'").await;
+        assert_eq!(bench.ops().await, ["rename Ann to ANN"]);
+    }
+
+    /// Every type with its extremes, as literals.
+    const TYPES: &[(&str, &[&str])] = &[
+        ("tinyint(1)", &["2", "-128"]),
+        ("bigint unsigned", &["18446744073709551615", "0"]),
+        ("bigint", &["-9223372036854775808", "9223372036854775807"]),
+        ("decimal(65,30)", &["12345678901234567890123456789012345.000000000000000000000000000001", "-0.1"]),
+        ("float", &["0.1", "16777216", "-3.4e38", "1e-45"]),
+        ("double", &["0.1", "-0.0", "5e-324", "1.7976931348623157e308", "9007199254740993"]),
+        ("date", &["'1000-01-01'", "'9999-12-31'", "'0000-00-00'", "'2026-00-00'"]),
+        ("datetime(6)", &["'2026-12-31 23:59:59.999999'", "'0000-00-00 00:00:00'"]),
+        ("datetime", &["'2026-12-31 23:59:59'"]),
+        ("timestamp(3) null", &["'2026-10-25 00:30:00.125'", "'2038-01-19 03:14:07.999'"]),
+        ("time(6)", &["'23:59:59.999999'", "'-838:59:58.5'", "'100:00:00'"]),
+        ("year", &["1901", "2155"]),
+        ("bit(1)", &["b'1'", "b'0'"]),
+        ("bit(64)", &["18446744073709551615", "53"]),
+        ("enum('a','it''s','1')", &["'it''s'", "'1'"]),
+        ("set('x','y')", &["'x,y'", "''"]),
+        ("char(5)", &["'ab'", "''"]),
+        ("binary(5)", &["'ab'"]),
+        ("varchar(40)", &["'beer 🍺 end '", "'a\\0b'", "''", "'back\\\\slash \"q\"'"]),
+        ("varchar(20) character set latin1", &["'Straße'"]),
+        ("varchar(20) character set utf8mb3", &["'Žluť'"]),
+        ("text", &["repeat('é', 30000)"]),
+        ("varbinary(20)", &["x'00ff27c3'"]),
+        ("longblob", &["repeat(x'ff00', 100000)"]),
+        ("json", &["'{\"bb\": 1, \"a\": [null, \"é\"], \"n\": 1.5}'"]),
+        ("geometry", &["st_geomfromtext('point(1 2)')"]),
+    ];
+
+    pub async fn d_values_come_back_as_they_were(lab: &MysqlLab) {
+        let columns: Vec<String> = TYPES.iter().enumerate().map(|(i, (kind, _))| format!("c{i} {kind}")).collect();
+        lab.user(&format!("create table every (id bigint auto_increment primary key, {})", columns.join(", "))).await;
+        let bench = Bench::new(lab, &["every"]).await;
+        let mut app = lab.connect().await;
+        app.query_drop("set names utf8mb4, sql_mode = '', time_zone = '+00:00'").await.unwrap();
+        let longest = TYPES.iter().map(|(_, values)| values.len()).max().unwrap();
+        for n in 0..longest {
+            let values: Vec<&str> = TYPES.iter().map(|(_, values)| *values.get(n).unwrap_or(&"null")).collect();
+            let sql = format!("insert into every select {}, {}", n + 1, values.join(", "));
+            app.query_drop(&sql).await.unwrap();
+        }
+        let keys: Vec<Key> = (1..=longest as i64).map(Key::int).collect();
+        let mut window = bench.window().await;
+        let read: Vec<Vec<Value>> = window.fetch(0, &keys).await.unwrap().iter().map(|fetched| row(fetched).clone()).collect();
+        drop(window);
+        // Written again: created as new rows, and set over others.
+        let fields: Vec<usize> = (1..=TYPES.len()).collect();
+        let mut write = bench.begin().await;
+        let rows: Vec<Create> = read.iter().map(|row| Create { key: None, values: row[1..].to_vec() }).collect();
+        let made: Vec<Key> = write.insert(bench.collection(), &fields, &rows).await.unwrap().into_iter().map(done).collect();
+        let (created, _) = write.read_back(bench.collection(), &made).await.unwrap();
+        let changes: Vec<Change> = made
+            .iter()
+            .zip(read.iter().rev())
+            .map(|(key, row)| Change { key: key.clone(), version: None, values: row[1..].to_vec() })
+            .collect();
+        write.update(bench.collection(), &fields, &changes).await.unwrap();
+        let (updated, _) = write.read_back(bench.collection(), &made).await.unwrap();
+        write.commit().await.unwrap();
+        for (n, original) in read.iter().enumerate() {
+            for (i, (kind, _)) in TYPES.iter().enumerate() {
+                let expected = &original[i + 1];
+                let shown = expected.to_text();
+                assert!(row(&created[n])[i + 1] == *expected, "{kind}: {shown} created as {}", row(&created[n])[i + 1].to_text());
+                let again = &row(&updated[longest - 1 - n])[i + 1];
+                assert!(again == expected, "{kind}: {shown} set to {}", again.to_text());
+            }
+        }
+        // The server agrees: nothing was only read the same way wrong.
+        // By now the copies are in reverse.
+        for (i, (kind, _)) in TYPES.iter().enumerate() {
+            let text =
+                if kind.starts_with("geo") || kind.contains('b') { format!("hex(c{i})") } else { format!("cast(c{i} as char)") };
+            let shown = format!("sha2({text}, 256)");
+            let side = |of: &str| format!("select {shown} from every where id {of} order by 1");
+            let first = select(&mut app, &side(&format!("<= {longest}"))).await;
+            assert_eq!(first, select(&mut app, &side(&format!("> {longest}"))).await, "{kind}");
+        }
+        let text = |i: usize, n: usize| read[n][i + 1].to_text();
+        assert_eq!(text(4, 0), "0.10000000149011612", "D6: as stored, not as shown");
+        assert_eq!(read[2][7].kind(), "zero date");
+        assert_eq!(read[1][11].to_text(), "-838:59:58.5");
+        assert!(
+            matches!(bench.collection().table.columns[25].kind, Column::Json | Column::JsonDoubles),
+            "{:?}",
+            bench.collection().table.columns[25]
+        );
+    }
+
+    fn done(outcome: Outcome) -> Key {
+        match outcome {
+            Outcome::Done(key) => key,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub async fn d11_d25_nothing_is_cut_or_replaced(lab: &MysqlLab) {
+        lab.user("create table tight (id bigint auto_increment primary key, a varchar(3), b tinyint, c varchar(9) character set utf8mb3, d enum('x'), e date, g int as (b + 1), h int invisible)").await;
+        let bench = Bench::new(lab, &["tight"]).await;
+        assert!(bench.collection().table.columns[6].computed, "D22");
+        for (field, value) in [(1, t("abcd")), (2, int(300)), (3, t("beer 🍺")), (4, t("y")), (5, t("2026-02-31")), (6, int(1))]
+        {
+            let error = bench.create(&[field], vec![value]).await.unwrap_err();
+            assert_eq!(error.kind(), Kind::Rejected, "field {field}: {error}");
+        }
+        assert_eq!(lab.user_rows("select count(*) from tight").await[0][0].as_deref(), Some("0"));
+        let key = bench.create(&[1, 3, 7], vec![t("🍺🍣é"), t("Žluť"), int(7)]).await.unwrap();
+        let mut window = bench.window().await;
+        let stored = window.fetch(0, &[key]).await.unwrap();
+        assert_eq!((&row(&stored[0])[1], &row(&stored[0])[7]), (&t("🍺🍣é"), &int(7)));
+    }
+
+    pub async fn rule19_a_write_waits_for_its_own_rows_only(lab: &MysqlLab) {
+        let bench = Bench::item(lab).await;
+        lab.user("insert into item (id, code) values (1, 'a'), (2, 'b'), (3, 'c')").await;
+        let mut open = lab.open().await;
+        open.run("update item set name = 'X' where id = 1").await;
+        open.run("insert into item (id, code) values (9, 'z')").await;
+        let mut write = bench.begin().await;
+        let before = Instant::now();
+        let change = Change { key: Key::int(2), version: None, values: vec![t("ours")] };
+        write.update(bench.collection(), &[2], &[change]).await.unwrap();
+        write.delete(bench.collection(), &[Key::int(3)]).await.unwrap();
+        write.insert(bench.collection(), &[1], &[Create { key: None, values: vec![t("new")] }]).await.unwrap();
+        write.commit().await.unwrap();
+        assert!(before.elapsed() < Duration::from_millis(900), "{:?}", before.elapsed());
+        // Its own rows are not there to wait for either: a lock time-out may be repeated.
+        let mut write = bench.begin().await;
+        let change = Change { key: Key::int(1), version: None, values: vec![t("ours")] };
+        let error = write.update(bench.collection(), &[2], &[change]).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Retry, "{error}");
+        assert_eq!(write.delete(bench.collection(), &[Key::int(2)]).await.unwrap_err().kind(), Kind::Internal);
+        write.rollback().await.unwrap();
+        open.rollback().await;
+        // And while we hold ours, the application inserts beside them (A45).
+        let mut write = bench.begin().await;
+        write.lock(bench.collection(), &[Key::int(1), Key::int(2), Key::int(77)]).await.unwrap();
+        let before = Instant::now();
+        lab.user("insert into item (id, code) values (77, 'q')").await;
+        assert!(before.elapsed() < Duration::from_millis(500), "{:?}", before.elapsed());
+        write.rollback().await.unwrap();
+    }
+
+    pub async fn tls_is_checked_against_the_authority(lab: &MysqlLab) {
+        let Ok(directory) = std::env::var("TWINROW_TEST_TLS") else {
+            return skip("mysql::tls_is_checked_against_the_authority", "TWINROW_TEST_TLS is not set");
+        };
+        let with = |parameters: &str| format!("{}?{parameters}", lab.url());
+        let good =
+            [format!("sslmode=verify-ca&sslrootcert={directory}/ca.pem"), "sslmode=require".into(), "sslmode=disable".into()];
+        for parameters in good {
+            let endpoint = Mysql::open(&with(&parameters), "tls").unwrap();
+            endpoint.capabilities().await.unwrap();
+        }
+        // The authorities of the system do not know the test server's.
+        let endpoint = Mysql::open(&with("sslmode=verify-ca"), "tls").unwrap();
+        assert_eq!(endpoint.capabilities().await.unwrap_err().kind(), Kind::Unreachable);
+    }
+}

@@ -1,0 +1,83 @@
+//! PostgreSQL: the suite on the oldest and the newest server at hand, and what only it has.
+
+mod v15 {
+    use std::sync::Arc;
+
+    use crate::support::Lab;
+
+    async fn lab() -> Result<Arc<dyn Lab>, String> {
+        crate::support::postgres::lab("TWINROW_TEST_POSTGRES15").await
+    }
+
+    conformance!(lab);
+}
+
+mod v18 {
+    use std::sync::Arc;
+
+    use crate::support::Lab;
+
+    async fn lab() -> Result<Arc<dyn Lab>, String> {
+        crate::support::postgres::lab("TWINROW_TEST_POSTGRES18").await
+    }
+
+    conformance!(lab);
+}
+
+mod own;
+
+/// A test on both servers.
+macro_rules! on_both {
+    ($($name:ident),* $(,)?) => {
+        mod own15 {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    super::own::run(concat!(module_path!(), "::", stringify!($name)), "TWINROW_TEST_POSTGRES15", |lab| Box::pin(super::own::$name(lab))).await;
+                }
+            )*
+        }
+        mod own18 {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    super::own::run(concat!(module_path!(), "::", stringify!($name)), "TWINROW_TEST_POSTGRES18", |lab| Box::pin(super::own::$name(lab))).await;
+                }
+            )*
+        }
+    };
+}
+
+on_both!(
+    a4_prepared_transactions_and_other_databases_hold_up_nobody,
+    a12_truncate_leaves_a_mark,
+    a18_logical_replication_is_captured_once,
+    a17_replica_role_is_captured_once,
+    a20_partitions_are_captured,
+    a21_inheritance_children_are_captured,
+    a23_copy_merge_and_ctes_are_captured,
+    a26_shifted_keys_are_deletes_and_inserts,
+    a33_install_does_not_freeze_the_application,
+    a34_users_without_rights_and_hostile_settings,
+    a35_temporary_tables_catch_nothing,
+    a39_lastval_is_untouched,
+    a_plain_user_installs_and_syncs,
+    a43_a_bulk_update_takes_one_transaction_id,
+    a63_policies_are_errors_not_deletes,
+    a67_a_snapshot_from_the_future_is_an_error,
+    a74_one_unreadable_row_does_not_block_the_others,
+    a75_a_huge_transaction_is_read_in_parts,
+    a20_a_replaced_row_is_one_entry,
+    a11_a_truncated_log_is_an_error,
+    b4_the_origin_does_not_outlive_its_transaction,
+    c5_copied_keys_move_the_generator,
+    c8_and_c6_padded_and_case_blind_keys,
+    c24_identity_always_and_uuid_defaults,
+    key_triggers_that_override_ours_are_noticed,
+    values_come_back_as_they_went,
+    rule4_statements_of_a_fenced_writer_do_not_land,
+    rule19_a_delete_does_not_wait_for_children_being_inserted,
+    acknowledged_entries_are_removed,
+    a_lost_connection_is_told_apart,
+    tls_is_verified,
+);

@@ -1,0 +1,440 @@
+//! The suite on SQLite, and what is SQLite's alone.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use twinrow::endpoint::{Change, Create, Fetched, Outcome};
+use twinrow::error::Kind;
+use twinrow::model::{Key, KeySource, Normal, Value};
+
+use crate::suite::bench::{Bench, EXACT, describe, int, row, t};
+use crate::support::sqlite::SqliteLab;
+use crate::support::{Lab, run};
+
+mod wal {
+    conformance!(crate::support::sqlite::lab);
+}
+
+mod rollback_journal {
+    conformance!(crate::support::sqlite::rollback_journal);
+}
+
+/// Tests of this file, on a database in WAL mode.
+macro_rules! on_sqlite {
+    ($($name:ident),* $(,)?) => {
+        mod own {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    super::run(stringify!($name), crate::support::sqlite::lab().await, |lab| Box::pin(super::$name(lab))).await;
+                }
+            )*
+        }
+    };
+}
+
+on_sqlite! {
+    a15_replace_is_the_same_with_and_without_recursive_triggers,
+    a15_a_row_hidden_by_a_replace_on_another_key,
+    a16_no_clause_of_the_statement_keeps_a_change_from_the_log,
+    a29_the_usual_migrations_succeed,
+    a31_a_rebuilt_table_is_found,
+    a11_an_emptied_log_is_an_error,
+    a71_an_application_without_busy_timeout_can_write,
+    a72_writes_through_attach_are_captured,
+    a25_cascades_are_captured,
+    a73_a_unique_key_without_nulls_will_do,
+    a_collation_of_the_application_is_refused,
+    c6_a_key_under_nocase_is_still_exact,
+    c19_storage_classes_survive,
+    tables_without_rowid,
+    the_new_key_is_the_one_after_all_triggers,
+    a_trigger_that_takes_the_row_away_is_a_refusal,
+    an_on_conflict_rollback_constraint_ends_the_transaction,
+    a_deferred_foreign_key_speaks_at_commit,
+    rule4_a_take_over_waits_for_the_write_in_flight,
+    entries_pruned_for_another_cursor_are_an_error,
+    a_missing_file_is_not_made,
+    generated_sql,
+}
+
+async fn a15_replace_is_the_same_with_and_without_recursive_triggers(lab: &dyn Lab) {
+    for recursive in ["off", "on"] {
+        lab.user("drop table if exists item").await;
+        lab.user("create table item (id integer primary key, code text unique on conflict replace, name text)").await;
+        lab.user(&format!("pragma recursive_triggers = {recursive}")).await;
+        let mut bench = Bench::new(lab, &["item"]).await;
+        lab.user("insert into item values (1, 'a', 'Ann'), (2, 'b', 'Bob'), (3, 'c', 'Cid'), (4, 'd', 'Dan')").await;
+        bench.read().await;
+        lab.user("insert or replace into item values (1, 'a', 'Bea')").await;
+        assert_eq!(structural(&bench.ops().await), ["replace 1"], "{recursive}");
+        lab.user("insert into item values (5, 'b', 'by a constraint')").await;
+        assert_eq!(structural(&bench.ops().await), ["delete 2", "insert 5"], "{recursive}");
+        lab.user("update or replace item set code = 'a' where id = 3").await;
+        assert_eq!(structural(&bench.ops().await), ["delete 1"], "{recursive}");
+        lab.user("update or replace item set id = 4 where id = 5").await;
+        assert_eq!(structural(&bench.ops().await), ["delete 4", "rename 5 to 4"], "{recursive}");
+        assert_eq!(bench.ids("select id from item order by id").await, [Key::int(3), Key::int(4)]);
+        bench.tracking().uninstall(None, &[]).await.unwrap();
+    }
+}
+
+/// Without the updates: a probe is one, and says nothing but "look here".
+fn structural(ops: &[String]) -> Vec<&String> {
+    ops.iter().filter(|op| !op.starts_with("update")).collect()
+}
+
+async fn a15_a_row_hidden_by_a_replace_on_another_key(lab: &dyn Lab) {
+    let mut bench = Bench::item(lab).await;
+    lab.user("insert into item (id, code) values (1, 'a'), (2, 'b')").await;
+    bench.read().await;
+    // An insert that is ignored probes too, and deletes nothing.
+    lab.user("insert or ignore into item (id, code) values (9, 'a')").await;
+    assert_eq!(bench.ops().await, ["update 1"]);
+    // A window that is too small for the whole story does not invent a delete: the rename comes later.
+    lab.user("insert or ignore into item (id, code) values (9, 'a')").await;
+    lab.user("update item set id = 11 where id = 1").await;
+    let window = bench.endpoint.window(&bench.tracked, 1).await.unwrap();
+    assert_eq!(window.entries().iter().map(crate::suite::bench::op).collect::<Vec<_>>(), ["update 1"]);
+    bench.acknowledge(window).await;
+    assert_eq!(bench.ops().await, ["rename 1 to 11"]);
+}
+
+async fn a16_no_clause_of_the_statement_keeps_a_change_from_the_log(lab: &dyn Lab) {
+    lab.user("create table word (w text primary key, n integer)").await;
+    let mut bench = Bench::new(lab, &["word"]).await;
+    for (i, clause) in ["or ignore", "or replace", "or fail", "or abort", "or rollback"].into_iter().enumerate() {
+        lab.user(&format!("insert {clause} into word values ('{}', {i})", "ü".repeat(5_000 + i))).await;
+        assert_eq!(bench.read().await.len(), 1, "{clause}");
+        lab.user(&format!("update {clause} word set n = 100 where n = {i}")).await;
+        assert_eq!(bench.read().await.len(), 1, "{clause}");
+    }
+    // A key that is NULL is logged as well; its row is never taken for another.
+    lab.user("insert or ignore into word values (null, 7)").await;
+    let entries = bench.read().await;
+    assert_eq!(entries[0].key, Key(vec![Value::Null]));
+    let mut window = bench.window().await;
+    assert_eq!(window.fetch(0, &[Key(vec![Value::Null])]).await.unwrap(), [Fetched::Absent]);
+}
+
+async fn a29_the_usual_migrations_succeed(lab: &dyn Lab) {
+    let mut bench = Bench::item(lab).await;
+    for statement in [
+        "alter table item add column note text",
+        "alter table item rename column note to remark",
+        "alter table item drop column remark",
+        "alter table item drop column name",
+        "create index item_qty on item (qty)",
+        "create unique index item_qty_code on item (qty, code)",
+        "drop index item_qty_code",
+        "vacuum",
+    ] {
+        lab.user(statement).await;
+    }
+    lab.user("insert into item (id, code) values (1, 'a')").await;
+    assert_eq!(bench.ops().await, ["insert 1"]);
+}
+
+async fn a31_a_rebuilt_table_is_found(lab: &dyn Lab) {
+    let bench = Bench::item(lab).await;
+    lab.user("create table new_item (id integer primary key autoincrement, code text unique, name text)").await;
+    lab.user("drop table item").await;
+    lab.user("alter table new_item rename to item").await;
+    let findings = bench.tracking().inspect(&bench.tables()).await.unwrap();
+    assert_eq!(findings.iter().filter(|finding| finding.gap).count(), 5, "{findings:?}");
+    bench.tracking().install(&bench.tables(), true).await.unwrap();
+    assert_eq!(bench.tracking().inspect(&bench.tables()).await.unwrap(), []);
+    // As is a unique key that came later.
+    lab.user("create unique index item_name on item (name)").await;
+    let findings = bench.tracking().inspect(&bench.tables()).await.unwrap();
+    assert_eq!(findings.len(), 2, "the probes: {findings:?}");
+}
+
+async fn a11_an_emptied_log_is_an_error(lab: &dyn Lab) {
+    let bench = Bench::item(lab).await;
+    let log = twinrow::endpoint::database::sqlite::tracking_names(&lab.table("item")).log;
+    lab.user("insert into item (id, name) values (1, 'Ann')").await;
+    lab.user(&format!("delete from {log}")).await;
+    lab.user("insert into item (id, name) values (2, 'Bob')").await;
+    let error = bench.endpoint.window(&bench.tracked, 100).await.err().unwrap();
+    assert_eq!(error.kind(), Kind::Tracking);
+    assert!(!bench.tracking().install(&bench.tables(), true).await.unwrap().is_empty());
+    let again = bench.tracking().register("suite", &bench.tables()).await.unwrap();
+    assert_ne!(again[0], bench.tracked[0].since.clone().unwrap());
+}
+
+/// In WAL mode no read of ours is in the application's way.
+async fn a71_an_application_without_busy_timeout_can_write(lab: &dyn Lab) {
+    let mut bench = Bench::item(lab).await;
+    lab.user("pragma busy_timeout = 0").await;
+    let mut window = bench.window().await;
+    for id in 1..=200 {
+        lab.user(&format!("insert into item (id, code) values ({id}, 'c{id}')")).await;
+        let (key, text) = (Key::int(id), t("c1"));
+        window.fetch(0, &[key]).await.unwrap();
+        window.find(0, &[(2, Normal { fold_case: true, trim: true })], &[vec![text]]).await.unwrap();
+        if id % 50 == 0 {
+            drop(std::mem::replace(&mut window, bench.window().await));
+        }
+    }
+    drop(window);
+    assert_eq!(bench.read().await.len(), 200);
+}
+
+async fn a72_writes_through_attach_are_captured(lab: &dyn Lab) {
+    let mut bench = Bench::item(lab).await;
+    let path = lab.url().trim_start_matches("sqlite:").to_owned();
+    let other = SqliteLab::new("wal").await.unwrap();
+    other.user(&format!("attach '{path}' as shop")).await;
+    other.user("insert into shop.item (id, name) values (1, 'Ann')").await;
+    other.close().await;
+    assert_eq!(bench.ops().await, ["insert 1"]);
+}
+
+async fn a25_cascades_are_captured(lab: &dyn Lab) {
+    lab.user("create table parent (id integer primary key)").await;
+    lab.user("create table child (id integer primary key, p integer references parent on delete cascade on update cascade)")
+        .await;
+    let mut bench = Bench::new(lab, &["parent", "child"]).await;
+    assert_eq!(bench.tables()[1].foreign_keys[0].referenced, ["id"]);
+    lab.user("insert into parent values (1), (2)").await;
+    lab.user("insert into child values (10, 1), (20, 2)").await;
+    bench.read().await;
+    lab.user("delete from parent where id = 1").await;
+    lab.user("update parent set id = 3 where id = 2").await;
+    let mut ops = bench.ops().await;
+    ops.sort();
+    assert_eq!(ops, ["delete 1", "delete 10", "rename 2 to 3", "update 20"]);
+    // And what our own delete cascades to is tagged as ours, in whichever log.
+    let mut write = bench.begin().await;
+    write.delete(bench.collection(), &[Key::int(3)]).await.unwrap();
+    write.commit().await.unwrap();
+    let entries = bench.read().await;
+    assert_eq!(entries.len(), 2);
+    assert!(entries.iter().all(|entry| entry.own));
+}
+
+async fn a73_a_unique_key_without_nulls_will_do(lab: &dyn Lab) {
+    lab.user("create table loose (a text not null, b integer, unique (a))").await;
+    lab.user("create table nullable (a text unique, b integer)").await;
+    lab.user("create table reused (id integer primary key)").await;
+    lab.user("create table numbered (id integer primary key autoincrement)").await;
+    lab.user("create table random (id text primary key default (hex(randomblob(8))), name text)").await;
+    lab.user("create view seen as select a from loose").await;
+    let endpoint = lab.endpoint().await;
+    let tables = describe(lab, &*endpoint, &["loose", "nullable", "reused", "numbered", "random", "seen"]).await;
+    assert_eq!((tables[0].key.as_slice(), &tables[0].refused), (&[0][..], &None));
+    assert!(tables[1].refused.as_deref().unwrap().contains("NULL"));
+    assert_eq!(tables[2].key_source, KeySource::GeneratedReused);
+    assert_eq!(tables[3].key_source, KeySource::Generated);
+    assert_eq!(tables[4].key_source, KeySource::Default);
+    assert!(tables[5].refused.as_deref().unwrap().contains("view"));
+    let bench = Bench::new(lab, &["random"]).await;
+    let key = bench.create(&[1], vec![t("Ann")]).await.unwrap();
+    assert_eq!(lab.user_rows("select id from random").await[0][0], Some(key.to_string()));
+}
+
+async fn a_collation_of_the_application_is_refused(lab: &dyn Lab) {
+    // The way in for a collation this connection does not have: the catalog, as another library left it.
+    lab.user("create table word (w text primary key, n integer)").await;
+    lab.script(
+        "pragma writable_schema = on; update sqlite_master set sql = 'CREATE TABLE word (w text primary key collate icu_de, n integer)' \
+         where name = 'word'; pragma writable_schema = reset;",
+    )
+    .await;
+    let endpoint = lab.endpoint().await;
+    let tables = describe(lab, &*endpoint, &["word"]).await;
+    assert!(tables[0].refused.as_deref().unwrap().contains("icu_de"), "{:?}", tables[0].refused);
+}
+
+async fn c6_a_key_under_nocase_is_still_exact(lab: &dyn Lab) {
+    lab.user("create table word (w text primary key collate nocase, name text collate nocase)").await;
+    let mut bench = Bench::new(lab, &["word"]).await;
+    lab.user("insert into word values ('Ann', 'X'), ('bob', 'x')").await;
+    bench.read().await;
+    let (ann, other) = (Key(vec![t("Ann")]), Key(vec![t("ANN")]));
+    let mut window = bench.window().await;
+    let fetched = window.fetch(0, &[ann.clone(), other.clone()]).await.unwrap();
+    assert_eq!(row(&fetched[0])[0], t("Ann"));
+    assert_eq!(fetched[1], Fetched::Absent);
+    let found = window.find(0, &[(0, EXACT)], &[vec![t("ANN")], vec![t("Ann")]]).await.unwrap();
+    assert_eq!(found, [vec![], vec![ann.clone()]]);
+    let first = window.page(0, None, 1).await.unwrap();
+    assert_eq!(first, std::slice::from_ref(&ann));
+    assert_eq!(window.page(0, Some(&ann), 5).await.unwrap(), [Key(vec![t("bob")])]);
+    drop(window);
+    let mut write = bench.begin().await;
+    let change = |key: &Key| Change { key: key.clone(), version: None, values: vec![t("Y")] };
+    let outcomes = write.update(bench.collection(), &[1], &[change(&other), change(&ann)]).await.unwrap();
+    assert_eq!(outcomes, [Outcome::Stale, Outcome::Done(ann.clone())]);
+    assert_eq!(write.delete(bench.collection(), std::slice::from_ref(&other)).await.unwrap(), [Outcome::Stale]);
+    write.commit().await.unwrap();
+    bench.read().await;
+    lab.user("update word set w = 'ANN' where w = 'ann'").await;
+    assert_eq!(bench.ops().await, ["rename Ann to ANN"]);
+    // A REPLACE finds its row as the index does.
+    lab.user("insert or replace into word values ('aNN', 'Z')").await;
+    assert_eq!(structural(&bench.ops().await), ["delete ANN", "insert aNN"]);
+}
+
+/// Each value is read as what it is, and written back it is stored as it was.
+async fn c19_storage_classes_survive(lab: &dyn Lab) {
+    lab.user(
+        "create table odd (id integer primary key, i integer, r real, t text, b blob, n, d decimal(10, 2), day date, \
+         at datetime, ok boolean, u uuid, j json)",
+    )
+    .await;
+    let insert = |id: i64, values: &str| format!("insert into odd values ({id}, {values})");
+    lab.user(&insert(
+        1,
+        "9007199254740993, 0.1, '007', x'00ff', 1.5, 1.10, '2026-11-22', '2026-11-22 10:00:00', 1, \
+        'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '{\"a\": 1}'",
+    ))
+    .await;
+    lab.user(&insert(2, "'text', 1e300, x'41', 'text', 7, 'much', 'tomorrow', 1700000000, 'yes', 'none', '{'")).await;
+    lab.user(&insert(3, "1.5, -0.0, 'a' || char(0) || 'b', 5, x'', 12345678901234567, null, null, 2, null, '[1]'")).await;
+    let bench = Bench::new(lab, &["odd"]).await;
+    let keys: Vec<Key> = (1..=3).map(Key::int).collect();
+    let mut window = bench.window().await;
+    let fetched = window.fetch(0, &keys).await.unwrap();
+    drop(window);
+    let kinds = |at: usize| row(&fetched[at])[1..].iter().map(Value::kind).collect::<Vec<_>>();
+    assert_eq!(
+        kinds(0),
+        ["integer", "float", "text", "bytes", "float", "decimal", "date", "datetime", "boolean", "uuid", "json"]
+    );
+    assert_eq!(kinds(1), ["text", "float", "bytes", "text", "integer", "text", "text", "integer", "text", "text", "text"]);
+    assert_eq!(row(&fetched[0])[1], int(9_007_199_254_740_993));
+    let columns = ["i", "r", "t", "b", "n", "d", "day", "at", "ok", "u", "j"];
+    let stored = columns.map(|column| format!("quote({column}), typeof({column})")).join(", ");
+    let before = lab.user_rows(&format!("select {stored} from odd order by id")).await;
+
+    let mut write = bench.begin().await;
+    let fields: Vec<usize> = (1..12).collect();
+    let rows: Vec<Create> = fetched.iter().map(|fetched| Create { key: None, values: row(fetched)[1..].to_vec() }).collect();
+    let outcomes = write.insert(bench.collection(), &fields, &rows).await.unwrap();
+    let keys: Vec<Key> = outcomes
+        .into_iter()
+        .map(|outcome| match outcome {
+            Outcome::Done(key) => key,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let (back, _) = write.read_back(bench.collection(), &keys).await.unwrap();
+    write.commit().await.unwrap();
+    for (was, is) in fetched.iter().zip(&back) {
+        assert_eq!(row(was)[1..], row(is)[1..]);
+    }
+    let after = lab.user_rows(&format!("select {stored} from odd where id > 3 order by id")).await;
+    assert_eq!(after, before);
+    lab.user("insert into odd (id, t) values (99, cast(x'ff41' as text))").await;
+    let mut window = bench.window().await;
+    let fetched = window.fetch(0, &[Key::int(99)]).await.unwrap();
+    assert!(matches!(&fetched[0], Fetched::Unreadable(cause) if cause.contains("UTF-8")), "never taken for gone");
+}
+
+async fn tables_without_rowid(lab: &dyn Lab) {
+    lab.user("create table pair (b text, a integer default 7, name text, primary key (a, b)) without rowid").await;
+    let mut bench = Bench::new(lab, &["pair"]).await;
+    assert_eq!(bench.tables()[0].key, [1, 0]);
+    let key = bench.create(&[0, 2], vec![t("x"), t("Ann")]).await.unwrap();
+    assert_eq!(key, Key(vec![int(7), t("x")]));
+    lab.user("insert or replace into pair values ('x', 7, 'Bea')").await;
+    assert_eq!(structural(&bench.ops().await), ["insert 7,x", "replace 7,x"]);
+}
+
+async fn the_new_key_is_the_one_after_all_triggers(lab: &dyn Lab) {
+    lab.user("create table stamped (id text primary key, name text)").await;
+    lab.user("create trigger stamp after insert on stamped begin update stamped set id = 'made-' || new.name where rowid = new.rowid; end")
+        .await;
+    let mut bench = Bench::new(lab, &["stamped"]).await;
+    let key = bench.create(&[1], vec![t("Ann")]).await.unwrap();
+    assert_eq!(key, Key(vec![t("made-Ann")]));
+    assert!(bench.read().await.iter().all(|entry| entry.own));
+}
+
+async fn a_trigger_that_takes_the_row_away_is_a_refusal(lab: &dyn Lab) {
+    lab.user("create table picky (id integer primary key, name text)").await;
+    lab.user("create trigger no before insert on picky when new.name = 'secret-ignored' begin select raise(ignore); end").await;
+    lab.user("create trigger never before insert on picky when new.name = 'secret-aborted' begin select raise(abort, 'no secret-aborted here'); end")
+        .await;
+    let bench = Bench::new(lab, &["picky"]).await;
+    for name in ["secret-ignored", "secret-aborted"] {
+        let error = bench.create(&[1], vec![t(name)]).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Rejected);
+        assert!(!error.to_string().contains("secret"), "{error}");
+    }
+    bench.create(&[1], vec![t("Ann")]).await.unwrap();
+}
+
+/// Such a constraint undoes the whole transaction: nothing that follows may be committed on its own.
+async fn an_on_conflict_rollback_constraint_ends_the_transaction(lab: &dyn Lab) {
+    lab.user("create table harsh (id integer primary key, code text unique on conflict rollback)").await;
+    lab.user("insert into harsh values (1, 'a')").await;
+    let bench = Bench::new(lab, &["harsh"]).await;
+    let mut write = bench.begin().await;
+    let create = |code: &str| [Create { key: None, values: vec![t(code)] }];
+    write.insert(bench.collection(), &[1], &create("b")).await.unwrap();
+    assert_eq!(write.insert(bench.collection(), &[1], &create("a")).await.unwrap_err().kind(), Kind::Duplicate);
+    assert!(write.insert(bench.collection(), &[1], &create("c")).await.is_err());
+    assert!(write.commit().await.is_err());
+    assert_eq!(bench.ids("select id from harsh").await, [Key::int(1)]);
+    bench.create(&[1], vec![t("d")]).await.unwrap();
+}
+
+async fn a_deferred_foreign_key_speaks_at_commit(lab: &dyn Lab) {
+    lab.user("create table node (id integer primary key, parent integer references node deferrable initially deferred)").await;
+    let bench = Bench::new(lab, &["node"]).await;
+    let mut write = bench.begin().await;
+    write.insert(bench.collection(), &[1], &[Create { key: None, values: vec![int(4711)] }]).await.unwrap();
+    assert_eq!(write.commit().await.unwrap_err().kind(), Kind::Rejected);
+    assert_eq!(bench.ids("select id from node").await, []);
+    bench.create(&[1], vec![Value::Null]).await.unwrap();
+}
+
+async fn rule4_a_take_over_waits_for_the_write_in_flight(lab: &dyn Lab) {
+    let bench = Bench::item(lab).await;
+    let mut write = bench.begin().await;
+    write.insert(bench.collection(), &[1], &[Create { key: None, values: vec![t("a")] }]).await.unwrap();
+    let endpoint = Arc::clone(&bench.endpoint);
+    let takes = tokio::spawn(async move {
+        let mut session = endpoint.store().unwrap().session().await.unwrap();
+        crate::suite::bench::take(&mut *session, "suite", 2).await
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(!takes.is_finished(), "our transaction is open");
+    write.commit().await.unwrap();
+    assert_eq!(takes.await.unwrap(), 1);
+    assert_eq!(bench.endpoint.begin(&bench.fence).await.err().unwrap().kind(), Kind::Fenced);
+}
+
+async fn entries_pruned_for_another_cursor_are_an_error(lab: &dyn Lab) {
+    let mut bench = Bench::item(lab).await;
+    let old = bench.tracked.clone();
+    let rows: Vec<String> = (1..=5000).map(|id| format!("({id})")).collect();
+    lab.user(&format!("insert into item (id) values {}", rows.join(","))).await;
+    assert_eq!(bench.read().await.len(), 5000);
+    let log = twinrow::endpoint::database::sqlite::tracking_names(&lab.table("item")).log;
+    assert_eq!(lab.user_rows(&format!("select count(*) from {log}")).await[0][0].as_deref(), Some("1"), "all but the epoch");
+    assert_eq!(bench.ops().await, Vec::<String>::new());
+    // A state restored from a backup stands before what is gone.
+    let error = bench.endpoint.window(&old, 100).await.err().unwrap();
+    assert_eq!(error.kind(), Kind::Tracking, "{error}");
+}
+
+async fn a_missing_file_is_not_made(lab: &dyn Lab) {
+    let url = format!("{}.typo", lab.url());
+    let endpoint = twinrow::endpoint::open("shop", &url, &twinrow::endpoint::Tls::default()).await.unwrap();
+    let error = endpoint.describe(None).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Unreachable);
+    assert!(!std::path::Path::new(url.trim_start_matches("sqlite:")).exists());
+}
+
+async fn generated_sql(lab: &dyn Lab) {
+    lab.user("create table \"od\"\"d\" (a text collate nocase, b integer not null, code text unique, primary key (a, b))").await;
+    let endpoint = lab.endpoint().await;
+    let tables = describe(lab, &*endpoint, &["od\"d"]).await;
+    let script = endpoint.tracking().unwrap().script(&tables, false).await.unwrap();
+    let table = script.split("\n\n").find(|step| step.contains("create trigger")).unwrap();
+    insta::assert_snapshot!(table);
+}

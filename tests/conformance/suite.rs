@@ -1,0 +1,15 @@
+//! What every database endpoint must do, whatever its engine: each function is one behaviour, run on
+//! a fresh database. `conformance!` in `main.rs` names them all.
+
+pub mod bench;
+mod capture;
+mod catalog;
+mod read;
+mod store;
+mod write;
+
+pub use capture::*;
+pub use catalog::*;
+pub use read::*;
+pub use store::*;
+pub use write::*;

@@ -1,0 +1,307 @@
+//! The change log says exactly what was committed.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use twinrow::endpoint::Tracked;
+use twinrow::error::Kind;
+use twinrow::model::{Key, Op};
+
+use super::bench::{Bench, describe, fence, int, item, op, t, tracking, whole};
+use crate::support::{Damage, Lab};
+
+pub async fn capture_is_exact(lab: &dyn Lab) {
+    let mut bench = Bench::item(lab).await;
+    lab.user("insert into item (id, code, name) values (1, 'a', 'Ann'), (2, 'b', 'Bob')").await;
+    assert_eq!(bench.ops().await, ["insert 1", "insert 2"]);
+    lab.user("update item set name = 'Bea' where id = 2").await;
+    lab.user("delete from item where id = 1").await;
+    assert_eq!(bench.ops().await, ["update 2", "delete 1"]);
+    lab.user("update item set name = 'X' where id = 99").await;
+    assert_eq!(bench.ops().await, Vec::<String>::new());
+    let mut open = lab.open().await;
+    open.run("insert into item (id, name) values (3, 'Cid')").await;
+    open.run("update item set name = 'Dan' where id = 3").await;
+    open.run("delete from item where id = 3").await;
+    open.commit().await;
+    assert_eq!(bench.ops().await, ["insert 3", "update 3", "delete 3"]);
+}
+
+pub async fn capture_of_composite_and_text_keys(lab: &dyn Lab) {
+    let text = lab.dialect().text;
+    lab.user(&format!("create table part (a {text} not null, b bigint not null, c {text}, primary key (a, b))")).await;
+    let mut bench = Bench::new(lab, &["part"]).await;
+    // A61: delimiters in keys; C19: beyond the precision of a double.
+    lab.user("insert into part values ('1', 9007199254740993, 'x'), ('1,9007199254740993', 1, 'y'), ('it''s', -1, null)").await;
+    let keys: Vec<Key> = bench.read().await.into_iter().map(|entry| entry.key).collect();
+    let expected = [
+        Key(vec![t("1"), int(9_007_199_254_740_993)]),
+        Key(vec![t("1,9007199254740993"), int(1)]),
+        Key(vec![t("it's"), int(-1)]),
+    ];
+    assert_eq!(keys, expected);
+    lab.user("update part set b = 5 where a = 'it''s'").await;
+    let entries = bench.read().await;
+    assert_eq!(entries.len(), 1);
+    assert_eq!(entries[0].key, expected[2]);
+    assert_eq!(entries[0].op, Op::Rename { to: Key(vec![t("it's"), int(5)]) });
+}
+
+pub async fn a26_renames_keep_old_and_new_key(lab: &dyn Lab) {
+    let mut bench = Bench::item(lab).await;
+    lab.user("insert into item (id, name) values (1, 'Ann'), (2, 'Bob')").await;
+    bench.read().await;
+    lab.user("update item set id = 100 where id = 1").await;
+    assert_eq!(bench.ops().await, ["rename 1 to 100"]);
+    let mut open = lab.open().await;
+    open.run("update item set id = -1 where id = 2").await;
+    open.run("update item set id = 2 where id = 100").await;
+    open.run("update item set id = 100 where id = -1").await;
+    open.commit().await;
+    assert_eq!(bench.ops().await, ["rename 2 to -1", "rename 100 to 2", "rename -1 to 100"]);
+}
+
+pub async fn a23_upsert_is_captured(lab: &dyn Lab) {
+    let mut bench = Bench::item(lab).await;
+    let upsert = format!("insert into item (id, name) values (1, 'Ann') {}", lab.dialect().upsert);
+    lab.user(&upsert).await;
+    assert_eq!(bench.ops().await, ["insert 1"]);
+    lab.user(&upsert.replace("Ann", "Bea")).await;
+    let ops = bench.ops().await;
+    assert!(ops.contains(&"update 1".to_owned()) && ops.iter().all(|op| op == "update 1"), "{ops:?}");
+}
+
+pub async fn a14_replace_is_captured(lab: &dyn Lab) {
+    let Some(replace) = lab.dialect().replace else { return };
+    let mut bench = Bench::item(lab).await;
+    lab.user("insert into item (id, code, name) values (1, 'a', 'Ann'), (2, 'b', 'Bob'), (3, 'c', 'Cid')").await;
+    bench.read().await;
+    // Takes the place of 1 by its key and of 2 by its code.
+    lab.user(&format!("{replace} item (id, code, name) values (1, 'b', 'Bea')")).await;
+    let ops = bench.ops().await;
+    assert!(ops.contains(&"delete 2".to_owned()), "{ops:?}");
+    let one: Vec<_> = ops.iter().filter(|op| op.ends_with(" 1")).collect();
+    assert!(matches!(one.last().map(|op| op.as_str()), Some("replace 1" | "insert 1" | "update 1")), "{ops:?}");
+    assert!(ops.iter().all(|op| !op.ends_with(" 3")), "{ops:?}");
+}
+
+pub async fn rollback_leaves_nothing(lab: &dyn Lab) {
+    let mut bench = Bench::item(lab).await;
+    let mut open = lab.open().await;
+    open.run("insert into item (id, name) values (1, 'Ann')").await;
+    open.rollback().await;
+    assert_eq!(bench.ops().await, Vec::<String>::new());
+    let mut open = lab.open().await;
+    open.run("insert into item (id, name) values (2, 'Bob')").await;
+    open.run("savepoint one").await;
+    open.run("insert into item (id, name) values (3, 'Cid')").await;
+    open.run("rollback to savepoint one").await;
+    open.commit().await;
+    assert_eq!(bench.ops().await, ["insert 2"]);
+}
+
+pub async fn a6_every_window_sees_what_was_committed_before(lab: &dyn Lab) {
+    let mut bench = Bench::item(lab).await;
+    assert_eq!(bench.ops().await, Vec::<String>::new());
+    for id in 1..=5 {
+        lab.user(&format!("insert into item (id, name) values ({id}, 'Ann')")).await;
+        assert_eq!(bench.ops().await, [format!("insert {id}")]);
+    }
+}
+
+pub async fn a1_commit_order_differs_from_id_order(lab: &dyn Lab) {
+    if !lab.dialect().concurrent_writers {
+        return;
+    }
+    let mut bench = Bench::item(lab).await;
+    let mut first = lab.open().await;
+    first.run("insert into item (id, name) values (1, 'Ann')").await;
+    lab.user("insert into item (id, name) values (2, 'Bob')").await;
+    assert_eq!(bench.ops().await, ["insert 2"]);
+    first.commit().await;
+    assert_eq!(bench.ops().await, ["insert 1"]);
+}
+
+pub async fn a3_an_idle_transaction_holds_up_nobody(lab: &dyn Lab) {
+    if !lab.dialect().concurrent_writers {
+        return;
+    }
+    let mut bench = Bench::item(lab).await;
+    let mut idle = lab.open().await;
+    idle.run("insert into item (id, name) values (1000, 'idle')").await;
+    for id in 1..=20 {
+        lab.user(&format!("insert into item (id, name) values ({id}, 'Ann')")).await;
+        assert_eq!(bench.ops().await, [format!("insert {id}")]);
+    }
+    idle.commit().await;
+    assert_eq!(bench.ops().await, ["insert 1000"]);
+}
+
+pub async fn a8_acknowledge_removes_only_what_was_read(lab: &dyn Lab) {
+    let mut bench = Bench::item(lab).await;
+    let concurrent = lab.dialect().concurrent_writers;
+    let mut open = None;
+    if concurrent {
+        let mut early = lab.open().await;
+        early.run("insert into item (id, name) values (1, 'early')").await;
+        open = Some(early);
+    }
+    lab.user("insert into item (id, name) values (2, 'read')").await;
+    let window = bench.window().await;
+    assert_eq!(window.entries().iter().map(op).collect::<Vec<_>>(), ["insert 2"]);
+    if let Some(early) = open {
+        early.commit().await;
+    }
+    lab.user("insert into item (id, name) values (3, 'late')").await;
+    bench.acknowledge(window).await;
+    let rest: BTreeSet<String> = bench.ops().await.into_iter().collect();
+    let expected: &[&str] = if concurrent { &["insert 1", "insert 3"] } else { &["insert 3"] };
+    assert_eq!(rest.iter().map(String::as_str).collect::<Vec<_>>(), expected);
+}
+
+pub async fn a76_two_consumers_read_all(lab: &dyn Lab) {
+    let mut first = Bench::item(lab).await;
+    let endpoint = lab.endpoint().await;
+    let tables = describe(lab, &*endpoint, &["item"]).await;
+    let fence = fence(&*endpoint, "slow").await;
+    let since = tracking(&*endpoint).register("slow", &tables).await.unwrap().remove(0);
+    let tracked = vec![Tracked { collection: whole(tables[0].clone()), since: Some(since) }];
+    let mut second = Bench { lab, endpoint, fence, tracked };
+    for id in 1..=3 {
+        lab.user(&format!("insert into item (id, name) values ({id}, 'Ann')")).await;
+        assert_eq!(first.ops().await, [format!("insert {id}")]);
+    }
+    assert_eq!(second.ops().await, ["insert 1", "insert 2", "insert 3"]);
+    lab.user("delete from item where id = 1").await;
+    assert_eq!(second.ops().await, ["delete 1"]);
+    assert_eq!(first.ops().await, ["delete 1"]);
+}
+
+pub async fn a_window_that_was_not_acknowledged_is_read_again(lab: &dyn Lab) {
+    let mut bench = Bench::item(lab).await;
+    lab.user("insert into item (id, name) values (1, 'Ann')").await;
+    for _ in 0..2 {
+        let window = bench.window().await;
+        assert_eq!(window.entries().iter().map(op).collect::<Vec<_>>(), ["insert 1"]);
+    }
+    // Nor is anything lost to a new process.
+    bench.endpoint = lab.endpoint().await;
+    assert_eq!(bench.ops().await, ["insert 1"]);
+    assert_eq!(bench.ops().await, Vec::<String>::new());
+}
+
+pub async fn a_window_is_limited_and_says_so(lab: &dyn Lab) {
+    let mut bench = Bench::item(lab).await;
+    for id in 1..=25 {
+        lab.user(&format!("insert into item (id, name) values ({id}, 'Ann')")).await;
+    }
+    let mut keys = Vec::new();
+    for round in 0.. {
+        assert!(round < 26, "it never ends");
+        let window = bench.endpoint.window(&bench.tracked, 10).await.unwrap();
+        keys.extend(window.entries().iter().map(|entry| entry.key.clone()));
+        let more = window.more();
+        bench.acknowledge(window).await;
+        if !more {
+            assert!(round > 0, "25 entries are more than 10");
+            break;
+        }
+    }
+    assert_eq!(keys, (1..=25).map(Key::int).collect::<Vec<_>>());
+}
+
+pub async fn a11_a_recreated_log_is_an_error(lab: &dyn Lab) {
+    let mut bench = Bench::item(lab).await;
+    lab.user("insert into item (id, name) values (1, 'Ann'), (2, 'Bob')").await;
+    bench.read().await;
+    lab.damage("item", Damage::LogRecreated).await;
+    lab.user("insert into item (id, name) values (3, 'Cid')").await;
+    match bench.endpoint.window(&bench.tracked, 100).await {
+        Err(error) => assert_eq!(error.kind(), Kind::Tracking, "{error}"),
+        // A read that is exact all the same is as good: MySQL removes what was read.
+        Ok(window) => assert_eq!(window.entries().iter().map(op).collect::<Vec<_>>(), ["insert 3"]),
+    }
+}
+
+pub async fn i5_the_application_notices_nothing(lab: &dyn Lab) {
+    lab.user(&item(lab, "bare")).await;
+    let bench = Bench::item(lab).await;
+    for id in 1..=40 {
+        lab.user(&format!("insert into item (id, name) values ({}, 'noise')", id + 1000)).await;
+        lab.user(&format!("insert into bare (id, name) values ({}, 'noise')", id + 1000)).await;
+    }
+    for statement in [
+        "insert into TABLE (code, name) values ('a', 'Ann')",
+        "insert into TABLE (code, name) values ('b', 'Bob'), ('c', 'Cid')",
+        "update TABLE set name = 'Dan' where code in ('a', 'b')",
+        "update TABLE set qty = qty",
+        "delete from TABLE where code = 'a'",
+        "delete from TABLE where code = 'none'",
+    ] {
+        let noticed = lab.noticed(&statement.replace("TABLE", "item")).await;
+        assert_eq!(noticed, lab.noticed(&statement.replace("TABLE", "bare")).await, "{statement}");
+    }
+    drop(bench);
+}
+
+pub async fn x2_capture_under_load_is_exact(lab: &dyn Lab) {
+    let seconds = std::env::var("TWINROW_TEST_STRESS_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(5);
+    capture_stress(lab, Duration::from_secs(seconds)).await;
+}
+
+/// Five writers commit and roll back in every order; the log names each committed row exactly once
+/// and none that was rolled back (A1).
+async fn capture_stress(lab: &dyn Lab, duration: Duration) {
+    let mut bench = Bench::item(lab).await;
+    let until = Instant::now() + duration;
+    let writers = async {
+        let all = [1_i64, 2, 3, 4, 5].map(|writer| stress_writer(lab, writer, until));
+        let [a, b, c, d, e] = all;
+        let (a, b, c, d, e) = tokio::join!(a, b, c, d, e);
+        [a, b, c, d, e].into_iter().flatten().collect::<BTreeSet<i64>>()
+    };
+    let reader = async {
+        let mut read = Vec::new();
+        while Instant::now() < until {
+            read.extend(bench.read().await);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        read
+    };
+    let (committed, mut read) = tokio::join!(writers, reader);
+    read.extend(bench.read().await);
+    let mut keys: Vec<String> = read.iter().map(op).collect();
+    keys.sort_unstable();
+    let mut expected: Vec<String> = committed.iter().map(|id| format!("insert {id}")).collect();
+    expected.sort_unstable();
+    assert!(committed.len() > 20, "no load: {}", committed.len());
+    assert_eq!(keys, expected);
+}
+
+/// One writer's transactions until the end; the keys it committed.
+async fn stress_writer(lab: &dyn Lab, writer: i64, until: Instant) -> Vec<i64> {
+    let mut committed = Vec::new();
+    let mut id = writer * 1_000_000;
+    // The same for every run: a small generator of its own per writer.
+    let mut random = 0x9e37_79b9_u64.wrapping_mul(writer as u64);
+    while Instant::now() < until {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let mut open = lab.open().await;
+        let rows = 1 + (random >> 33) as i64 % 4;
+        let keys: Vec<i64> = (id..id + rows).collect();
+        id += rows;
+        for key in &keys {
+            open.run(&format!("insert into item (id, name) values ({key}, 'w')")).await;
+        }
+        if (random >> 40) & 1 == 1 {
+            tokio::time::sleep(Duration::from_millis((random >> 45) % 8)).await;
+        }
+        if (random >> 50).is_multiple_of(4) {
+            open.rollback().await;
+        } else {
+            open.commit().await;
+            committed.extend(keys);
+        }
+    }
+    committed
+}

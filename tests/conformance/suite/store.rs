@@ -1,0 +1,227 @@
+//! Twinrow's own tables, through the named statements.
+
+use std::collections::BTreeSet;
+
+use twinrow::sql::{Cell, Cells, int};
+
+use super::bench::{Bench, text};
+use crate::support::Lab;
+
+/// The parameters of every statement, a letter each: `i` integer, `t` text, `b` bytes, `n` NULL.
+const PARAMETERS: &[(&str, &str)] = &[
+    ("brake_approve", "iiib"),
+    ("brake_count", "iiii"),
+    ("brake_delete", "iii"),
+    ("brake_read", "i"),
+    ("brake_reset", "ii"),
+    ("brake_window", "ii"),
+    ("brake_write", "iiibiiin"),
+    ("collection_lock", "t"),
+    ("conflict_absorb", "i"),
+    ("conflict_count", "i"),
+    ("conflict_drop", "b"),
+    ("conflict_keep", "b"),
+    ("conflict_list", "ti"),
+    ("conflict_show", "tb"),
+    ("conflict_sweep", "i"),
+    ("conflict_write", "btiibnitnii"),
+    ("cursor_read", "i"),
+    ("cursor_write", "iit"),
+    ("fence_check", "ti"),
+    ("fence_home", "tii"),
+    ("fence_insert", "tt"),
+    ("fence_read", "t"),
+    ("fence_take", "ti"),
+    ("intent_delete", "i"),
+    ("intent_read", "i"),
+    ("intent_write", "iiibtii"),
+    ("lease_beat", "tii"),
+    ("lease_read", "t"),
+    ("lease_take", "tti"),
+    ("link_next", ""),
+    ("link_read", "t"),
+    ("link_write", "ttit"),
+    ("pair_by_id", "i"),
+    ("pair_by_source", "ib"),
+    ("pair_by_source_former", "ib"),
+    ("pair_by_target", "ib"),
+    ("pair_by_target_former", "ib"),
+    ("pair_count", "i"),
+    ("pair_detach_source", "ibii"),
+    ("pair_detach_target", "ibii"),
+    ("pair_insert", "iibbnniiiiiib"),
+    ("pair_page", "iii"),
+    ("pair_update", "iibbnniiiiiib"),
+    ("receipt_delete", "ti"),
+    ("receipt_insert", "tiiibbnniiiiiibn"),
+    ("receipt_read", "tii"),
+    ("run_read", "ti"),
+    ("run_write", "titint"),
+    ("scan_delete", "i"),
+    ("scan_read", "i"),
+    ("scan_write", "iibi"),
+    ("seen_read", "t"),
+    ("seen_write", "ttti"),
+    ("setting_read", "t"),
+    ("setting_write", "ttt"),
+    ("work_count", "i"),
+    ("work_delete", "iib"),
+    ("work_due", "iiiii"),
+    ("work_list", "iibi"),
+    ("work_read", "iib"),
+    ("work_release", "b"),
+    ("work_retry", "ii"),
+    ("work_touch", "iib"),
+    ("work_write", "iibitbiiii"),
+];
+
+/// Row `n` of parameters: no two rows share a value.
+fn parameters(letters: &str, n: i64) -> Cells {
+    let cell = |(i, letter): (usize, char)| match letter {
+        'i' => Cell::Int(n + 1),
+        't' => Cell::Text(format!("value {i} of {n}")),
+        'b' => Cell::Bytes(vec![i as u8, (n >> 8) as u8, n as u8]),
+        _ => Cell::Null,
+    };
+    letters.chars().enumerate().map(cell).collect()
+}
+
+pub async fn every_statement_runs(lab: &dyn Lab) {
+    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(lab.dialect().statements);
+    let files: BTreeSet<String> = std::fs::read_dir(directory)
+        .unwrap()
+        .filter_map(|entry| Some(entry.unwrap().file_name().to_str()?.strip_suffix(".sql")?.to_owned()))
+        .collect();
+    let bench = Bench::item(lab).await;
+    for (name, letters) in PARAMETERS {
+        assert!(files.contains(*name), "{name} has no file");
+        for rows in [0, 1, 3000] {
+            let set: Vec<Cells> = (0..rows).map(|n| parameters(letters, n)).collect();
+            let mut transaction = bench.store().begin(&bench.fence).await.unwrap();
+            let result = transaction.query(name, &set).await;
+            transaction.rollback().await.unwrap();
+            assert!(result.is_ok(), "{name} with {rows} rows: {result:?}");
+        }
+    }
+}
+
+const PAIR_COLUMNS: usize = 13;
+
+fn pair(id: i64, ver: i64) -> Cells {
+    let key = |side: u8| Cell::Bytes([&[side][..], &id.to_be_bytes()].concat());
+    let mut cells = vec![Cell::Int(id), Cell::Int(1), key(b's'), key(b't'), Cell::Null, Cell::Null];
+    cells.extend([0, 0, 0, ver, 1, 0].map(Cell::Int));
+    cells.push(Cell::Bytes(vec![7; 11]));
+    assert_eq!(cells.len(), PAIR_COLUMNS);
+    cells
+}
+
+pub async fn pairs_are_written_by_version(lab: &dyn Lab) {
+    let bench = Bench::item(lab).await;
+    for (first, count) in [(1, 1_i64), (10_000, 3000)] {
+        let ids = first..first + count;
+        let mut transaction = bench.store().begin(&bench.fence).await.unwrap();
+        let rows: Vec<Cells> = ids.clone().map(|id| pair(id, 1)).collect();
+        assert_eq!(transaction.execute("pair_insert", &rows).await.unwrap(), count as u64);
+        assert_eq!(transaction.execute("pair_insert", &rows).await.unwrap(), 0, "insert if absent");
+        transaction.commit().await.unwrap();
+
+        let mut session = bench.store().session().await.unwrap();
+        let keys: Vec<Cells> = rows.iter().map(|row| vec![Cell::Int(1), row[2].clone()]).collect();
+        let mut found = session.query("pair_by_source", &keys).await.unwrap();
+        found.sort();
+        assert_eq!(found, rows);
+        drop(session);
+
+        let mut transaction = bench.store().begin(&bench.fence).await.unwrap();
+        let update = |ver| ids.clone().map(|id| pair(id, ver)).collect::<Vec<_>>();
+        assert_eq!(transaction.execute("pair_update", &update(2)).await.unwrap(), count as u64);
+        assert_eq!(transaction.execute("pair_update", &update(2)).await.unwrap(), 0, "recorded meanwhile (rule 3)");
+        let detached = transaction.query("pair_detach_target", &[detach(first)]).await.unwrap();
+        assert_eq!((detached.len(), &detached[0][3], &detached[0][5]), (1, &Cell::Null, &rows[0][3]));
+        transaction.commit().await.unwrap();
+    }
+}
+
+/// Another record was given the target key of pair `id`.
+fn detach(id: i64) -> Cells {
+    vec![Cell::Int(1), pair(id, 1)[3].clone(), Cell::Int(-1), Cell::Int(2)]
+}
+
+pub async fn work_counts_attempts(lab: &dyn Lab) {
+    let bench = Bench::item(lab).await;
+    for count in [1, 3000] {
+        let work = |cause: &str| -> Vec<Cells> {
+            let one = |n: i64| {
+                let mut cells = vec![Cell::Int(count), Cell::Int(0), Cell::Bytes(n.to_be_bytes().to_vec()), Cell::Int(1)];
+                cells.extend([text(cause), Cell::Null]);
+                cells.extend([0, 5, 1, 100 + n].map(Cell::Int));
+                cells
+            };
+            (0..count).map(one).collect()
+        };
+        let mut transaction = bench.store().begin(&bench.fence).await.unwrap();
+        transaction.execute("work_write", &work("first")).await.unwrap();
+        transaction.execute("work_write", &work("second")).await.unwrap();
+        transaction.commit().await.unwrap();
+        let mut session = bench.store().session().await.unwrap();
+        let due = session.query("work_due", &[[count, 5, 9, 0, 10_000].map(Cell::Int).to_vec()]).await.unwrap();
+        assert_eq!(due.len(), count as usize);
+        assert!(due.iter().all(|row| row[4] == text("second") && row[6] == Cell::Int(1)), "{:?}", due[0]);
+        assert_eq!(
+            session.query("work_due", &[[count, 4, 9, 0, 10_000].map(Cell::Int).to_vec()]).await.unwrap(),
+            Vec::<Cells>::new()
+        );
+        let listed =
+            session.query("work_list", &[vec![Cell::Int(count), Cell::Int(0), Cell::Bytes(vec![]), Cell::Int(2)]]).await.unwrap();
+        assert_eq!(listed.len(), 2.min(count as usize));
+        drop(session);
+        let mut transaction = bench.store().begin(&bench.fence).await.unwrap();
+        let keys: Vec<Cells> = work("").into_iter().map(|row| row[..3].to_vec()).collect();
+        assert_eq!(transaction.execute("work_delete", &keys).await.unwrap(), count as u64);
+        transaction.commit().await.unwrap();
+    }
+}
+
+pub async fn receipts_come_back_in_order(lab: &dyn Lab) {
+    let bench = Bench::item(lab).await;
+    let receipt = |n: i64| -> Cells {
+        let mut cells = vec![text("suite"), Cell::Int(n)];
+        let mut pair = pair(n, 1);
+        pair[3] = Cell::Null;
+        cells.extend(pair);
+        cells.push(if n % 2 == 0 { Cell::Null } else { Cell::Int(1) });
+        cells
+    };
+    // In the transaction of a write to the endpoint: that is what they are for.
+    let mut write = bench.begin().await;
+    let all: Vec<Cells> = (1..=3000).map(receipt).collect();
+    assert_eq!(write.session().execute("receipt_insert", &all).await.unwrap(), 3000);
+    write.commit().await.unwrap();
+    let mut session = bench.store().session().await.unwrap();
+    let mut read = session.query("receipt_read", &[vec![text("suite"), Cell::Int(5), Cell::Int(10)]]).await.unwrap();
+    read.sort();
+    assert_eq!(read, all[5..15].iter().map(|row| row[1..].to_vec()).collect::<Vec<_>>());
+    assert_eq!(
+        session.query("receipt_read", &[vec![text("other"), Cell::Int(0), Cell::Int(10)]]).await.unwrap(),
+        Vec::<Cells>::new()
+    );
+    drop(session);
+    let mut transaction = bench.store().begin(&bench.fence).await.unwrap();
+    let keys: Vec<Cells> = all.iter().map(|row| row[..2].to_vec()).collect();
+    assert_eq!(transaction.execute("receipt_delete", &keys).await.unwrap(), 3000);
+    transaction.commit().await.unwrap();
+}
+
+pub async fn every_lease_has_a_higher_epoch(lab: &dyn Lab) {
+    let bench = Bench::item(lab).await;
+    let mut session = bench.store().session().await.unwrap();
+    for epoch in 1..=3 {
+        let rows = session.query("lease_take", &[vec![text("suite"), text("holder"), Cell::Int(60)]]).await.unwrap();
+        assert_eq!(int(&rows[0][0]).unwrap(), epoch);
+    }
+    assert_eq!(session.execute("lease_beat", &[[text("suite"), Cell::Int(2), Cell::Int(99)].to_vec()]).await.unwrap(), 0);
+    assert_eq!(session.execute("lease_beat", &[[text("suite"), Cell::Int(3), Cell::Int(99)].to_vec()]).await.unwrap(), 1);
+    let lease = session.query("lease_read", &[vec![text("suite")]]).await.unwrap();
+    assert_eq!(lease, [vec![Cell::Int(3), text("holder"), Cell::Int(99)]]);
+}

@@ -1,0 +1,12 @@
+//! Ring 4: the real program on real servers: killed, cut off, and used as a person would.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+#[path = "../support/mod.rs"]
+#[allow(dead_code)] // Each ring uses its part.
+mod support;
+
+mod crash;
+mod policies;
+mod program;
+mod scene;

@@ -1,0 +1,184 @@
+//! Both sides changed.
+
+use crate::scene::{Scene, lost, rows, scenarios};
+
+scenarios! { sqlite_sqlite:
+    s4_12_a_change_in_the_target_only_reaches_the_source,
+    s4_13_the_source_wins_and_the_loser_is_kept,
+    conflict_target_lets_the_target_win,
+    conflict_merge_joins_field_by_field,
+    conflict_newest_takes_the_later_row,
+    conflict_hold_waits_for_a_person,
+    both_changed_to_the_same_is_no_conflict,
+    s0_2_blanks_are_kept_under_protect,
+    s0_3_an_empty_winner_does_not_blank,
+    blanks_propagate_under_mirror,
+}
+
+scenarios! { postgres_postgres:
+    s4_12_a_change_in_the_target_only_reaches_the_source,
+    s4_13_the_source_wins_and_the_loser_is_kept,
+    conflict_merge_joins_field_by_field,
+}
+
+async fn ada(scene: &Scene, policy: &str) {
+    scene.customers(policy).await;
+    scene.source.user("insert into customer (email, name, phone) values ('a@x', 'Ada', '1')").await;
+    scene.sync().await;
+}
+
+async fn both(scene: &Scene) -> [String; 2] {
+    let source = rows(&scene.source, "select name, phone from customer where email = 'a@x'").await;
+    let target = rows(&scene.target, "select full_name, telephone from contact where mail = 'a@x'").await;
+    [source.join("\n"), target.join("\n")]
+}
+
+async fn source(scene: &Scene, set: &str) {
+    scene.source.user(&format!("update customer set {set} where email = 'a@x'")).await;
+}
+
+async fn target(scene: &Scene, set: &str) {
+    scene.target.user(&format!("update contact set {set} where mail = 'a@x'")).await;
+}
+
+pub async fn s4_12_a_change_in_the_target_only_reaches_the_source(scene: &Scene) {
+    ada(scene, "").await;
+    target(scene, "full_name = 'Ada L'").await;
+    let counts = scene.sync().await;
+    assert_eq!((counts.of("customers", "updated_source"), counts.writes()), (1, 1));
+    assert_eq!(both(scene).await, ["Ada L|1", "Ada L|1"]);
+    scene.quiet().await;
+}
+
+pub async fn s4_13_the_source_wins_and_the_loser_is_kept(scene: &Scene) {
+    ada(scene, "").await;
+    source(scene, "name = 'from shop'").await;
+    target(scene, "full_name = 'from crm'").await;
+    let counts = scene.sync().await;
+    assert_eq!((counts.of("customers", "updated_target"), counts.of("customers", "conflicts"), counts.writes()), (1, 1, 1));
+    assert_eq!(both(scene).await, ["from shop|1", "from shop|1"]);
+    let conflicts = scene.conflicts().await;
+    assert_eq!(conflicts.len(), 1);
+    assert_eq!((&conflicts[0]["loser"], &conflicts[0]["kept"]), (&"target".into(), &true.into()));
+    assert_eq!(lost(&conflicts[0], "target", "name").as_deref(), Some("from crm"));
+    assert_eq!(lost(&conflicts[0], "source", "name").as_deref(), Some("from shop"));
+    scene.quiet().await;
+}
+
+pub async fn conflict_target_lets_the_target_win(scene: &Scene) {
+    ada(scene, "    conflict: target").await;
+    source(scene, "name = 'from shop'").await;
+    target(scene, "full_name = 'from crm'").await;
+    scene.sync().await;
+    assert_eq!(both(scene).await, ["from crm|1", "from crm|1"]);
+    assert_eq!(lost(&scene.conflicts().await[0], "source", "name").as_deref(), Some("from shop"));
+    scene.quiet().await;
+}
+
+pub async fn conflict_merge_joins_field_by_field(scene: &Scene) {
+    ada(scene, "    conflict: merge").await;
+    source(scene, "name = 'from shop'").await;
+    target(scene, "telephone = '2'").await;
+    scene.sync().await;
+    assert_eq!(both(scene).await, ["from shop|2", "from shop|2"]);
+    assert!(scene.conflicts().await.is_empty(), "nobody lost");
+    // A field both changed: the source's, and the target's is kept.
+    source(scene, "name = 'shop again'").await;
+    target(scene, "full_name = 'crm again', telephone = '3'").await;
+    scene.sync().await;
+    assert_eq!(both(scene).await, ["shop again|3", "shop again|3"]);
+    assert_eq!(lost(&scene.conflicts().await[0], "target", "name").as_deref(), Some("crm again"));
+    scene.quiet().await;
+}
+
+pub async fn conflict_newest_takes_the_later_row(scene: &Scene) {
+    for (lab, sql) in [
+        (&scene.source, "create table person (id integer primary key autoincrement, email text unique, name text, at text)"),
+        (&scene.target, "create table person (id integer primary key autoincrement, email text unique, name text, at text)"),
+    ] {
+        lab.user(sql).await;
+    }
+    let link = "
+    source: person
+    target: person
+    match: [email]
+    conflict: newest
+    newest: {source: at, target: at}
+    fields: {email: email, name: name, at: at}
+";
+    scene.link(&[("people", link)]);
+    scene.source.user("insert into person (email, name, at) values ('a', 'old', '2024-01-01 00:00:00'), ('b', 'old', '2024-01-01 00:00:00')").await;
+    scene.sync().await;
+    scene.source.user("update person set name = 'shop', at = '2024-02-01 00:00:00' where email = 'a'").await;
+    scene.target.user("update person set name = 'crm', at = '2024-03-01 00:00:00' where email = 'a'").await;
+    scene.source.user("update person set name = 'shop', at = '2024-03-01 00:00:00' where email = 'b'").await;
+    scene.target.user("update person set name = 'crm', at = '2024-02-01 00:00:00' where email = 'b'").await;
+    scene.sync().await;
+    let wanted = ["a|crm|2024-03-01 00:00:00", "b|shop|2024-03-01 00:00:00"];
+    assert_eq!(rows(&scene.source, "select email, name, at from person order by 1").await, wanted);
+    assert_eq!(rows(&scene.target, "select email, name, at from person order by 1").await, wanted);
+    assert_eq!(scene.conflicts().await.len(), 2);
+    scene.quiet().await;
+}
+
+pub async fn conflict_hold_waits_for_a_person(scene: &Scene) {
+    ada(scene, "    conflict: hold").await;
+    source(scene, "name = 'from shop'").await;
+    target(scene, "full_name = 'from crm'").await;
+    assert_eq!(scene.sync().await.writes(), 0);
+    assert_eq!(both(scene).await, ["from shop|1", "from crm|1"]);
+    let held = scene.held().await;
+    assert_eq!(held.len(), 1, "{held:?}");
+    assert!(held[0].contains("both sides changed"), "{held:?}");
+    // A person makes them equal.
+    target(scene, "full_name = 'from shop'").await;
+    assert_eq!(scene.sync().await.writes(), 0);
+    assert!(scene.held().await.is_empty());
+    scene.quiet().await;
+}
+
+pub async fn both_changed_to_the_same_is_no_conflict(scene: &Scene) {
+    ada(scene, "").await;
+    source(scene, "name = 'Ada L'").await;
+    target(scene, "full_name = 'Ada L'").await;
+    let counts = scene.sync().await;
+    assert_eq!((counts.writes(), counts.of("customers", "agreed")), (0, 1));
+    scene.quiet().await;
+}
+
+pub async fn s0_2_blanks_are_kept_under_protect(scene: &Scene) {
+    ada(scene, "").await;
+    source(scene, "phone = null").await;
+    assert_eq!(scene.sync().await.writes(), 0);
+    assert_eq!(both(scene).await, ["Ada|NULL", "Ada|1"]);
+    assert_eq!(scene.status("customers", "diverged").await, 1);
+    scene.quiet().await;
+    // The next value travels again, and the protected one never flows back.
+    source(scene, "name = 'Ada L'").await;
+    scene.sync().await;
+    assert_eq!(both(scene).await, ["Ada L|NULL", "Ada L|1"]);
+    source(scene, "phone = '9'").await;
+    scene.sync().await;
+    assert_eq!(both(scene).await, ["Ada L|9", "Ada L|9"]);
+    scene.quiet().await;
+}
+
+pub async fn s0_3_an_empty_winner_does_not_blank(scene: &Scene) {
+    ada(scene, "").await;
+    source(scene, "phone = '', name = 'from shop'").await;
+    target(scene, "telephone = '2', full_name = 'from crm'").await;
+    scene.sync().await;
+    assert_eq!(both(scene).await, ["from shop|", "from shop|2"]);
+    scene.quiet().await;
+}
+
+pub async fn blanks_propagate_under_mirror(scene: &Scene) {
+    ada(scene, "    safety: mirror").await;
+    source(scene, "phone = null").await;
+    scene.sync().await;
+    assert_eq!(both(scene).await, ["Ada|NULL", "Ada|NULL"]);
+    target(scene, "full_name = null").await;
+    scene.sync().await;
+    assert_eq!(both(scene).await, ["NULL|NULL", "NULL|NULL"]);
+    scene.quiet().await;
+}

@@ -1,0 +1,145 @@
+//! The first time: look, ask, then write.
+
+use crate::scene::{CUSTOMERS, Counts, Scene, rows, scenarios};
+
+scenarios! { sqlite_sqlite:
+    nothing_is_written_before_approval,
+    the_plan_is_what_the_run_does,
+    s4_59_existing_records_are_matched_not_doubled,
+    ambiguous_matches_are_held_with_their_candidates,
+    one_empty_side_needs_no_approval,
+    s4_39_to_41_tracking_is_created_once,
+    a_match_ignores_case_and_blanks_where_told,
+}
+
+scenarios! { postgres_mysql:
+    the_plan_is_what_the_run_does,
+    s4_59_existing_records_are_matched_not_doubled,
+}
+
+/// Two in common, one of them different; one of each side's own.
+async fn both_hold_data(scene: &Scene) {
+    scene.customers("").await;
+    scene.configure("first_sync: ask", &[("customers", CUSTOMERS)]);
+    scene.customer("both@x", "Same").await;
+    scene.contact("both@x", "Same").await;
+    scene.customer("differ@x", "Shop").await;
+    scene.contact("differ@x", "Crm").await;
+    scene.customer("shop@x", "Shop").await;
+    scene.contact("crm@x", "Crm").await;
+}
+
+async fn mails(scene: &Scene) -> [Vec<String>; 2] {
+    [
+        rows(&scene.source, "select email, name from customer order by email").await,
+        rows(&scene.target, "select mail, full_name from contact order by mail").await,
+    ]
+}
+
+pub async fn nothing_is_written_before_approval(scene: &Scene) {
+    both_hold_data(scene).await;
+    let before = mails(scene).await;
+    let asked = scene.refused(&["run", "--once"], 3).await;
+    assert!(asked.err.contains("twinrow run --approve"), "{}", asked.err);
+    assert!(asked.out.contains("source only"), "{}", asked.out);
+    assert_eq!(mails(scene).await, before);
+    scene.refused(&["run", "--once", "--json"], 3).await;
+    assert_eq!(mails(scene).await, before);
+    scene.program.run(&["approve", "first-sync"]).await.code(0);
+    assert_eq!(mails(scene).await, before);
+    assert_eq!(scene.sync().await.writes(), 3);
+    let both = ["both@x|Same", "crm@x|Crm", "differ@x|Shop", "shop@x|Shop"];
+    assert_eq!(mails(scene).await, [both, both]);
+    scene.quiet().await;
+}
+
+pub async fn the_plan_is_what_the_run_does(scene: &Scene) {
+    both_hold_data(scene).await;
+    let plan = Counts(scene.ask(&["plan"]).await);
+    assert_eq!((plan.of("customers", "created_source"), plan.of("customers", "created_target")), (1, 1));
+    assert_eq!((plan.of("customers", "updated_target"), plan.of("customers", "linked")), (1, 2));
+    let run = Counts(scene.program.run(&["run", "--once", "--approve", "--json"]).await.code(0).json());
+    let of = |counts: &Counts| {
+        let mut all = counts.all();
+        all.remove("decided");
+        all
+    };
+    assert_eq!(of(&plan), of(&run));
+    let plan = Counts(scene.ask(&["plan"]).await);
+    assert!(of(&plan).values().all(|n| *n == 0), "{plan:?}");
+    scene.quiet().await;
+}
+
+pub async fn s4_59_existing_records_are_matched_not_doubled(scene: &Scene) {
+    both_hold_data(scene).await;
+    scene.program.run(&["run", "--once", "--approve"]).await.code(0);
+    assert_eq!(mails(scene).await[0].len(), 4);
+    assert_eq!(mails(scene).await[1].len(), 4);
+    assert_eq!(scene.status("customers", "pairs").await, 4);
+    // The loser of the first meeting is kept as well.
+    assert_eq!(crate::scene::lost(&scene.conflicts().await[0], "target", "name").as_deref(), Some("Crm"));
+    scene.quiet().await;
+}
+
+pub async fn ambiguous_matches_are_held_with_their_candidates(scene: &Scene) {
+    scene.source.user("create table person (id integer primary key autoincrement, email text, name text)").await;
+    scene.target.user("create table person (id integer primary key autoincrement, email text, name text)").await;
+    let link = "
+    source: person
+    target: person
+    match: [email]
+    fields: {email: email, name: name}
+";
+    scene.link(&[("people", link)]);
+    scene.source.user("insert into person (email, name) values ('twice', 's'), ('free', 's')").await;
+    scene.target.user("insert into person (id, email, name) values (71, 'twice', 't'), (72, 'twice', 't')").await;
+    let counts = scene.sync().await;
+    assert_eq!((counts.of("people", "created_target"), counts.of("people", "linked")), (1, 0));
+    let held = scene.held().await;
+    assert!(held.iter().any(|one| one.contains("source 1: held: matches several target records: 71; 72")), "{held:?}");
+    assert_eq!(rows(&scene.target, "select email from person order by id").await, ["twice", "twice", "free"]);
+    assert_eq!(rows(&scene.source, "select email from person order by id").await, ["twice", "free"]);
+    // A person settles it.
+    scene.target.user("update person set email = 'another' where id = 72").await;
+    scene.program.run(&["held", "retry"]).await.code(0);
+    scene.sync().await;
+    assert!(scene.held().await.is_empty(), "{:?}", scene.held().await);
+    assert_eq!(rows(&scene.source, "select email from person order by 1").await, ["another", "free", "twice"]);
+    scene.quiet().await;
+}
+
+pub async fn one_empty_side_needs_no_approval(scene: &Scene) {
+    scene.customers("").await;
+    scene.configure("first_sync: ask", &[("customers", CUSTOMERS)]);
+    scene.customer("a@x", "Ada").await;
+    assert_eq!(scene.sync().await.of("customers", "created_target"), 1);
+    scene.quiet().await;
+}
+
+/// InitTrackingObjects: true before the first run, which creates them; false after.
+pub async fn s4_39_to_41_tracking_is_created_once(scene: &Scene) {
+    scene.customers("").await;
+    let first = scene.program.run(&["run", "--once"]).await.code(0);
+    assert!(first.err.contains("created"), "{}", first.err);
+    let objects = [scene.source.catalog().await, scene.target.catalog().await];
+    assert!(objects[0].iter().any(|object| object.contains("trigger")), "{objects:?}");
+    let second = scene.program.run(&["run", "--once"]).await.code(0);
+    assert!(!second.err.contains("created"), "{}", second.err);
+    assert_eq!([scene.source.catalog().await, scene.target.catalog().await], objects);
+    let settings = scene.ask(&["status"]).await["settings"].clone();
+    assert_eq!(settings["init_tracking_objects"], "false");
+    // S4-36, S4-62.
+    assert!(settings["last_sync_time"].as_str().unwrap().parse::<i64>().unwrap() > 1_600_000_000);
+}
+
+pub async fn a_match_ignores_case_and_blanks_where_told(scene: &Scene) {
+    scene.customers("").await;
+    let link = CUSTOMERS.replace("match: [email]", "match: [{field: email, case: ignore, blanks: trim}]");
+    scene.link(&[("customers", &link)]);
+    scene.customer("Ada@X ", "Ada").await;
+    scene.contact("ada@x", "Ada").await;
+    let counts = scene.sync().await;
+    assert_eq!((counts.of("customers", "linked"), counts.of("customers", "created_target")), (1, 0));
+    assert_eq!(mails(scene).await[1], ["Ada@X |Ada"]);
+    scene.quiet().await;
+}

@@ -1,0 +1,9 @@
+//! What users were promised, in their words.
+
+mod brake;
+mod conflicts;
+mod deletes;
+mod first_sync;
+mod held;
+mod keys;
+mod tracking;

@@ -1,0 +1,305 @@
+//! A database in memory: users' tables, a change log, locks, transactions in flight.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bigdecimal::BigDecimal;
+use bigdecimal::num_bigint::BigInt;
+use twinrow::error::{Error, Kind, Result};
+use twinrow::model::{Row, Value};
+
+use crate::session::Own;
+use crate::users::UserTx;
+use crate::world::{Options, Rounding, Shape, World, name};
+
+/// The fields of a row: business key (the entity's number), two values, a reference.
+pub const ENTITY: usize = 0;
+pub const X: usize = 1;
+pub const Y: usize = 2;
+pub const PARENT: usize = 3;
+
+/// What a log entry says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Did {
+    Insert(i64),
+    Update(i64),
+    Delete(i64),
+    Rename(i64, i64),
+}
+
+impl Did {
+    pub fn old(self) -> Option<i64> {
+        match self {
+            Did::Insert(_) => None,
+            Did::Update(key) | Did::Delete(key) | Did::Rename(key, _) => Some(key),
+        }
+    }
+
+    pub fn key_after(self) -> Option<i64> {
+        match self {
+            Did::Insert(key) | Did::Update(key) | Did::Rename(_, key) => Some(key),
+            Did::Delete(_) => None,
+        }
+    }
+}
+
+/// An entry of the change log: its lsn is given when the statement runs, it is visible from the commit on.
+#[derive(Clone, Debug)]
+pub struct Logged {
+    pub table: usize,
+    pub did: Did,
+    pub lsn: i64,
+    pub xid: u64,
+    pub commit: i64,
+    pub own: bool,
+}
+
+/// A statement's effect, before its transaction commits.
+#[derive(Clone, Debug)]
+pub struct Pending {
+    pub entry: Logged,
+    pub row: Option<Row>,
+}
+
+/// One of our transactions.
+#[derive(Clone, Debug)]
+pub struct Ours {
+    pub locks: BTreeSet<(usize, i64)>,
+    pub shares: BTreeSet<(usize, i64)>,
+    pub pending: Vec<Pending>,
+    pub own: Arc<Own>,
+    pub xid: u64,
+    /// COMMIT is on its way.
+    pub sent: bool,
+    /// Its process is no more.
+    pub orphan: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct Table {
+    pub rows: BTreeMap<i64, Row>,
+    first: i64,
+    last: i64,
+    reuse: bool,
+    /// The table its references lead to.
+    pub refers: Option<usize>,
+}
+
+pub struct Database {
+    pub tables: Vec<Table>,
+    pub log: Vec<Logged>,
+    /// What was pruned, to notice a log that was pruned too early.
+    pub pruned: Vec<Logged>,
+    pub commits: i64,
+    pub lsn: i64,
+    pub xid: u64,
+    pub own: Arc<Own>,
+    pub ours: BTreeMap<u64, Ours>,
+    pub users: Vec<UserTx>,
+    rounds: bool,
+    pub unique: bool,
+}
+
+impl Database {
+    pub fn new(at: usize, options: &Options) -> Database {
+        let reuse = options.reuse.get(at).copied().unwrap_or(false);
+        let table = |table: i64, refers| {
+            let first = 1 + at as i64 * 10_000 + table * 1_000;
+            Table { rows: BTreeMap::new(), first, last: first - 1, reuse, refers }
+        };
+        let tables = match options.shape {
+            _ if at > 1 => Vec::new(),
+            Shape::Flat => vec![table(0, None)],
+            Shape::Family => vec![table(0, None), table(1, Some(0))],
+            Shape::Circle => vec![table(0, Some(0))],
+        };
+        Database {
+            tables,
+            log: Vec::new(),
+            pruned: Vec::new(),
+            commits: 0,
+            lsn: 0,
+            xid: 0,
+            own: Arc::new(Own::default()),
+            ours: BTreeMap::new(),
+            users: Vec::new(),
+            rounds: at == 1 && options.rounding == Rounding::Silent,
+            unique: options.unique,
+        }
+    }
+
+    /// Locked by anybody but `but` (one of ours) and the user transaction `user`.
+    pub fn locked(&self, table: usize, key: i64, but: Option<u64>, user: Option<u64>) -> bool {
+        let place = (table, key);
+        self.users.iter().any(|tx| Some(tx.xid) != user && (tx.locks.contains(&place) || tx.shares.contains(&place)))
+            || self.ours.iter().any(|(id, tx)| Some(*id) != but && (tx.locks.contains(&place) || tx.shares.contains(&place)))
+    }
+
+    /// The same, but an earlier reference to it is no obstacle.
+    pub fn locked_hard(&self, table: usize, key: i64, but: Option<u64>, user: Option<u64>) -> bool {
+        let place = (table, key);
+        self.users.iter().any(|tx| Some(tx.xid) != user && tx.locks.contains(&place))
+            || self.ours.iter().any(|(id, tx)| Some(*id) != but && tx.locks.contains(&place))
+    }
+
+    pub fn new_key(&mut self, table: usize) -> i64 {
+        let in_use = self.users.iter().flat_map(|tx| &tx.locks).chain(self.ours.values().flat_map(|tx| &tx.locks));
+        let locked = in_use.filter(|(at, _)| *at == table).map(|(_, key)| *key).max();
+        let table = &mut self.tables[table];
+        if table.reuse {
+            return table.rows.keys().next_back().copied().max(locked).unwrap_or(0).max(table.first - 1) + 1;
+        }
+        table.last += 1;
+        table.last
+    }
+
+    /// A key nobody has and nobody is about to have, as a person who types keys would find one.
+    pub fn free_key(&mut self, table: usize, choice: usize) -> i64 {
+        if !self.tables[table].reuse {
+            return self.new_key(table);
+        }
+        let first = self.tables[table].first;
+        let free: Vec<i64> = (first..first + 12)
+            .filter(|key| !self.tables[table].rows.contains_key(key) && !self.locked(table, *key, None, None))
+            .collect();
+        if free.is_empty() { self.new_key(table) } else { free[choice % free.len()] }
+    }
+
+    pub fn entry(&mut self, table: usize, did: Did, xid: u64, own: bool) -> Logged {
+        self.lsn += 1;
+        Logged { table, did, lsn: self.lsn, xid, commit: 0, own }
+    }
+
+    /// The row as a transaction with these statements sees it.
+    pub fn row<'a>(&'a self, pending: &'a [Pending], table: usize, key: i64) -> Option<&'a Row> {
+        for step in pending.iter().rev().filter(|step| step.entry.table == table) {
+            if step.entry.did.key_after() == Some(key) {
+                return step.row.as_ref();
+            }
+            if step.entry.did.old() == Some(key) {
+                return None;
+            }
+        }
+        self.tables[table].rows.get(&key)
+    }
+
+    /// All rows of a table as a transaction with these statements sees them.
+    pub fn rows(&self, pending: &[Pending], table: usize) -> BTreeMap<i64, Row> {
+        let mut rows = self.tables[table].rows.clone();
+        pending.iter().filter(|step| step.entry.table == table).for_each(|step| put(&mut rows, step));
+        rows
+    }
+
+    /// Whether any row, committed or about to be, refers to this one.
+    pub fn referred(&self, pending: &[Pending], table: usize, key: i64) -> bool {
+        let value = Value::Int(i128::from(key));
+        let refers = |at: usize| self.tables[at].refers == Some(table);
+        let open = self.users.iter().map(|tx| &tx.pending).chain(self.ours.values().map(|tx| &tx.pending)).flatten();
+        open.filter(|step| refers(step.entry.table)).any(|step| step.row.as_ref().is_some_and(|row| row[PARENT] == value))
+            || (0..self.tables.len())
+                .filter(|at| refers(*at))
+                .any(|at| self.rows(pending, at).iter().any(|(own, row)| row[PARENT] == value && (at, *own) != (table, key)))
+    }
+
+    /// Unique business keys: refused if another row has it, in doubt while somebody's statement is open.
+    pub fn check_unique(&self, pending: &[Pending], table: usize, entity: &Value) -> Result<()> {
+        let open = self.users.iter().flat_map(|tx| &tx.pending).any(|step| {
+            let before = step.entry.did.old().and_then(|key| self.tables[table].rows.get(&key));
+            step.entry.table == table && step.row.iter().chain(before).any(|row| row[ENTITY] == *entity)
+        });
+        if open {
+            return Err(Error::new(Kind::Retry, "lock time-out"));
+        }
+        if self.rows(pending, table).values().any(|row| row[ENTITY] == *entity) {
+            return Err(Error::new(Kind::Duplicate, "entity_unique"));
+        }
+        Ok(())
+    }
+
+    /// What the database makes of a row it is given.
+    pub fn stored(&self, mut row: Row) -> Row {
+        if self.rounds
+            && let Value::Int(y) = row[Y]
+        {
+            row[Y] = Value::Int(y / 10 * 10);
+        }
+        row
+    }
+
+    fn commit(&mut self, pending: Vec<Pending>) {
+        self.commits += 1;
+        for mut step in pending {
+            put(&mut self.tables[step.entry.table].rows, &step);
+            step.entry.commit = self.commits;
+            self.log.push(step.entry);
+        }
+    }
+
+    pub fn commit_user(&mut self, tx: UserTx) {
+        self.commit(tx.pending);
+    }
+
+    fn commit_ours(&mut self, tx: Ours) {
+        self.own = tx.own;
+        self.commit(tx.pending);
+    }
+}
+
+fn put(rows: &mut BTreeMap<i64, Row>, step: &Pending) {
+    if let Some(old) = step.entry.did.old() {
+        rows.remove(&old);
+    }
+    if let (Some(new), Some(row)) = (step.entry.did.key_after(), &step.row) {
+        rows.insert(new, row.clone());
+    }
+}
+
+impl World {
+    /// One of our transactions commits.
+    pub fn land(&mut self, at: usize, tx: Ours) {
+        for step in &tx.pending {
+            let table = step.entry.table;
+            self.writes += 1;
+            let before = step.entry.did.old().and_then(|key| self.databases[at].row(&[], table, key)).cloned();
+            match (&before, &step.row) {
+                (Some(before), None) => self.ledger.we_deleted(&before[ENTITY], name(at)),
+                (Some(before), Some(after)) if before[ENTITY] != after[ENTITY] => {
+                    self.ledger.fault(format!("mixed: {} {:?} became another record", name(at), step.entry.did));
+                }
+                _ => {}
+            }
+            if let (Some(key), Some(row)) = (step.entry.did.key_after(), &step.row) {
+                self.ledger.stood(at, table, key, &row[ENTITY]);
+            }
+            let did = step.entry.did;
+            self.tell(|| {
+                format!("{} ours {did:?} table {table} e{}", name(at), before.as_ref().or(step.row.as_ref()).map_or(0, entity))
+            });
+        }
+        self.databases[at].commit_ours(tx);
+    }
+}
+
+/// A value of a row: the number of the statement that wrote it, and a digit a rounding target loses.
+pub fn value(number: i64, digit: i64, options: &Options, field: usize) -> Value {
+    if field == Y && options.rounding == Rounding::Mapped {
+        return Value::Decimal(BigDecimal::new(BigInt::from(number * 10 + digit), 1));
+    }
+    Value::Int(i128::from(number * 10 + digit))
+}
+
+/// What [`value`] was made of, as one number.
+pub fn raw(value: &Value) -> i64 {
+    match value {
+        Value::Int(value) => i64::try_from(*value).unwrap_or(i64::MIN),
+        Value::Decimal(value) => {
+            let scaled = value.with_scale(1).into_bigint_and_exponent().0;
+            i64::try_from(scaled).unwrap_or(i64::MIN)
+        }
+        _ => 0,
+    }
+}
+
+pub fn entity(row: &Row) -> i64 {
+    raw(&row[ENTITY])
+}

@@ -1,0 +1,365 @@
+//! The named statements on Twinrow's own tables, over tables in memory. What each one means stands in
+//! `sql/sqlite/<name>.sql`; the columns stand in `migrations/sqlite/`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use twinrow::error::{Error, Kind, Result};
+use twinrow::model::KeyBytes;
+use twinrow::sql::{Cell, Cells};
+
+type Table = BTreeMap<Cells, Cells>;
+
+/// Twinrow's own tables in one database, by their primary keys.
+#[derive(Clone, Debug, Default)]
+pub struct Own {
+    pub fence: Table,
+    pub receipt: Table,
+    pub seen: Table,
+    pub link: Table,
+    pub cursor: Table,
+    pub pair: Table,
+    pub work: Table,
+    pub conflict: Table,
+    pub scan: Table,
+    pub brake: Table,
+    pub window: Table,
+    pub lease: Table,
+}
+
+/// Columns of `twinrow_pair`.
+pub const S_KEY: usize = 2;
+pub const T_KEY: usize = 3;
+pub const S_FORMER: usize = 4;
+pub const T_FORMER: usize = 5;
+pub const STATUS: usize = 8;
+pub const VER: usize = 9;
+pub const CYCLE: usize = 10;
+/// Columns of `twinrow_work`.
+pub const REASON: usize = 3;
+pub const ATTEMPTS: usize = 6;
+pub const NEXT_TRY: usize = 7;
+pub const WORK_CYCLE: usize = 8;
+const WAITS: usize = 5;
+
+pub fn number(cell: &Cell) -> i64 {
+    match cell {
+        Cell::Int(number) => *number,
+        Cell::Null | Cell::Text(_) | Cell::Bytes(_) => 0,
+    }
+}
+
+/// Parameters in a trace: keys and numbers.
+pub fn shown(p: &Cells) -> String {
+    let cell = |cell: &Cell| match cell {
+        Cell::Null => " -".to_owned(),
+        Cell::Int(number) if *number > u32::MAX.into() => format!(" {}.{}", number >> 32, number & i64::from(u32::MAX)),
+        Cell::Int(number) => format!(" {number}"),
+        Cell::Text(text) => format!(" {text:?}"),
+        Cell::Bytes(bytes) if bytes.len() > 8 => " …".to_owned(),
+        Cell::Bytes(bytes) => KeyBytes(bytes.clone()).decode().map_or(" ?".to_owned(), |key| format!(" [{key}]")),
+    };
+    p.iter().map(cell).collect()
+}
+
+/// What a statement returned, and how many rows it touched.
+#[derive(Default)]
+pub struct Answer {
+    pub rows: Vec<Cells>,
+    pub affected: u64,
+}
+
+/// Runs a statement for each row of its set.
+pub fn run(own: &mut Arc<Own>, name: &str, set: &[Cells]) -> Result<Answer> {
+    let mut answer = Answer::default();
+    for p in set {
+        if let Some(rows) = read(own, name, p) {
+            answer.rows.extend(rows);
+            continue;
+        }
+        let own = Arc::make_mut(own);
+        let (affected, rows) = match name.split('_').next() {
+            Some("pair") => write_pair(own, name, p)?,
+            Some("work") => (write_work(own, name, p), Vec::new()),
+            Some("conflict") => (write_conflict(own, name, p), Vec::new()),
+            Some("brake") => (write_brake(own, name, p), Vec::new()),
+            _ => write_other(own, name, p),
+        };
+        answer.affected += affected;
+        answer.rows.extend(rows);
+    }
+    Ok(answer)
+}
+
+fn select(table: &Table, keep: impl Fn(&Cells) -> bool) -> Vec<Cells> {
+    table.values().filter(|row| keep(row)).cloned().collect()
+}
+
+fn first(mut rows: Vec<Cells>, limit: &Cell) -> Vec<Cells> {
+    rows.truncate(usize::try_from(number(limit)).unwrap_or(usize::MAX));
+    rows
+}
+
+fn columns(rows: Vec<Cells>, wanted: &[usize]) -> Vec<Cells> {
+    rows.into_iter().map(|row| wanted.iter().map(|at| row[*at].clone()).collect()).collect()
+}
+
+fn read(own: &Own, name: &str, p: &Cells) -> Option<Vec<Cells>> {
+    let live = |row: &Cells| number(&row[STATUS]) != 2;
+    Some(match name {
+        "fence_read" => columns(select(&own.fence, |row| row[0] == p[0]), &[1, 2, 3, 4]),
+        "receipt_read" => {
+            let found = select(&own.receipt, |row| row[0] == p[0] && row[1] > p[1]);
+            first(found, &p[2]).into_iter().map(|row| row[1..].to_vec()).collect()
+        }
+        "lease_read" => columns(select(&own.lease, |row| row[0] == p[0]), &[1, 2, 3]),
+        "seen_read" => columns(select(&own.seen, |row| row[0] == p[0]), &[1, 2, 3]),
+        "link_read" => columns(select(&own.link, |row| row[0] == p[0]), &[1, 2, 3]),
+        "link_next" => vec![vec![Cell::Int(own.link.values().map(|row| number(&row[2])).max().unwrap_or(0) + 1)]],
+        "cursor_read" => columns(select(&own.cursor, |row| row[0] == p[0]), &[1, 2]),
+        "pair_by_id" => select(&own.pair, |row| row[0] == p[0]),
+        "pair_by_source" => select(&own.pair, |row| row[1] == p[0] && row[S_KEY] == p[1]),
+        "pair_by_target" => select(&own.pair, |row| row[1] == p[0] && row[T_KEY] == p[1]),
+        "pair_by_source_former" => {
+            select(&own.pair, |row| row[1] == p[0] && row[S_FORMER] == p[1] && row[S_KEY] == Cell::Null && live(row))
+        }
+        "pair_by_target_former" => {
+            select(&own.pair, |row| row[1] == p[0] && row[T_FORMER] == p[1] && row[T_KEY] == Cell::Null && live(row))
+        }
+        "pair_page" => first(select(&own.pair, |row| row[1] == p[0] && row[0] > p[1] && live(row)), &p[2]),
+        "pair_count" => {
+            let pairs = select(&own.pair, |row| row[1] == p[0] && live(row));
+            let count = |keep: &dyn Fn(&Cells) -> bool| Cell::Int(pairs.iter().filter(|row| keep(row)).count() as i64);
+            vec![vec![
+                Cell::Int(pairs.len() as i64),
+                count(&|row| row[S_KEY] == Cell::Null),
+                count(&|row| row[T_KEY] == Cell::Null),
+                count(&|row| number(&row[11]) > 0),
+                count(&|row| number(&row[STATUS]) == 1),
+            ]]
+        }
+        "work_due" => {
+            let due = |row: &Cells| row[0] == p[0] && row[NEXT_TRY] <= p[1] && row[WORK_CYCLE] != p[2];
+            let mut rows = select(&own.work, |row| due(row) && (number(&row[REASON]) == 4) == (number(&p[3]) == 1));
+            rows.sort_by_key(|row| (row[NEXT_TRY].clone(), row[1].clone(), row[2].clone()));
+            first(rows, &p[4])
+        }
+        "work_list" => first(select(&own.work, |row| row[0] == p[0] && row[..3] > p[..3]), &p[3]),
+        "work_read" => select(&own.work, |row| row[..3] == p[..3]),
+        "work_count" => {
+            let mut counts: BTreeMap<(Cell, Cell), i64> = BTreeMap::new();
+            for row in own.work.values().filter(|row| row[0] == p[0]) {
+                *counts.entry((row[REASON].clone(), row[1].clone())).or_default() += 1;
+            }
+            counts.into_iter().map(|((reason, side), count)| vec![reason, side, Cell::Int(count)]).collect()
+        }
+        "conflict_list" => {
+            let mut rows = select(&own.conflict, |row| row[1] == p[0]);
+            rows.sort_by_key(|row| (-number(&row[10]), row[0].clone()));
+            first(rows, &p[1])
+        }
+        "scan_read" => select(&own.scan, |row| row[0] == p[0]),
+        "brake_read" => select(&own.brake, |row| row[0] == p[0]),
+        "brake_window" => {
+            let mut sums: BTreeMap<Cell, i64> = BTreeMap::new();
+            for row in own.window.values().filter(|row| row[0] == p[0] && row[2] >= p[1]) {
+                *sums.entry(row[1].clone()).or_default() += number(&row[3]);
+            }
+            sums.into_iter().map(|(side, sum)| vec![side, Cell::Int(sum)]).collect()
+        }
+        _ => return None,
+    })
+}
+
+/// The unique keys of the map, checked row by row as an engine does.
+fn is_free(own: &Own, row: &Cells) -> bool {
+    let holds = |other: &Cells, at: usize| row[at] != Cell::Null && other[at] == row[at];
+    !own.pair.values().any(|other| other[0] != row[0] && other[1] == row[1] && (holds(other, S_KEY) || holds(other, T_KEY)))
+}
+
+fn write_pair(own: &mut Own, name: &str, p: &Cells) -> Result<(u64, Vec<Cells>)> {
+    let id = vec![p[0].clone()];
+    match name {
+        "pair_insert" => {
+            if own.pair.contains_key(&id) || !is_free(own, p) {
+                return Ok((0, Vec::new()));
+            }
+            own.pair.insert(id, p.clone());
+            Ok((1, Vec::new()))
+        }
+        "pair_update" => {
+            if own.pair.get(&id).is_none_or(|row| number(&row[VER]) != number(&p[VER]) - 1) {
+                return Ok((0, Vec::new()));
+            }
+            if !is_free(own, p) {
+                return Err(Error::new(Kind::Duplicate, "twinrow_pair_link_key"));
+            }
+            own.pair.insert(id, p.clone());
+            Ok((1, Vec::new()))
+        }
+        "pair_detach_source" | "pair_detach_target" => {
+            let (key, former) = if name == "pair_detach_source" { (S_KEY, S_FORMER) } else { (T_KEY, T_FORMER) };
+            let mut lost = Vec::new();
+            for row in own.pair.values_mut().filter(|row| row[1] == p[0] && row[key] == p[1] && row[0] != p[2]) {
+                row[former] = std::mem::replace(&mut row[key], Cell::Null);
+                row[VER] = Cell::Int(number(&row[VER]) + 1);
+                row[CYCLE] = p[3].clone();
+                lost.push(row.clone());
+            }
+            Ok((lost.len() as u64, lost))
+        }
+        _ => panic!("no statement {name}"),
+    }
+}
+
+fn write_work(own: &mut Own, name: &str, p: &Cells) -> u64 {
+    let mut touched = 0;
+    let mut each = |keep: &dyn Fn(&Cells) -> bool, cycle: bool| {
+        for row in own.work.values_mut().filter(|row| keep(row)) {
+            row[NEXT_TRY] = Cell::Int(0);
+            if cycle {
+                row[WORK_CYCLE] = Cell::Int(0);
+            }
+            touched += 1;
+        }
+    };
+    match name {
+        "work_write" => {
+            let key = p[..3].to_vec();
+            let mut row = p.clone();
+            if let Some(before) = own.work.get(&key) {
+                row[ATTEMPTS] = Cell::Int(number(&before[ATTEMPTS]) + 1);
+                row[9] = before[9].clone();
+            }
+            own.work.insert(key, row);
+            return 1;
+        }
+        "work_delete" => return u64::from(own.work.remove(&p[..3]).is_some()),
+        "work_release" => each(&|row| row[WAITS] == p[0], true),
+        "work_retry" => each(&|row| row[0] == p[0] && row[REASON] == p[1], false),
+        "work_touch" => each(&|row| row[..3] == p[..3], false),
+        _ => panic!("no statement {name}"),
+    }
+    touched
+}
+
+fn write_conflict(own: &mut Own, name: &str, p: &Cells) -> u64 {
+    let id = vec![p[0].clone()];
+    match name {
+        "conflict_write" => {
+            let new = !own.conflict.contains_key(&id);
+            own.conflict.entry(id).or_insert_with(|| p.clone());
+            u64::from(new)
+        }
+        "conflict_keep" => own.conflict.get_mut(&id).map_or(0, |row| {
+            row[9] = Cell::Int(1);
+            1
+        }),
+        "conflict_drop" => {
+            let pending = own.conflict.get(&id).is_some_and(|row| row[9] == Cell::Int(0));
+            if pending {
+                own.conflict.remove(&id);
+            }
+            u64::from(pending)
+        }
+        "conflict_absorb" => {
+            let pending = |row: &&mut Cells| row[3] == p[0] && row[9] == Cell::Int(0);
+            let mut kept = 0;
+            for row in own.conflict.values_mut().filter(pending) {
+                row[9] = Cell::Int(1);
+                kept += 1;
+            }
+            kept
+        }
+        "conflict_sweep" => {
+            let before = own.conflict.len();
+            own.conflict.retain(|_, row| row[2] != p[0] || row[9] != Cell::Int(0));
+            (before - own.conflict.len()) as u64
+        }
+        _ => panic!("no statement {name}"),
+    }
+}
+
+fn write_brake(own: &mut Own, name: &str, p: &Cells) -> u64 {
+    match name {
+        "brake_write" => {
+            let mut row = p.clone();
+            if own.brake.contains_key(&p[..3]) {
+                row[7] = Cell::Null;
+            }
+            own.brake.insert(p[..3].to_vec(), row);
+            1
+        }
+        "brake_approve" => own.brake.get_mut(&p[..3]).map_or(0, |row| {
+            row[7] = p[3].clone();
+            1
+        }),
+        "brake_delete" => u64::from(own.brake.remove(&p[..3]).is_some()),
+        "brake_count" => {
+            let row = own.window.entry(p[..3].to_vec()).or_insert_with(|| {
+                let mut row = p.clone();
+                row[3] = Cell::Int(0);
+                row
+            });
+            row[3] = Cell::Int(number(&row[3]) + number(&p[3]));
+            1
+        }
+        "brake_reset" => {
+            let before = own.window.len();
+            own.window.retain(|key, _| key[..2] != p[..2]);
+            (before - own.window.len()) as u64
+        }
+        _ => panic!("no statement {name}"),
+    }
+}
+
+fn write_other(own: &mut Own, name: &str, p: &Cells) -> (u64, Vec<Cells>) {
+    let fence = |own: &mut Own, keep: &dyn Fn(&Cells) -> bool, set: &dyn Fn(&mut Cells)| {
+        own.fence.get_mut(&p[..1]).filter(|row| keep(row)).map_or(0, |row| {
+            set(row);
+            1
+        })
+    };
+    let affected = match name {
+        "fence_insert" => {
+            let new = !own.fence.contains_key(&p[..1]);
+            let zero = Cell::Int(0);
+            own.fence
+                .entry(p[..1].to_vec())
+                .or_insert_with(|| vec![p[0].clone(), zero.clone(), zero.clone(), p[1].clone(), zero]);
+            u64::from(new)
+        }
+        "fence_check" => fence(own, &|row| row[1] == p[1], &|row| row[2] = Cell::Int(number(&row[2]) + 1)),
+        "fence_take" => fence(own, &|row| row[1] < p[1], &|row| {
+            row[1] = p[1].clone();
+            row[2] = Cell::Int(number(&row[2]) + 1);
+        }),
+        "fence_home" => fence(own, &|row| row[1] == p[1], &|row| row[4] = p[2].clone()),
+        "lease_take" => {
+            let epoch = own.lease.get(&p[..1]).map_or(0, |row| number(&row[1])) + 1;
+            own.lease.insert(p[..1].to_vec(), vec![p[0].clone(), Cell::Int(epoch), p[1].clone(), p[2].clone()]);
+            return (1, vec![vec![Cell::Int(epoch)]]);
+        }
+        "receipt_insert" => u64::from(own.receipt.insert(p[..2].to_vec(), p.clone()).is_none()),
+        "receipt_delete" => u64::from(own.receipt.remove(&p[..2]).is_some()),
+        "seen_write" => {
+            own.seen.insert(p[..2].to_vec(), p.clone());
+            1
+        }
+        "link_write" => {
+            own.link.insert(vec![p[2].clone()], p.clone());
+            1
+        }
+        "cursor_write" => {
+            own.cursor.insert(p[..2].to_vec(), p.clone());
+            1
+        }
+        "scan_write" => {
+            own.scan.insert(p[..1].to_vec(), p.clone());
+            1
+        }
+        "scan_delete" => u64::from(own.scan.remove(&p[..1]).is_some()),
+        _ => panic!("no statement {name}"),
+    };
+    (affected, Vec::new())
+}

@@ -1,0 +1,251 @@
+//! The applications on both sides: transactions of several statements, long open, some rolled back.
+
+use std::collections::BTreeSet;
+
+use twinrow::model::{Row, Value};
+
+use crate::database::{Database, Did, ENTITY, PARENT, Pending, X, Y, entity, raw, value};
+use crate::world::{World, name};
+
+/// What a statement does to what must be found in the end.
+#[derive(Clone, Copy, Debug)]
+pub enum Effect {
+    /// Entity, field, raw value.
+    Set(i64, usize, i64),
+    /// The same: overwritten or deleted by a user.
+    Gone(i64, usize, i64),
+    Deleted(i64),
+}
+
+#[derive(Clone, Debug)]
+pub struct UserTx {
+    pub xid: u64,
+    pub pending: Vec<Pending>,
+    pub effects: Vec<Effect>,
+    pub locks: BTreeSet<(usize, i64)>,
+    /// Rows it refers to.
+    pub shares: BTreeSet<(usize, i64)>,
+}
+
+impl World {
+    /// One statement of one user.
+    pub fn user(&mut self) {
+        let at = self.chance.below(2);
+        let open = self.databases[at].users.len();
+        // Nothing can keep the same record from being entered on both sides at the same moment where it may
+        // stand twice: there it is entered at once.
+        let twin = self.options.matching && !self.options.unique && self.chance.one_in(0.1);
+        let tx = if !twin && open > 0 && self.chance.one_in(0.5) {
+            self.chance.below(open)
+        } else {
+            let database = &mut self.databases[at];
+            database.xid += 1;
+            let tx = UserTx {
+                xid: database.xid,
+                pending: Vec::new(),
+                effects: Vec::new(),
+                locks: BTreeSet::new(),
+                shares: BTreeSet::new(),
+            };
+            database.users.push(tx);
+            database.users.len() - 1
+        };
+        if !twin && self.chance.one_in(0.15) {
+            return;
+        }
+        let mut statement = Statement { at, tx: self.databases[at].users[tx].clone() };
+        if twin {
+            statement.enter(self)
+        } else {
+            statement.run(self)
+        }
+        self.databases[at].users[tx] = statement.tx;
+        if twin {
+            self.end_user(at, tx, Some(false));
+        } else if self.chance.one_in(0.6) {
+            self.end_user(at, tx, None);
+        }
+    }
+
+    /// Commits or rolls back.
+    pub fn end_user(&mut self, at: usize, tx: usize, roll_back: Option<bool>) {
+        let tx = self.databases[at].users.remove(tx);
+        if roll_back.unwrap_or_else(|| self.chance.one_in(0.15)) {
+            return;
+        }
+        for effect in &tx.effects {
+            self.ledger.user(*effect);
+        }
+        for step in &tx.pending {
+            if let (Some(key), Some(row)) = (step.entry.did.key_after(), &step.row) {
+                self.ledger.stood(at, step.entry.table, key, &row[ENTITY]);
+            }
+            let (did, table) = (step.entry.did, step.entry.table);
+            let before = did.old().and_then(|key| self.databases[at].tables[table].rows.get(&key));
+            let of = step.row.as_ref().or(before).map_or(0, entity);
+            self.tell(|| format!("{} user {} {did:?} table {table} e{of} lsn {}", name(at), tx.xid, step.entry.lsn));
+        }
+        self.databases[at].commit_user(tx);
+    }
+}
+
+struct Statement {
+    at: usize,
+    tx: UserTx,
+}
+
+impl Statement {
+    fn run(&mut self, world: &mut World) {
+        let database = &world.databases[self.at];
+        let table = world.chance.below(database.tables.len());
+        let rows = database.rows(&self.tx.pending, table);
+        let free: Vec<i64> = rows.keys().copied().filter(|key| !database.locked(table, *key, None, Some(self.tx.xid))).collect();
+        let number = i64::try_from(world.id()).unwrap_or(0);
+        let chance = world.chance.next() as f64 / u64::MAX as f64;
+        if (chance < 0.2 && rows.len() < world.options.rows) || free.is_empty() {
+            let both = world.options.unique && world.chance.one_in(0.3);
+            let known = if both { self.twin_of(world, table) } else { None };
+            self.insert(world, table, number, known);
+            return;
+        }
+        let key = *world.chance.pick(&free);
+        let before = rows[&key].clone();
+        let database = &world.databases[self.at];
+        let tied = database.referred(&self.tx.pending, table, key) || self.holds(table, key);
+        let (delete, rename) = (world.options.delete, world.options.rename);
+        match chance - 0.2 {
+            p if p < 0.0 || tied => self.update(world, table, key, before, number),
+            p if p < delete => self.delete(world, table, key, &before),
+            p if p < delete + rename => self.rename(world, table, key, before, number),
+            p if p < delete + rename + 0.05 => self.replace(world, table, key, before, number),
+            _ => self.update(world, table, key, before, number),
+        }
+    }
+
+    /// A record that the other side has is entered here as well.
+    fn enter(&mut self, world: &mut World) {
+        let table = world.chance.below(world.databases[self.at].tables.len());
+        let number = i64::try_from(world.id()).unwrap_or(0);
+        if let Some(entity) = self.twin_of(world, table) {
+            self.insert(world, table, number, Some(entity));
+        }
+    }
+
+    /// Whether someone's open transaction refers to this row, our own included.
+    fn holds(&self, table: usize, key: i64) -> bool {
+        self.tx.shares.contains(&(table, key))
+    }
+
+    fn step(&mut self, database: &mut Database, table: usize, did: Did, row: Option<Row>) {
+        let entry = database.entry(table, did, self.tx.xid, false);
+        let row = row.map(|row| database.stored(row));
+        self.tx.locks.extend(did.old().into_iter().chain(did.key_after()).map(|key| (table, key)));
+        self.tx.pending.push(Pending { entry, row });
+    }
+
+    fn value(&self, world: &mut World, number: i64, field: usize) -> Value {
+        let digits = match world.options.rounding {
+            crate::world::Rounding::No => 1,
+            crate::world::Rounding::Mapped => 5,
+            crate::world::Rounding::Silent => 10,
+        };
+        let digit = if field == Y && self.at == 0 { world.chance.below(digits) as i64 } else { 0 };
+        value(number, digit, &world.options, field)
+    }
+
+    /// A row to refer to, and that it stays.
+    fn parent(&mut self, world: &mut World, table: usize) -> Value {
+        let database = &world.databases[self.at];
+        let Some(parents) = database.tables[table].refers else { return Value::Null };
+        let rows = database.rows(&self.tx.pending, parents);
+        let free: Vec<i64> =
+            rows.keys().copied().filter(|key| !database.locked_hard(parents, *key, None, Some(self.tx.xid))).collect();
+        if free.is_empty() || world.chance.one_in(0.3) {
+            return Value::Null;
+        }
+        let parent = *world.chance.pick(&free);
+        self.tx.shares.insert((parents, parent));
+        Value::Int(i128::from(parent))
+    }
+
+    fn insert(&mut self, world: &mut World, table: usize, number: i64, known: Option<i64>) {
+        let entity = known.unwrap_or_else(|| i64::try_from(world.id()).unwrap_or(0));
+        let mut row = vec![Value::Int(i128::from(entity)), self.value(world, number, X), self.value(world, number, Y)];
+        let choice = world.chance.below(100);
+        let database = &mut world.databases[self.at];
+        let key = if choice < 50 { database.new_key(table) } else { database.free_key(table, choice) };
+        if database.tables[table].refers.is_some() {
+            row.push(self.parent(world, table));
+        }
+        self.effect(world, table, &row, &[X, Y, PARENT], true);
+        self.step(&mut world.databases[self.at], table, Did::Insert(key), Some(row));
+    }
+
+    /// An entity that the other side has and this one has not: entered here by hand as well.
+    fn twin_of(&self, world: &mut World, table: usize) -> Option<i64> {
+        let (here, there) = (&world.databases[self.at], &world.databases[1 - self.at]);
+        let ours = here.ours.values().flat_map(|tx| &tx.pending).filter_map(|step| step.row.as_ref());
+        let ours: Vec<i64> = ours.map(entity).collect();
+        let free = |row: &Row| here.check_unique(&self.tx.pending, table, &row[ENTITY]).is_ok() && !ours.contains(&entity(row));
+        let known: Vec<i64> = there.tables[table].rows.values().filter(|row| free(row)).map(entity).collect();
+        if known.is_empty() { None } else { Some(*world.chance.pick(&known)) }
+    }
+
+    fn update(&mut self, world: &mut World, table: usize, key: i64, before: Row, number: i64) {
+        let fields = if world.databases[self.at].tables[table].refers.is_some() { 3 } else { 2 };
+        let field = [X, Y, PARENT][world.chance.below(fields)];
+        let mut row = before.clone();
+        row[field] = if field == PARENT { self.parent(world, table) } else { self.value(world, number, field) };
+        self.effect(world, table, &before, &[field], false);
+        self.effect(world, table, &row, &[field], true);
+        self.step(&mut world.databases[self.at], table, Did::Update(key), Some(row));
+    }
+
+    fn delete(&mut self, world: &mut World, table: usize, key: i64, before: &Row) {
+        self.tx.effects.push(Effect::Deleted(entity(before)));
+        self.effect(world, table, before, &[X, Y, PARENT], false);
+        self.step(&mut world.databases[self.at], table, Did::Delete(key), None);
+    }
+
+    fn rename(&mut self, world: &mut World, table: usize, key: i64, before: Row, number: i64) {
+        if before.get(PARENT) == Some(&Value::Int(i128::from(key))) {
+            return;
+        }
+        let field = *world.chance.pick(&[X, Y]);
+        let mut row = before.clone();
+        row[field] = self.value(world, number, field);
+        let choice = world.chance.below(100);
+        let to = world.databases[self.at].free_key(table, choice);
+        self.effect(world, table, &before, &[field], false);
+        self.effect(world, table, &row, &[field], true);
+        self.step(&mut world.databases[self.at], table, Did::Rename(key, to), Some(row));
+    }
+
+    /// Deleted and inserted again under the same key, as REPLACE and some applications do.
+    fn replace(&mut self, world: &mut World, table: usize, key: i64, before: Row, number: i64) {
+        let field = *world.chance.pick(&[X, Y]);
+        let mut row = before.clone();
+        row[field] = self.value(world, number, field);
+        self.effect(world, table, &before, &[field], false);
+        self.effect(world, table, &row, &[field], true);
+        let database = &mut world.databases[self.at];
+        self.step(database, table, Did::Delete(key), None);
+        self.step(database, table, Did::Insert(key), Some(row));
+    }
+
+    fn effect(&mut self, world: &World, table: usize, row: &Row, fields: &[usize], set: bool) {
+        let of = entity(row);
+        for field in fields.iter().copied().filter(|field| *field < row.len() && !row[*field].is_null()) {
+            let database = &world.databases[self.at];
+            let raw = if field == PARENT {
+                // A reference is told by the entity it leads to, which both sides know.
+                let parents = database.tables[table].refers.unwrap_or(0);
+                let parent = raw(&row[PARENT]);
+                database.row(&self.tx.pending, parents, parent).map_or(of, entity) * 10
+            } else {
+                raw(&row[field])
+            };
+            self.tx.effects.push(if set { Effect::Set(of, field, raw) } else { Effect::Gone(of, field, raw) });
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! The world of one run: databases, clock, chance, and what must be true in the end.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use twinrow::model::{ConflictPolicy, Deletes};
+
+use crate::database::Database;
+use crate::oracle::Ledger;
+
+/// What decides: everything random comes from here, so a run repeats itself exactly (SplitMix64).
+pub struct Chance(u64);
+
+impl Chance {
+    pub fn new(seed: u64) -> Chance {
+        Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x7477_696e_726f_7700)
+    }
+
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Below `n`.
+    pub fn below(&mut self, n: usize) -> usize {
+        usize::try_from(self.next() % n.max(1) as u64).unwrap_or(0)
+    }
+
+    /// True so often.
+    pub fn one_in(&mut self, share: f64) -> bool {
+        ((self.next() >> 11) as f64 / (1u64 << 53) as f64) < share
+    }
+
+    pub fn pick<'a, T>(&mut self, list: &'a [T]) -> &'a T {
+        &list[self.below(list.len())]
+    }
+}
+
+/// Which database holds the state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Home {
+    Source,
+    Target,
+    Third,
+}
+
+/// How the target stores less than the source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rounding {
+    No,
+    /// The mapping rounds, because the column says so and the field is `lossy: fit`.
+    Mapped,
+    /// The database rounds what it is given, and says nothing.
+    Silent,
+}
+
+/// Who refers to whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// One table.
+    Flat,
+    /// Children that refer to parents.
+    Family,
+    /// Records that refer to records of their own table, in circles too.
+    Circle,
+}
+
+/// What one run is made of.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub home: Home,
+    /// Deleted keys are given out again, on the source and on the target.
+    pub reuse: [bool; 2],
+    pub rounding: Rounding,
+    pub shape: Shape,
+    /// Whether records are matched by their business key.
+    pub matching: bool,
+    /// Whether the databases know that it is unique.
+    pub unique: bool,
+    /// Whether both sides hold data before the first run.
+    pub stocked: bool,
+    pub deletes: Deletes,
+    pub conflict: ConflictPolicy,
+    /// How many log entries a window reads at most.
+    pub limit: usize,
+    /// A full compare is asked for so often, per cycle.
+    pub scan: f64,
+    /// Whether the brake may trip.
+    pub brake: bool,
+    /// Whether servers refuse some records for a while.
+    pub refusing: bool,
+    /// Per step of the scheduler.
+    pub crash: f64,
+    pub second: f64,
+    pub away: f64,
+    /// Per call of an endpoint: the server aborts the transaction, or cannot be reached.
+    pub fault: f64,
+    pub busy: f64,
+    pub delete: f64,
+    pub rename: f64,
+    /// Rows per table and side, about.
+    pub rows: usize,
+    pub steps: usize,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            home: Home::Target,
+            reuse: [false, false],
+            rounding: Rounding::No,
+            shape: Shape::Flat,
+            matching: false,
+            unique: false,
+            stocked: false,
+            deletes: Deletes::Delete,
+            conflict: ConflictPolicy::Source,
+            limit: 20_000,
+            scan: 0.0,
+            brake: false,
+            refusing: false,
+            crash: 0.015,
+            second: 0.01,
+            away: 0.004,
+            fault: 0.001,
+            busy: 0.4,
+            delete: 0.08,
+            rename: 0.07,
+            rows: 5,
+            steps: 700,
+        }
+    }
+}
+
+pub struct World {
+    pub chance: Chance,
+    pub options: Options,
+    /// Source, target, and where the state lives apart, the third.
+    pub databases: Vec<Database>,
+    /// Seconds since 1970.
+    pub clock: i64,
+    pub ledger: Ledger,
+    /// Writes to users' rows that were ours.
+    pub writes: u64,
+    /// Users have stopped, nothing fails any more.
+    pub calm: bool,
+    pub next_id: u64,
+    /// What happened, keys only; kept when a failed run is told again.
+    pub trace: Option<Vec<String>>,
+}
+
+pub type Shared = Arc<Mutex<World>>;
+
+/// The world, for as long as one step takes.
+pub fn locked(world: &Shared) -> MutexGuard<'_, World> {
+    world.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+impl World {
+    pub fn new(seed: u64, options: Options, trace: bool) -> World {
+        let databases = (0..if options.home == Home::Third { 3 } else { 2 }).map(|at| Database::new(at, &options)).collect();
+        World {
+            chance: Chance::new(seed),
+            databases,
+            options,
+            clock: 1_700_000_000,
+            ledger: Ledger::default(),
+            writes: 0,
+            calm: true,
+            next_id: 0,
+            trace: trace.then(Vec::new),
+        }
+    }
+
+    pub fn home(&self) -> usize {
+        match self.options.home {
+            Home::Source => 0,
+            Home::Target => 1,
+            Home::Third => 2,
+        }
+    }
+
+    pub fn id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    pub fn tell(&mut self, event: impl FnOnce() -> String) {
+        if let Some(trace) = &mut self.trace {
+            trace.push(event());
+        }
+    }
+
+    /// What was sent by processes that are no more ends, some day: rolled back, or committed after all.
+    pub fn settle(&mut self, at_once: bool) {
+        for at in 0..self.databases.len() {
+            let orphans: Vec<u64> = self.databases[at].ours.iter().filter(|(_, tx)| tx.orphan).map(|(id, _)| *id).collect();
+            for id in orphans {
+                if !at_once && !self.chance.one_in(0.15) {
+                    continue;
+                }
+                let Some(tx) = self.databases[at].ours.remove(&id) else { continue };
+                if tx.sent && self.chance.one_in(0.7) {
+                    self.tell(|| format!("{} tx {id} lands after all", name(at)));
+                    self.land(at, tx);
+                } else {
+                    self.tell(|| format!("{} tx {id} is rolled back", name(at)));
+                }
+            }
+        }
+    }
+}
+
+/// A database's name.
+pub fn name(at: usize) -> &'static str {
+    ["S", "T", "K"][at]
+}
