@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::Value as Json;
 
+use super::client::{Client, key_of, shapeless};
 use super::http::Call;
 use super::record::Mapped;
-use super::service::{Service, key_of, shapeless};
 use super::template::Place;
 use crate::endpoint::{Fetched, Tracked};
 use crate::error::{Error, Kind, Result};
@@ -46,10 +46,10 @@ impl Mark {
 ///
 /// # Errors
 /// As the app says; [`Kind::Schema`] if there is no such collection.
-pub(super) async fn revision(service: &Service, object: &str) -> Result<Mark> {
-    let how = &service.object().revision;
-    let call = Call::new("HEAD", how.head.address(&[(Place::Path, &service.path(object))]));
-    let answer = service.succeeded(service.http.read(&call).await?)?;
+pub(super) async fn revision(client: &Client, object: &str) -> Result<Mark> {
+    let how = &client.object().revision;
+    let call = Call::new("HEAD", how.head.address(&[(Place::Path, &client.path(object))]));
+    let answer = client.succeeded(client.http.read(&call).await?)?;
     let number = |name: &str| answer.header(name)?.trim_matches('"').parse::<u64>().ok();
     let revision = number(&how.header).and_then(|revision| i64::try_from(revision).ok());
     match (revision, number(&how.count)) {
@@ -80,12 +80,12 @@ pub(super) struct Feed {
 ///
 /// # Errors
 /// [`Kind::Identity`] if it is not the app the position was taken at.
-pub(super) async fn read(service: &Service, at: usize, tracked: &Tracked, limit: usize) -> Result<(Feed, Vec<Entry>)> {
+pub(super) async fn read(client: &Client, at: usize, tracked: &Tracked, limit: usize) -> Result<(Feed, Vec<Entry>)> {
     let object = &tracked.collection.table.name.name;
-    let now = revision(service, object).await.map_err(|error| lost_sight(error, tracked))?;
+    let now = revision(client, object).await.map_err(|error| lost_sight(error, tracked))?;
     let mut feed = Feed {
         collection: tracked.collection.clone(),
-        mapped: service.mapped(&tracked.collection)?,
+        mapped: client.mapped(&tracked.collection)?,
         read_on: now.revision,
         mark: now.clone(),
         more: false,
@@ -94,7 +94,7 @@ pub(super) async fn read(service: &Service, at: usize, tracked: &Tracked, limit:
         later: HashSet::new(),
     };
     let Some(since) = tracked.since.as_ref().map(Mark::parse).transpose()? else {
-        let last = changes(service, object, now.revision - 1, 1).await?;
+        let last = changes(client, object, now.revision - 1, 1).await?;
         let last = last.records.first().filter(|last| last.stamp == now.revision);
         feed.mark.witness = witness(last);
         return Ok((feed, Vec::new()));
@@ -107,19 +107,19 @@ pub(super) async fn read(service: &Service, at: usize, tracked: &Tracked, limit:
         return Ok((feed, Vec::new()));
     }
     // From the witness on.
-    let mut changes = changes(service, object, since.revision - 1, limit.saturating_add(1)).await?;
+    let mut changes = changes(client, object, since.revision - 1, limit.saturating_add(1)).await?;
     if changes.records.first().is_some_and(|first| first.stamp == since.revision) {
         changes.records.remove(0);
     } else {
-        check_witness(service, &feed, &since, &changes).await?;
+        check_witness(client, &feed, &since, &changes).await?;
     }
-    let entries = feed.take(service, at, &since, &now, changes);
+    let entries = feed.take(client, at, &since, &now, changes);
     Ok((feed, entries))
 }
 
 impl Feed {
     /// Entries and rows of the changes; and the mark they end at.
-    fn take(&mut self, service: &Service, at: usize, since: &Mark, now: &Mark, changes: Changes) -> Vec<Entry> {
+    fn take(&mut self, client: &Client, at: usize, since: &Mark, now: &Mark, changes: Changes) -> Vec<Entry> {
         let entry = |op, key, pos| Entry { collection: at, op, key, pos: Pos(pos), transaction: None, own: false };
         let mut entries = Vec::with_capacity(changes.records.len());
         let (mut deleted, mut deleted_later) = (0, 0);
@@ -129,7 +129,7 @@ impl Feed {
                 deleted += 1;
                 deleted_later += u64::from(change.stamp > now.revision);
             } else {
-                self.rows.insert(key.encode(), service.parsed(&change.id, &change.record, &self.mapped));
+                self.rows.insert(key.encode(), client.parsed(&change.id, &change.record, &self.mapped));
             }
             entries.push(entry(if change.gone { Op::Delete } else { Op::Update }, key, change.stamp));
         }
@@ -158,20 +158,20 @@ fn witness(last: Option<&Change>) -> String {
 }
 
 /// The witness is not where it was: it has changed or was deleted since, or this is another app.
-async fn check_witness(service: &Service, feed: &Feed, since: &Mark, changes: &Changes) -> Result<()> {
+async fn check_witness(client: &Client, feed: &Feed, since: &Mark, changes: &Changes) -> Result<()> {
     let named = |changes: &Changes| changes.records.iter().any(|change| change.id == since.witness);
     if since.witness.is_empty() || named(changes) {
         return Ok(());
     }
     let ids = [since.witness.clone()];
-    let known = match service.fetch(&feed.collection, &feed.mapped, &ids).await?.first() {
+    let known = match client.fetch(&feed.collection, &feed.mapped, &ids).await?.first() {
         Some(Fetched::Row(_, version)) => {
             version.as_ref().and_then(|version| version.parse().ok()).is_some_and(|v: i64| v > since.revision)
         }
         Some(Fetched::Absent) | None => {
             let object = &feed.collection.table.name.name;
             let last = changes.records.last().map_or(since.revision, |last| last.stamp);
-            named(&self::changes(service, object, last, usize::MAX).await?)
+            named(&self::changes(client, object, last, usize::MAX).await?)
         }
         Some(Fetched::Unreadable(_)) => true,
     };
@@ -211,43 +211,43 @@ pub(super) struct Changes {
 }
 
 /// The feed after a revision: to its end, or to about `limit` changes.
-pub(super) async fn changes(service: &Service, object: &str, since: i64, limit: usize) -> Result<Changes> {
-    let request = &service.object().changes;
+pub(super) async fn changes(client: &Client, object: &str, since: i64, limit: usize) -> Result<Changes> {
+    let request = &client.object().changes;
     let mut all = Changes::default();
-    let mut next = Some(service.call(request, object, &[(Place::Cursor, &since.to_string())])?);
+    let mut next = Some(client.call(request, object, &[(Place::Cursor, &since.to_string())])?);
     while let Some(call) = next.take() {
         if all.records.len() >= limit {
             all.more = true;
             break;
         }
-        let (records, following, _) = service.page(request, &call).await?;
+        let (records, following, _) = client.page(request, &call).await?;
         // An app that names a next page and gives an empty one would keep us for ever.
         next = following.filter(|_| !records.is_empty());
         for record in records {
-            let (Some(id), Some(stamp)) = (service.id(&record), service.version(&record)) else { return Err(shapeless()) };
+            let (Some(id), Some(stamp)) = (client.id(&record), client.version(&record)) else { return Err(shapeless()) };
             if all.records.last().is_some_and(|last| last.stamp >= stamp) || stamp <= since {
                 return Err(Error::new(Kind::Unreachable, "the app's changes are not in the order of their stamps"));
             }
-            all.records.push(Change { id: id.to_owned(), stamp, gone: service.is_tombstone(&record), record });
+            all.records.push(Change { id: id.to_owned(), stamp, gone: client.is_tombstone(&record), record });
         }
     }
     Ok(all)
 }
 
 /// Records in the order of their ids after `after`: at least `limit`, or all there are.
-pub(super) async fn list(service: &Service, object: &str, after: &str, limit: usize) -> Result<Vec<(String, Json)>> {
-    let request = &service.object().list;
+pub(super) async fn list(client: &Client, object: &str, after: &str, limit: usize) -> Result<Vec<(String, Json)>> {
+    let request = &client.object().list;
     let mut all: Vec<(String, Json)> = Vec::new();
     loop {
         let last = all.last().map_or_else(|| after.to_owned(), |(id, _)| id.clone());
         let size = limit.saturating_sub(all.len()).min(PAGE).to_string();
-        let mut next = Some(service.call(request, object, &[(Place::After, &last), (Place::Limit, &size)])?);
+        let mut next = Some(client.call(request, object, &[(Place::After, &last), (Place::Limit, &size)])?);
         let before = all.len();
         while let Some(call) = next.take().filter(|_| all.len() < limit) {
-            let (records, following, _) = service.page(request, &call).await?;
+            let (records, following, _) = client.page(request, &call).await?;
             next = following.filter(|_| !records.is_empty());
             for record in records {
-                let id = service.id(&record).ok_or_else(shapeless)?.to_owned();
+                let id = client.id(&record).ok_or_else(shapeless)?.to_owned();
                 all.push((id, record));
             }
         }

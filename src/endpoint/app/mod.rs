@@ -3,12 +3,12 @@
 //! An app has no transactions and no place for our fence or our triggers. What stands in for them: its own
 //! feed of changes, a version per record, and keys of our choosing (see [`Conditional`]).
 
+mod client;
 mod feed;
 mod http;
 mod manifest;
 mod record;
 mod search;
-mod service;
 mod template;
 mod window;
 mod write;
@@ -19,8 +19,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use self::client::{Client, id_of, key_of, plain, undeclared};
 use self::http::Call;
-use self::service::{Service, id_of, key_of, plain, undeclared};
 use super::{Acknowledge, Capabilities, Conditional, Edit, Edited, Endpoint, Fetched, Tls, Tracked, Tracking, Window, Write};
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::model::{Collection, Key, Table, TableName};
@@ -29,7 +29,7 @@ use crate::sql::{Fence, Store};
 /// An app.
 pub struct App {
     name: String,
-    service: Arc<Service>,
+    client: Arc<Client>,
 }
 
 impl App {
@@ -39,7 +39,7 @@ impl App {
     /// # Errors
     /// [`Kind::Config`] for a URL or a file that can't be used.
     pub fn open(name: &str, url: &str, tls: &Tls, file: &Path) -> Result<App> {
-        Ok(App { name: name.to_owned(), service: Arc::new(Service::open(url, tls, file).context(format!("endpoint {name}"))?) })
+        Ok(App { name: name.to_owned(), client: Arc::new(Client::open(url, tls, file).context(format!("endpoint {name}"))?) })
     }
 
     fn context(&self) -> String {
@@ -50,15 +50,15 @@ impl App {
 #[async_trait]
 impl Endpoint for App {
     async fn capabilities(&self) -> Result<Capabilities> {
-        let service = &self.service;
-        let call = Call::new("GET", service.manifest.check.get.address(&[]));
-        let answer = service.succeeded(service.http.read(&call).await.context(self.context())?).context(self.context())?;
-        let version = service.manifest.check.version.of(&answer.body).map(plain).unwrap_or_default();
-        Ok(Capabilities { transactions: false, deletes: true, version: format!("{} {version}", service.manifest.name) })
+        let client = &self.client;
+        let call = Call::new("GET", client.manifest.check.get.address(&[]));
+        let answer = client.succeeded(client.http.read(&call).await.context(self.context())?).context(self.context())?;
+        let version = client.manifest.check.version.of(&answer.body).map(plain).unwrap_or_default();
+        Ok(Capabilities { transactions: false, deletes: true, version: format!("{} {version}", client.manifest.name) })
     }
 
     async fn describe(&self, names: Option<&[TableName]>) -> Result<Vec<Table>> {
-        let declared = &self.service.objects.objects;
+        let declared = &self.client.objects.objects;
         let wanted: Vec<&str> = match names {
             Some(names) => names.iter().map(|name| name.name.as_str()).collect(),
             None => declared.keys().map(String::as_str).collect(),
@@ -66,14 +66,14 @@ impl Endpoint for App {
         let mut tables = Vec::with_capacity(wanted.len());
         for name in wanted {
             let shape = declared.get(name).ok_or_else(|| undeclared(name)).context(self.context())?;
-            feed::revision(&self.service, name).await.context(name).context(self.context())?;
-            tables.push(self.service.table(name, shape));
+            feed::revision(&self.client, name).await.context(name).context(self.context())?;
+            tables.push(self.client.table(name, shape));
         }
         Ok(tables)
     }
 
     async fn window(&self, collections: &[Tracked], limit: usize) -> Result<Box<dyn Window>> {
-        Ok(Box::new(window::open(&self.service, collections, limit).await.context(self.context())?))
+        Ok(Box::new(window::open(&self.client, collections, limit).await.context(self.context())?))
     }
 
     async fn begin(&self, _fence: &Fence) -> Result<Box<dyn Write>> {
@@ -101,11 +101,11 @@ impl Endpoint for App {
 #[async_trait]
 impl Conditional for App {
     fn batch(&self) -> usize {
-        self.service.manifest.batch.max
+        self.client.manifest.batch.max
     }
 
     fn settled_after(&self) -> Duration {
-        self.service.http.timeout() + Duration::from_secs(self.service.manifest.limits.lag_s)
+        self.client.http.timeout() + Duration::from_secs(self.client.manifest.limits.lag_s)
     }
 
     fn new_key(&self, token: &str) -> Key {
@@ -113,12 +113,12 @@ impl Conditional for App {
     }
 
     async fn write(&self, collection: &Collection, edits: &[Edit]) -> Result<Vec<Edited>> {
-        write::write(&self.service, collection, edits).await.context(self.context())
+        write::write(&self.client, collection, edits).await.context(self.context())
     }
 
     async fn look(&self, collection: &Collection, keys: &[Key]) -> Result<Vec<Fetched>> {
         let ids: Vec<String> = keys.iter().map(id_of).collect();
-        let mapped = self.service.mapped(collection)?;
-        self.service.fetch(collection, &mapped, &ids).await.context(self.context())
+        let mapped = self.client.mapped(collection)?;
+        self.client.fetch(collection, &mapped, &ids).await.context(self.context())
     }
 }

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use serde_json::Value as Json;
 
+use super::client::{Client, key_of};
 use super::feed::list;
 use super::record::{self, Mapped};
-use super::service::{Service, key_of};
 use super::template::Place;
 use crate::endpoint::{CANDIDATES_MAX, Fetched};
 use crate::error::Result;
@@ -20,7 +20,7 @@ const PASS: usize = 2_000;
 
 /// A search for several values at once.
 pub(super) struct Search<'a> {
-    service: &'a Service,
+    client: &'a Client,
     collection: &'a Collection,
     mapped: &'a [Mapped],
     rule: &'a [(usize, Normal)],
@@ -32,7 +32,7 @@ pub(super) struct Search<'a> {
 
 impl<'a> Search<'a> {
     pub fn new(
-        service: &'a Service,
+        client: &'a Client,
         collection: &'a Collection,
         mapped: &'a [Mapped],
         rule: &'a [(usize, Normal)],
@@ -44,7 +44,7 @@ impl<'a> Search<'a> {
                 wanted.entry(normal).or_default().push(at);
             }
         }
-        Search { service, collection, mapped, rule, values, wanted, found: vec![Vec::new(); values.len()] }
+        Search { client, collection, mapped, rule, values, wanted, found: vec![Vec::new(); values.len()] }
     }
 
     /// The keys found for each of the values.
@@ -63,11 +63,11 @@ impl<'a> Search<'a> {
 
     /// The app's own conditions for these values, if it can tell them exactly.
     fn filter(&self, values: &[Value]) -> Option<String> {
-        let condition = self.service.object().find.as_ref()?.condition.as_ref()?;
+        let condition = self.client.object().find.as_ref()?.condition.as_ref()?;
         let one = |((at, normal), value): (&(usize, Normal), &Value)| {
             let Mapped::Field(name, field) = &self.mapped[*at] else { return None };
             let exact = *normal == Normal::default() && matches!(value, Value::Text(_) | Value::Int(_) | Value::Bool(_));
-            let json = record::field(value, *field, self.service.manifest.numbers).ok().filter(|_| exact)?;
+            let json = record::field(value, *field, self.client.manifest.numbers).ok().filter(|_| exact)?;
             Some(condition.address(&[(Place::Field, name), (Place::Json, &json.to_string())]))
         };
         let all: Option<Vec<String>> = self.rule.iter().zip(values).map(one).collect();
@@ -75,12 +75,12 @@ impl<'a> Search<'a> {
     }
 
     async fn ask(&mut self, filters: &[String]) -> Result<()> {
-        let service = self.service;
-        let Some(request) = &service.object().find else { return Ok(()) };
+        let client = self.client;
+        let Some(request) = &client.object().find else { return Ok(()) };
         let (object, limit) = (&self.collection.table.name.name, (CANDIDATES_MAX + 1).to_string());
         for filter in filters {
-            let call = service.call(request, object, &[(Place::Where, filter), (Place::Limit, &limit)])?;
-            let (records, ..) = service.page(request, &call).await?;
+            let call = client.call(request, object, &[(Place::Where, filter), (Place::Limit, &limit)])?;
+            let (records, ..) = client.page(request, &call).await?;
             for record in &records {
                 self.offer(record);
             }
@@ -91,7 +91,7 @@ impl<'a> Search<'a> {
     async fn pass(&mut self) -> Result<()> {
         let mut after = String::new();
         loop {
-            let records = list(self.service, &self.collection.table.name.name, &after, PASS).await?;
+            let records = list(self.client, &self.collection.table.name.name, &after, PASS).await?;
             let end = records.len() < PASS;
             for (id, record) in records {
                 self.offer(&record);
@@ -105,8 +105,8 @@ impl<'a> Search<'a> {
 
     /// Whatever the app found: it counts if it is equal by the rule.
     fn offer(&mut self, record: &Json) {
-        let Some(id) = self.service.id(record) else { return };
-        let Fetched::Row(row, _) = self.service.parsed(id, record, self.mapped) else { return };
+        let Some(id) = self.client.id(record) else { return };
+        let Fetched::Row(row, _) = self.client.parsed(id, record, self.mapped) else { return };
         let values: Vec<Value> = self.rule.iter().map(|(at, _)| row[*at].clone()).collect();
         let Some(normal) = normalised(self.rule, &values) else { return };
         for at in self.wanted.get(&normal).into_iter().flatten() {

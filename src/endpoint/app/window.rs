@@ -8,25 +8,25 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::client::{Client, id_of, key_of};
 use super::feed::{self, Feed, list, revision};
 use super::search::Search;
-use super::service::{Service, id_of, key_of};
 use crate::endpoint::{Fetched, ReadReceipt, Tracked, Window};
 use crate::error::Result;
 use crate::model::{Entry, Key, KeyBytes, Normal, Position, Value};
 
 pub(super) struct AppWindow {
-    service: Arc<Service>,
+    client: Arc<Client>,
     feeds: Vec<Feed>,
     entries: Vec<Entry>,
 }
 
-pub(super) async fn open(service: &Arc<Service>, tracked: &[Tracked], limit: usize) -> Result<AppWindow> {
-    let mut window = AppWindow { service: Arc::clone(service), feeds: Vec::new(), entries: Vec::new() };
+pub(super) async fn open(client: &Arc<Client>, tracked: &[Tracked], limit: usize) -> Result<AppWindow> {
+    let mut window = AppWindow { client: Arc::clone(client), feeds: Vec::new(), entries: Vec::new() };
     let share = limit.div_ceil(tracked.len().max(1));
     for (at, one) in tracked.iter().enumerate() {
         let object = &one.collection.table.name.name;
-        let feed = feed::read(service, at, one, share).await.map_err(|error| error.context(object.clone()));
+        let feed = feed::read(client, at, one, share).await.map_err(|error| error.context(object.clone()));
         let (feed, entries) = feed?;
         window.feeds.push(feed);
         window.entries.extend(entries);
@@ -39,12 +39,12 @@ impl AppWindow {
     async fn read_on(&mut self, collection: usize) -> Result<bool> {
         let feed = &mut self.feeds[collection];
         let object = feed.collection.table.name.name.clone();
-        let now = revision(&self.service, &object).await?;
+        let now = revision(&self.client, &object).await?;
         if now.revision < feed.read_on {
             return Ok(false);
         }
         if now.revision > feed.read_on {
-            for change in feed::changes(&self.service, &object, feed.read_on, usize::MAX).await?.records {
+            for change in feed::changes(&self.client, &object, feed.read_on, usize::MAX).await?.records {
                 feed.later.insert(key_of(&change.id).encode());
                 feed.read_on = change.stamp;
             }
@@ -80,7 +80,7 @@ impl Window for AppWindow {
         let mut found: Vec<Option<Fetched>> = keys.iter().map(known).collect();
         let missing: Vec<usize> = (0..keys.len()).filter(|at| found[*at].is_none()).collect();
         let ids: Vec<String> = missing.iter().map(|at| id_of(&keys[*at])).collect();
-        let fetched = self.service.fetch(&feed.collection, &feed.mapped, &ids).await?;
+        let fetched = self.client.fetch(&feed.collection, &feed.mapped, &ids).await?;
         for (at, row) in missing.into_iter().zip(fetched) {
             found[at] = Some(row);
         }
@@ -95,25 +95,25 @@ impl Window for AppWindow {
 
     async fn find(&mut self, collection: usize, rule: &[(usize, Normal)], values: &[Vec<Value>]) -> Result<Vec<Vec<Key>>> {
         let feed = &self.feeds[collection];
-        Search::new(&self.service, &feed.collection, &feed.mapped, rule, values).run().await
+        Search::new(&self.client, &feed.collection, &feed.mapped, rule, values).run().await
     }
 
     async fn page(&mut self, collection: usize, after: Option<&Key>, limit: usize) -> Result<Vec<Key>> {
         let feed = &mut self.feeds[collection];
         let after = after.map(id_of).unwrap_or_default();
-        let mut records = list(&self.service, &feed.collection.table.name.name, &after, limit).await?;
+        let mut records = list(&self.client, &feed.collection.table.name.name, &after, limit).await?;
         records.truncate(limit);
         feed.listed.clear();
         let mut keys = Vec::with_capacity(records.len());
         for (id, record) in records {
             let key = key_of(&id);
-            feed.listed.insert(key.encode(), self.service.parsed(&id, &record, &feed.mapped));
+            feed.listed.insert(key.encode(), self.client.parsed(&id, &record, &feed.mapped));
             keys.push(key);
         }
         Ok(keys)
     }
 
     async fn count(&mut self, collection: usize) -> Result<u64> {
-        Ok(revision(&self.service, &self.feeds[collection].collection.table.name.name).await?.records)
+        Ok(revision(&self.client, &self.feeds[collection].collection.table.name.name).await?.records)
     }
 }

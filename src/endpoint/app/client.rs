@@ -14,15 +14,15 @@ use crate::error::{Error, Kind, Result};
 use crate::model::{Charset, Collection, Column, Key, KeySource, Kind as Type, Table, TableName, Value};
 
 /// What talks to it.
-pub(super) struct Service {
+pub(super) struct Client {
     pub manifest: Manifest,
     pub objects: Objects,
     bucket: String,
     pub http: Http,
 }
 
-impl Service {
-    pub fn open(url: &str, tls: &Tls, file: &Path) -> Result<Service> {
+impl Client {
+    pub fn open(url: &str, tls: &Tls, file: &Path) -> Result<Client> {
         let unusable = || Error::new(Kind::Config, "the URL can't be used").hint("kinto+https://user:password@host/bucket");
         let (scheme, rest) = url.split_once("://").ok_or_else(unusable)?;
         let text = manifest::built_in(scheme)
@@ -45,7 +45,7 @@ impl Service {
             observed: manifest.limits.observe.clone(),
         })?;
         let objects = manifest::objects(file)?;
-        Ok(Service { manifest, objects, bucket, http })
+        Ok(Client { manifest, objects, bucket, http })
     }
 
     pub fn object(&self) -> &manifest::Object {
