@@ -44,7 +44,16 @@ pub async fn run(context: &Context, args: &Run) -> Result<()> {
     }
     let door = Arc::new(Real::new());
     let start = || Pipeline::start(integration.clone(), endpoints.clone(), door.clone(), &HOLDER, rival);
-    let mut pipeline = start().await?;
+    let mut pipeline = loop {
+        match start().await {
+            // The process before may hold the fence for a while, frozen or cut off in a write.
+            Err(again) if again.kind() == Kind::Retry && !args.once => {
+                tracing::warn!("{again}");
+                tokio::time::sleep(RETRY_MIN).await;
+            }
+            started => break started?,
+        }
+    };
     approve_first_sync(context, args, &mut pipeline).await?;
     if args.once {
         let counts = once(&mut pipeline).await;

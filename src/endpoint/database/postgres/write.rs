@@ -25,9 +25,11 @@ pub(super) struct PgWrite {
 /// Begins a transaction and takes the fence; both leave in one round trip, and nothing else before the
 /// answer (rule 4).
 pub(super) async fn begin(mut conn: Conn, fence: &Fence) -> Result<Conn> {
-    // The application's own triggers and defaults find their objects where they always do.
+    // The application's own triggers and defaults find their objects where they always do. A process that is
+    // frozen here holds the fence: the server ends its session, and the next one takes over (rule 4).
     let begin = format!(
-        "begin isolation level read committed, read write; set local search_path to default; select pg_catalog.set_config('twinrow.origin', {}, true)",
+        "begin isolation level read committed, read write; set local search_path to default; \
+         set local idle_in_transaction_session_timeout = '15s'; select pg_catalog.set_config('twinrow.origin', {}, true)",
         literal(&fence.integration)
     );
     let check = conn.prepare(include_str!("../../../../sql/postgres/fence_check.sql")).await.map_err(no_fence)?;
