@@ -8,9 +8,12 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::Pipeline;
-use super::apply::{Do, Fate, conflicts, record, still_to_write, todo};
-use super::batch::{Batch, Item, Slot};
+use super::apply::{Do, Fate, still_to_write, todo};
+use super::batch::Batch;
+use super::conflicts::conflicts;
+use super::item::{Item, Slot};
 use super::job::{Done, given_key};
+use super::record::record;
 use crate::endpoint::{Conditional, Edit, Edited, Endpoint, Fetched, Outcome};
 use crate::error::{Context, Error, Kind, Result};
 use crate::model::{Both, Conflict, Intent, Key, KeyBytes, Link, Pair, PairStatus, Pos, Reason, Side, Work};

@@ -1,8 +1,9 @@
 //! The brake: nothing of a collection and side is applied while too many records would be lost there,
 //! until a person approves exactly that set.
 
-use super::batch::{Batch, Item, Todo};
+use super::batch::Batch;
 use super::cycle::Doing;
+use super::item::{Item, Todo};
 use super::{BATCH, Mode, Pipeline};
 use crate::error::Result;
 use crate::model::{Fingerprint, KeyBytes, Link, Reason, Side};

@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 
 use super::apply::{Fate, decision};
-use super::batch::{Batch, Todo};
+use super::batch::Batch;
 use super::capture::Moment;
+use super::item::Todo;
 use super::{BATCH, Counts, LinkCounts, Mode, Pipeline};
 use crate::endpoint::Acknowledge;
 use crate::error::{Context, Result};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::apply::{Do, todo};
-use super::batch::{Item, Slot};
+use super::item::{Item, Slot};
 use crate::endpoint::{Change, Create, Fetched, Outcome, Write};
 use crate::error::{Context, Error, Kind, Result};
 use crate::model::{Collection, Key, KeyBytes, Link, Pos, Row, Side, Value};

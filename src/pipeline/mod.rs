@@ -4,12 +4,12 @@
 //! take over   fences, receipts of the last process           takeover.rs
 //! capture     one moment per endpoint, entries and rows       capture.rs
 //! fold        deletes and renames onto pairs                  capture.rs
-//! identify    keys -> pairs, matches, rows                    batch.rs
-//! decide      reconcile::decide, per record                   batch.rs
+//! identify    keys -> pairs, rows, matches                    identify.rs, matching.rs
+//! decide      reconcile::decide, per record                   batch.rs, rings.rs
 //! guard       the brake                                       brake.rs
 //! apply       lock, write, read back, receipt or map          apply.rs, job.rs
 //!             to an app: note, send, record                   apply_app.rs
-//! record      bases, ends, unfinished work                    apply.rs
+//! record      the map, bases, ends, unfinished work           record.rs, conflicts.rs, cycle.rs
 //! close       cursors, then acknowledge                       cycle.rs
 //! ```
 //! First sync, retries, full compares and recovery are the same function with another worklist.
@@ -19,10 +19,16 @@ mod apply_app;
 mod batch;
 mod brake;
 mod capture;
+mod conflicts;
 mod counts;
 mod cycle;
 mod door;
+mod identify;
+mod item;
 mod job;
+mod matching;
+mod record;
+mod rings;
 mod run;
 mod scan;
 mod takeover;

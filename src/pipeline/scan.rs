@@ -3,8 +3,8 @@
 //! A page yields keys, never rows: they are fetched and decided like any others (rule 3). It is used for a
 //! first sync, after TRUNCATE or a repaired trigger, after an overlong log, and on request.
 
-use super::batch::Todo;
 use super::cycle::Doing;
+use super::item::Todo;
 use super::{BATCH, Mode, Pipeline};
 use crate::error::Result;
 use crate::model::{Key, KeyBytes, Link, Pair, Scan, ScanPart, Side, Work};

@@ -1,0 +1,145 @@
+//! Identify: keys to pairs, and keys that pairs once had.
+
+use std::collections::{HashMap, HashSet};
+
+use super::batch::lost;
+use super::item::{Item, Todo};
+use super::{Mode, Pipeline};
+use crate::error::Result;
+use crate::model::{KeyBytes, KeySource, Link, Pair, PairStatus, Row, Side};
+use crate::reconcile::{self, Action, Situation};
+use crate::sql::Session;
+use crate::state;
+
+impl Pipeline {
+    /// Keys to pairs. A pair that both sides name, or that this cycle has recorded already, comes once; one
+    /// that lost a side is decided only under the key it lost, which is on the worklist.
+    pub(super) async fn identify(
+        &self,
+        session: &mut dyn Session,
+        link: &Link,
+        todos: Vec<Todo>,
+        known: Vec<Pair>,
+    ) -> Result<(Vec<Item>, Vec<Todo>)> {
+        let mut by_key: HashMap<(Side, KeyBytes), Pair> = HashMap::new();
+        for side in Side::BOTH {
+            let mut keys: Vec<KeyBytes> = todos.iter().filter(|todo| todo.side == side).map(|todo| todo.key.clone()).collect();
+            keys.sort_unstable();
+            keys.dedup();
+            for pair in state::by_key(session, link, side, &keys).await? {
+                if let Some(key) = pair.key[side].clone() {
+                    by_key.insert((side, key), pair);
+                }
+            }
+        }
+        let (mut items, mut settled, mut seen) = (Vec::with_capacity(todos.len()), Vec::new(), HashSet::new());
+        for pair in known {
+            seen.insert(pair.id);
+            let side = if pair.key.source.is_some() { Side::Source } else { Side::Target };
+            let key = pair.key[side].clone().or_else(|| pair.former[side].clone()).unwrap_or(KeyBytes(Vec::new()));
+            let todo = Todo { recorded: true, ..Todo::new(side, key) };
+            items.push(Item::of_pair(todo, pair));
+        }
+        for todo in todos {
+            match by_key.get(&(todo.side, todo.key.clone())) {
+                Some(pair) if lost(pair) || pair.cycle == self.cycle || todo.is_echo(pair) || !seen.insert(pair.id) => {
+                    settled.push(todo);
+                }
+                Some(pair) => items.push(Item::of_pair(todo, pair.clone())),
+                None => items.push(Item::new(todo)),
+            }
+        }
+        Ok((items, settled))
+    }
+
+    /// Keys that pairs once had. An unknown record under such a key may be the deleted one, back again (rule
+    /// 8); and a key on the worklist stands for every pair that lost it and is not decided yet, whoever has
+    /// the key now.
+    pub(super) async fn returning(
+        &mut self,
+        session: &mut dyn Session,
+        link: &Link,
+        items: &mut Vec<Item>,
+        settled: &[Todo],
+    ) -> Result<()> {
+        let (mut revived, mut added, mut present) = (Vec::new(), Vec::new(), HashSet::new());
+        for side in Side::BOTH {
+            let recorded = |todo: &&Todo| todo.recorded && todo.side == side;
+            let todos = items.iter().map(|item| &item.todo).chain(settled);
+            let standing: Vec<Todo> = todos.filter(recorded).cloned().collect();
+            let unknown = items.iter().filter(|item| item.unknown(side)).map(|item| item.todo.key.clone());
+            let keys = standing.iter().map(|todo| todo.key.clone()).chain(unknown).collect();
+            let mut formers = self.former_holders(session, link, side, keys).await?;
+            for item in items.iter_mut().filter(|item| item.unknown(side)) {
+                // The one that lost it last.
+                let Some(pair) = formers.get(&item.todo.key).and_then(|holders| holders.first()) else { continue };
+                let is_back = |row: &Row| pair.cycle != self.cycle && same_record(link, pair, row, side);
+                if item.slot[side].row().is_some_and(is_back) && present.insert(pair.id) {
+                    let mut pair = pair.clone();
+                    pair.key[side] = Some(item.todo.key.clone());
+                    pair.former[side] = None;
+                    pair.pos[side] = pair.pos[side].max(item.todo.pos);
+                    pair.ver += 1;
+                    revived.push(pair.clone());
+                    item.set_pair(pair);
+                }
+            }
+            for todo in standing {
+                let holders = formers.remove(&todo.key).unwrap_or_default();
+                let rest = holders.into_iter().filter(|pair| revived.iter().all(|revived: &Pair| revived.id != pair.id));
+                added.extend(rest.map(|pair| self.lost_item(&todo, present.insert(pair.id), pair)));
+            }
+        }
+        if !revived.is_empty() && self.mode == Mode::Apply {
+            let mut tx = self.home()?.begin(&self.fence).await?;
+            state::update(&mut *tx, link, &revived).await?;
+            tx.commit().await?;
+            self.door.step("identify.revived").await?;
+        }
+        items.extend(added);
+        Ok(())
+    }
+
+    /// A pair to be decided because it lost a side.
+    fn lost_item(&self, todo: &Todo, first: bool, pair: Pair) -> Item {
+        if first && pair.cycle != self.cycle {
+            return Item::of_pair(todo.clone(), pair);
+        }
+        // Recorded after this moment's rows were read (rule 3), or in this batch under its other name.
+        let mut item = Item::new(todo.clone());
+        item.decide_as(Situation::Undecided, Action::Retry);
+        item
+    }
+
+    /// The pairs that lost `side` under these keys, by key, the one that lost it last first.
+    async fn former_holders(
+        &self,
+        session: &mut dyn Session,
+        link: &Link,
+        side: Side,
+        mut keys: Vec<KeyBytes>,
+    ) -> Result<HashMap<KeyBytes, Vec<Pair>>> {
+        keys.sort_unstable();
+        keys.dedup();
+        let mut holders: HashMap<KeyBytes, Vec<Pair>> = HashMap::new();
+        for pair in state::by_former(session, link, side, &keys).await? {
+            let Some(key) = pair.former[side].clone() else { continue };
+            if pair.status == PairStatus::Linked {
+                holders.entry(key).or_default().push(pair);
+            }
+        }
+        for pairs in holders.values_mut() {
+            pairs.sort_by_key(|pair| std::cmp::Reverse((pair.pos[side], pair.id)));
+        }
+        Ok(holders)
+    }
+}
+
+/// Whether a row under a former key is the record that was there: certain where keys are never given
+/// out twice, else only if it looks the same (rule 8, C4).
+fn same_record(link: &Link, pair: &Pair, row: &Row, side: Side) -> bool {
+    match link.collection[side].table.key_source {
+        KeySource::Generated | KeySource::Default | KeySource::Trigger => true,
+        KeySource::GeneratedReused | KeySource::Given => reconcile::rows_agree(link, pair, row, side),
+    }
+}

@@ -1,0 +1,125 @@
+//! One record on its way through a batch.
+
+use crate::model::{Both, KeyBytes, Pair, Pos, Row, Side};
+use crate::reconcile::{Action, Cause, Decision, Dirty, Seen, Situation};
+
+/// A key on the worklist.
+#[derive(Clone, Debug)]
+pub(super) struct Todo {
+    pub(super) side: Side,
+    pub(super) key: KeyBytes,
+    /// The position of its last log entry, where there is one.
+    pub(super) pos: Pos,
+    /// How often it was tried before.
+    pub(super) attempts: i64,
+    /// Whether it stands in the worklist table.
+    pub(super) recorded: bool,
+    /// Whether all its log entries are our own writes.
+    pub(super) own: bool,
+}
+
+impl Todo {
+    pub(super) fn new(side: Side, key: KeyBytes) -> Todo {
+        Todo { side, key, pos: Pos::default(), attempts: 0, recorded: false, own: false }
+    }
+
+    pub(super) fn dirty(side: Side, dirty: Dirty) -> Todo {
+        Todo { pos: dirty.pos, own: dirty.own, ..Todo::new(side, dirty.key) }
+    }
+
+    /// Whether it is the echo of a write that the pair was recorded with, and nothing else has happened to
+    /// the row since. The tag alone would not do: the pair must know of this very write.
+    pub(super) fn is_echo(&self, pair: &Pair) -> bool {
+        self.own && !self.recorded && pair.pos[self.side] >= self.pos
+    }
+}
+
+/// What was found under a key.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Slot {
+    /// The record is not known there.
+    None,
+    /// Gone, with evidence.
+    Gone,
+    /// Absent, without.
+    Absent,
+    /// A row, and its version where the endpoint has one.
+    Row(Row, Option<String>),
+    /// Something that can't be read.
+    Unreadable(String),
+}
+
+impl Slot {
+    pub(super) fn seen(&self) -> Seen<'_> {
+        match self {
+            Slot::None => Seen::None,
+            Slot::Gone => Seen::Gone,
+            Slot::Absent => Seen::Unexplained,
+            Slot::Row(row, _) => Seen::Row(row),
+            Slot::Unreadable(cause) => Seen::Unreadable(cause),
+        }
+    }
+
+    pub(super) fn row(&self) -> Option<&Row> {
+        match self {
+            Slot::Row(row, _) => Some(row),
+            Slot::None | Slot::Gone | Slot::Absent | Slot::Unreadable(_) => None,
+        }
+    }
+}
+
+/// One record on its way through a batch.
+#[derive(Clone, Debug)]
+pub(super) struct Item {
+    pub(super) todo: Todo,
+    /// Its pair; for two records that were just matched, one that is not in the map yet (`ver` 0).
+    pub(super) pair: Option<Pair>,
+    /// Live keys on both sides.
+    pub(super) key: Both<Option<KeyBytes>>,
+    pub(super) slot: Both<Slot>,
+    /// The two were just found to be twins: it is recorded even if nothing needs to be written.
+    pub(super) linking: bool,
+    /// Foreign keys left NULL in step one, to be filled in later: field indexes.
+    pub(super) left_out: Vec<usize>,
+    pub(super) decision: Option<Decision>,
+}
+
+impl Item {
+    pub(super) fn new(todo: Todo) -> Item {
+        let mut key = Both::default();
+        key[todo.side] = Some(todo.key.clone());
+        let slot = Both { source: Slot::None, target: Slot::None };
+        Item { todo, pair: None, key, slot, linking: false, left_out: Vec::new(), decision: None }
+    }
+
+    pub(super) fn of_pair(todo: Todo, pair: Pair) -> Item {
+        let mut item = Item::new(todo);
+        item.set_pair(pair);
+        item
+    }
+
+    pub(super) fn set_pair(&mut self, pair: Pair) {
+        for side in Side::BOTH {
+            if pair.gone(side) {
+                self.slot[side] = Slot::Gone;
+            } else if self.key[side] != pair.key[side] {
+                self.slot[side] = Slot::None;
+            }
+        }
+        self.key = pair.key.clone();
+        self.pair = Some(pair);
+    }
+
+    /// Unknown on both sides' terms, and still to be decided.
+    pub(super) fn unknown(&self, side: Side) -> bool {
+        self.pair.is_none() && self.todo.side == side && self.decision.is_none()
+    }
+
+    pub(super) fn decide_as(&mut self, situation: Situation, action: Action) {
+        self.decision = Some(Decision { situation, action });
+    }
+
+    pub(super) fn hold(&mut self, situation: Situation, cause: String) {
+        self.decide_as(situation, Action::Hold(Cause::Held(cause)));
+    }
+}

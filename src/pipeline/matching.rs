@@ -1,0 +1,198 @@
+//! Match: the twin of each unknown record, or why it has none.
+
+use std::collections::{HashMap, HashSet};
+
+use super::Pipeline;
+use super::batch::{fetch, hide_unread};
+use super::capture::Moment;
+use super::item::Item;
+use super::translate::Translator;
+use crate::endpoint::CANDIDATES_MAX;
+use crate::error::Result;
+use crate::model::{Both, Key, KeyBytes, Link, Pair, PairStatus, Row, Side, Value};
+use crate::reconcile::{Action, Situation, Translate};
+use crate::sql::Session;
+use crate::state;
+
+impl Pipeline {
+    /// Finds the twin of each unknown record, or says why it has none.
+    pub(super) async fn match_unknown(
+        &mut self,
+        session: &mut dyn Session,
+        moment: &mut Moment,
+        link_at: usize,
+        link: &Link,
+        items: &mut [Item],
+    ) -> Result<()> {
+        let mut found = Vec::new();
+        for side in Side::BOTH {
+            if link.matching.is_empty() {
+                break;
+            }
+            let asked: Vec<Asked> = items
+                .iter()
+                .enumerate()
+                .filter(|(_, item)| item.unknown(side))
+                .filter_map(|(at, item)| Some(Asked { at, key: item.todo.key.clone(), row: item.slot[side].row()?.clone() }))
+                .collect();
+            for (asked, hit) in asked.iter().zip(self.candidates(session, moment, link_at, link, side, &asked).await?) {
+                match hit {
+                    Hit::Free(key, survivor) => found.push((asked.at, key, survivor)),
+                    Hit::New => {}
+                    Hit::Many(words) => items[asked.at].hold(Situation::Ambiguous, words),
+                }
+            }
+        }
+        self.pair_up(moment, link_at, link, items, found);
+        fetch(moment, link_at, link, items).await?;
+        hide_unread(moment, link_at, link, items).await
+    }
+
+    /// Each item with a free match becomes a pair that is not in the map yet, or takes the place its
+    /// predecessor left in one.
+    fn pair_up(
+        &mut self,
+        moment: &Moment,
+        link_at: usize,
+        link: &Link,
+        items: &mut [Item],
+        found: Vec<(usize, KeyBytes, Option<Pair>)>,
+    ) {
+        let mut claimed: HashSet<(Side, KeyBytes)> = HashSet::new();
+        for (at, key, survivor) in found {
+            let item = &mut items[at];
+            let side = item.todo.side;
+            // The same two, met from both sides in one batch.
+            if !claimed.insert((side, item.todo.key.clone())) || !claimed.insert((side.other(), key.clone())) {
+                item.decide_as(Situation::Nothing, Action::Ignore);
+                continue;
+            }
+            let mut pair = survivor.unwrap_or_else(|| Pair {
+                id: self.next_id(),
+                link: link.number,
+                key: Both::default(),
+                former: Both::default(),
+                pos: Both::default(),
+                status: PairStatus::Linked,
+                ver: 0,
+                cycle: 0,
+                bases: vec![None; link.fields.len()],
+            });
+            pair.pos[side.other()] = pair.pos[side.other()].max(moment.last(link_at, side.other(), &key));
+            pair.key[side.other()] = Some(key);
+            pair.key[side] = Some(item.todo.key.clone());
+            pair.former[side] = None;
+            pair.pos[side] = pair.pos[side].max(item.todo.pos);
+            item.linking = true;
+            item.set_pair(pair);
+        }
+    }
+
+    /// For each row the state of its match: none, one that is free, or a reason to hold.
+    async fn candidates(
+        &self,
+        session: &mut dyn Session,
+        moment: &mut Moment,
+        link_at: usize,
+        link: &Link,
+        side: Side,
+        asked: &[Asked],
+    ) -> Result<Vec<Hit>> {
+        if asked.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rule: Vec<_> = link.matching.iter().map(|rule| (rule.field, rule.normal)).collect();
+        let mut rows = Both::default();
+        rows[side] = asked.iter().map(|asked| &asked.row).collect();
+        let parents = self.parents(session, link, &rows).await?;
+        let translator = Translator { link, links: &self.integration.links, parents: &parents, left_out: &[] };
+        let values = |translate: bool| -> Vec<Vec<Value>> {
+            let value = |row: &Row, field: usize| {
+                if !translate {
+                    return row[field].clone();
+                }
+                // What has no form on the other side matches nothing there.
+                translator.translate(field, &row[field], side.other()).unwrap_or(Value::Null)
+            };
+            asked.iter().map(|asked| rule.iter().map(|(field, _)| value(&asked.row, *field)).collect()).collect()
+        };
+        let (ours, theirs) = (values(false), values(true));
+        let (window, place) = moment.window(link_at, link, side.other());
+        let theirs = window.find(place, &rule, &theirs).await?;
+        let (window, place) = moment.window(link_at, link, side);
+        let ours = window.find(place, &rule, &ours).await?;
+        let twins = self.holders(session, link, side.other(), &theirs).await?;
+        let known = self.holders(session, link, side, &ours).await?;
+        let hits = asked.iter().zip(theirs.iter().zip(&ours)).map(|(asked, (theirs, ours))| {
+            let rivals: Vec<KeyBytes> =
+                ours.iter().map(Key::encode).filter(|key| *key != asked.key && !known.contains_key(key)).collect();
+            hit(&asked.key, theirs, &rivals, &twins, side)
+        });
+        Ok(hits.collect())
+    }
+
+    async fn holders(
+        &self,
+        session: &mut dyn Session,
+        link: &Link,
+        side: Side,
+        lists: &[Vec<Key>],
+    ) -> Result<HashMap<KeyBytes, Pair>> {
+        let mut keys: Vec<KeyBytes> = lists.iter().flatten().map(Key::encode).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let pairs = state::by_key(session, link, side, &keys).await?;
+        Ok(pairs.into_iter().filter_map(|pair| Some((pair.key[side].clone()?, pair))).collect())
+    }
+}
+
+struct Asked {
+    at: usize,
+    key: KeyBytes,
+    row: Row,
+}
+
+/// What looking for a match found.
+enum Hit {
+    /// Nothing: a new record.
+    New,
+    /// One record without a twin; or the survivor of a pair whose other record is gone.
+    Free(KeyBytes, Option<Pair>),
+    /// A person must choose.
+    Many(String),
+}
+
+fn hit(own: &KeyBytes, theirs: &[Key], rivals: &[KeyBytes], twins: &HashMap<KeyBytes, Pair>, side: Side) -> Hit {
+    let other = side.other();
+    match theirs {
+        // Of several new records with the same match values the first is created, the others find it taken.
+        [] => match rivals.iter().filter(|rival| *rival < own).min() {
+            Some(first) => Hit::Many(format!("{side} record {} has the same match values", shown(first))),
+            None => Hit::New,
+        },
+        [one] if rivals.is_empty() => {
+            let key = one.encode();
+            match twins.get(&key) {
+                None => Hit::Free(key, None),
+                Some(pair) if pair.gone(side) && pair.status == PairStatus::Linked => Hit::Free(key, Some(pair.clone())),
+                Some(pair) => {
+                    let twin = pair.key[side].as_ref().map_or_else(String::new, |key| format!(" {}", shown(key)));
+                    Hit::Many(format!("matches {other} record {one}, whose twin is{twin}"))
+                }
+            }
+        }
+        [one] => {
+            let rivals: Vec<String> = rivals.iter().map(shown).collect();
+            Hit::Many(format!("matches {other} record {one}, and so does {side} record {}", rivals.join("; ")))
+        }
+        many => {
+            let keys: Vec<String> = many.iter().take(CANDIDATES_MAX).map(Key::to_string).collect();
+            let more = if many.len() > CANDIDATES_MAX { " and more" } else { "" };
+            Hit::Many(format!("matches several {other} records: {}{more}", keys.join("; ")))
+        }
+    }
+}
+
+fn shown(key: &KeyBytes) -> String {
+    key.decode().map_or_else(|| "?".to_owned(), |key| key.to_string())
+}
