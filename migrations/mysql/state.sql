@@ -109,9 +109,10 @@ create table if not exists twinrow_brake (
 create table if not exists twinrow_brake_window (
   link bigint not null,
   side bigint not null,
+  kind bigint not null,
   hour bigint not null,
   records bigint not null,
-  primary key (link, side, hour)
+  primary key (link, side, kind, hour)
 ) engine=InnoDB default character set utf8mb4 collate utf8mb4_bin;
 
 create table if not exists twinrow_intent (

@@ -103,9 +103,10 @@ create table if not exists twinrow.brake (
 create table if not exists twinrow.brake_window (
   link bigint not null,
   side bigint not null,
+  kind bigint not null,
   hour bigint not null,
   records bigint not null,
-  primary key (link, side, hour)
+  primary key (link, side, kind, hour)
 );
 
 create table if not exists twinrow.intent (

@@ -103,9 +103,10 @@ create table if not exists twinrow_brake (
 create table if not exists twinrow_brake_window (
   link integer not null,
   side integer not null,
+  kind integer not null,
   hour integer not null,
   records integer not null,
-  primary key (link, side, hour)
+  primary key (link, side, kind, hour)
 ) without rowid;
 
 create table if not exists twinrow_intent (

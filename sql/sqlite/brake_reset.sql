@@ -1,1 +1,1 @@
-delete from twinrow_brake_window where link = ?1 and side = ?2
+delete from twinrow_brake_window where link = ?1 and side = ?2 and kind = ?3

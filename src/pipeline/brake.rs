@@ -2,11 +2,12 @@
 //! until a person approves exactly that set.
 
 use super::batch::Batch;
+use super::changes::changes;
 use super::cycle::Doing;
 use super::item::{Item, Todo};
 use super::{BATCH, Mode, Pipeline};
 use crate::error::Result;
-use crate::model::{Fingerprint, KeyBytes, Link, Reason, Side};
+use crate::model::{Fingerprint, KeyBytes, Link, Reason, Side, Work};
 use crate::reconcile::{Action, Cause, SetHash, tripped};
 use crate::sql::Session;
 use crate::state::{self, Brake, BrakeKind};
@@ -56,7 +57,7 @@ impl Pipeline {
                 self.stop_or_release(doing, at, link, lost, waiting, before).await?;
             }
         }
-        Ok(())
+        self.guard_changes(doing, at, link, &brakes, &counts).await
     }
 
     async fn must_stop(
@@ -71,9 +72,14 @@ impl Pipeline {
             return Ok(true);
         }
         let pairs = state::count(doing.session, link).await?;
-        let hour = self.door.now() / 3600 - WINDOW_H;
-        let recent = state::recent_deletes(doing.session, link, hour).await?[written];
+        let recent = self.recent(doing.session, link, written, BrakeKind::Deletes).await?;
         Ok(tripped(link.brake.deletes, waiting + recent, pairs.pairs + recent))
+    }
+
+    /// What the rolling window holds.
+    pub(super) async fn recent(&self, session: &mut dyn Session, link: &Link, written: Side, kind: BrakeKind) -> Result<u64> {
+        let hour = self.door.now() / 3600 - WINDOW_H;
+        Ok(state::recent(session, link, kind, hour).await?[written])
     }
 
     /// The brake holds unless the very set that waits now is the one a person approved.
@@ -87,7 +93,7 @@ impl Pipeline {
         before: Option<&Brake>,
     ) -> Result<()> {
         let written = lost.other();
-        let hash = self.waiting_set(doing, at, link, lost).await?.finish();
+        let (hash, _) = self.waiting_set(doing, at, link, written, BrakeKind::Deletes).await?;
         let approved = before.and_then(|brake| brake.approved.as_ref()) == Some(&hash);
         if self.mode == Mode::Plan {
             if !approved {
@@ -99,7 +105,7 @@ impl Pipeline {
         if waiting == 0 || approved {
             self.approved.push((link.number, written));
             state::clear_brake(&mut *tx, link, written, BrakeKind::Deletes).await?;
-            state::reset_deletes(&mut *tx, link, written).await?;
+            state::reset_recent(&mut *tx, link, written, BrakeKind::Deletes).await?;
             state::retry(&mut *tx, link, Reason::Braked).await?;
             return tx.commit().await;
         }
@@ -141,28 +147,38 @@ impl Pipeline {
         state::write_brake(session, &brake).await
     }
 
-    /// Everything that lost this side and is not decided, each member decided as of now.
-    async fn waiting_set(&mut self, doing: &mut Doing<'_>, at: usize, link: &Link, lost: Side) -> Result<SetHash> {
-        let mut set = SetHash::default();
+    /// Everything a brake holds, each member decided as of now: the hash of the set, and how many are in it. Of
+    /// deletes: what lost the other side and is not settled. Of changes: what would be overwritten.
+    pub(super) async fn waiting_set(
+        &mut self,
+        doing: &mut Doing<'_>,
+        at: usize,
+        link: &Link,
+        written: Side,
+        kind: BrakeKind,
+    ) -> Result<(Vec<u8>, u64)> {
+        let named = |work: &Work| match kind {
+            BrakeKind::Deletes => work.reason == Reason::Gone && work.side == written.other(),
+            BrakeKind::Changes => work.reason == Reason::Braked,
+        };
+        let (mut set, mut records) = (SetHash::default(), 0);
         let mut after: Option<(Side, KeyBytes)> = None;
         loop {
             let page = state::list_work(doing.session, link, after, BATCH as i64).await?;
-            let Some(last) = page.last() else { return Ok(set) };
+            let Some(last) = page.last() else { return Ok((set.finish(), records)) };
             after = Some((last.side, last.key.clone()));
-            let todos: Vec<Todo> = page
-                .into_iter()
-                .filter(|work| work.reason == Reason::Gone && work.side == lost)
-                .map(|work| Todo { recorded: true, ..Todo::new(lost, work.key) })
-                .collect();
+            let todos: Vec<Todo> =
+                page.into_iter().filter(named).map(|work| Todo { recorded: true, ..Todo::new(work.side, work.key) }).collect();
             if todos.is_empty() {
                 continue;
             }
             let mode = std::mem::replace(&mut self.mode, Mode::Plan);
             let batch = self.decide(doing.session, doing.moment, at, todos, Vec::new()).await;
             self.mode = mode;
-            for item in &batch?.items {
+            for item in batch?.items.iter().filter(|item| kind == BrakeKind::Deletes || changes(item, written)) {
                 if let (Some(pair), Some(decision)) = (&item.pair, &item.decision) {
-                    let row = item.slot[lost.other()].row().map_or(Fingerprint(0), |row| Fingerprint::of_row(row));
+                    records += 1;
+                    let row = item.slot[written].row().map_or(Fingerprint(0), |row| Fingerprint::of_row(row));
                     set.add(pair.id, pair.ver, decision.situation, row);
                 }
             }
@@ -176,11 +192,11 @@ impl Pipeline {
 
     /// See [`Pipeline::is_braked`]: marks what such a batch would have written.
     pub(super) fn brake(&self, link: &Link, batch: &mut Batch) {
-        for (number, side) in &self.braked {
-            if *number != link.number {
-                continue;
-            }
-            for item in batch.items.iter_mut().filter(|item| writes(item, *side)) {
+        let held = |sides: &[(i64, Side)], side: Side| sides.contains(&(link.number, side));
+        for side in Side::BOTH {
+            let (braked, suspended) = (held(&self.braked, side), held(&self.suspended, side));
+            let waits = |item: &&mut Item| braked && writes(item, side) || suspended && changes(item, side);
+            for item in batch.items.iter_mut().filter(waits) {
                 if let Some(decision) = &mut item.decision {
                     decision.action = Action::Hold(Cause::Held(BRAKED.to_owned()));
                 }

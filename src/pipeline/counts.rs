@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::apply::{Fate, decision};
+use super::batch::Batch;
 use crate::model::Side;
-use crate::reconcile::Situation;
+use crate::reconcile::{Action, Cause, Situation};
 
 /// What happened to the records of one link.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -163,5 +165,57 @@ impl Counts {
             total.add(counts);
         }
         total
+    }
+}
+
+/// Counts what became of a batch.
+pub(super) fn count(counts: &mut LinkCounts, batch: &Batch, fates: &[Fate]) {
+    for (item, fate) in batch.items.iter().zip(fates) {
+        let Some(decision) = decision(item) else { continue };
+        counts.decided += 1;
+        match fate {
+            Fate::Busy(_) => {
+                counts.busy += 1;
+                continue;
+            }
+            Fate::Refused(_) => {
+                counts.held += 1;
+                continue;
+            }
+            Fate::Open | Fate::Written => {}
+        }
+        count_action(counts, &decision.action, decision.situation);
+        if !matches!(decision.action, Action::Ignore) {
+            let key = item.todo.key.decode().map_or_else(String::new, |key| key.to_string());
+            counts.sample(decision.situation, item.todo.side, &key);
+        }
+    }
+}
+
+fn count_action(counts: &mut LinkCounts, action: &Action, situation: Situation) {
+    if situation == Situation::Found && matches!(action, Action::Update(_)) {
+        counts.linked += 1;
+    }
+    match action {
+        Action::Ignore => {}
+        Action::Report => counts.reported += 1,
+        Action::Create(side, _) => *counts.created(*side) += 1,
+        Action::Delete(side, changed) => {
+            *counts.deleted(*side) += 1;
+            counts.conflicts += u64::from(*changed);
+        }
+        Action::Update(update) => {
+            for side in Side::BOTH {
+                *counts.updated(side) += u64::from(!update.writes(side).is_empty());
+            }
+            counts.agreed += u64::from(update.source.is_empty() && update.target.is_empty() && situation != Situation::Found);
+            counts.conflicts += u64::from(update.loser.is_some());
+        }
+        Action::End => counts.ended += 1,
+        Action::Keep => counts.kept += 1,
+        Action::Hold(Cause::Held(cause)) if cause == super::brake::BRAKED => counts.braked += 1,
+        Action::Hold(Cause::Held(_)) => counts.held += 1,
+        Action::Hold(Cause::Parent(..)) => counts.waiting += 1,
+        Action::Retry => counts.busy += 1,
     }
 }

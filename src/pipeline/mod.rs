@@ -6,7 +6,7 @@
 //! fold        deletes and renames onto pairs                  capture.rs
 //! identify    keys -> pairs, rows, matches                    identify.rs, matching.rs
 //! decide      reconcile::decide, per record                   batch.rs, rings.rs
-//! guard       the brake                                       brake.rs
+//! guard       the brake                                       brake.rs, changes.rs
 //! apply       lock, write, read back, receipt or map          apply.rs, job.rs
 //!             to an app: note, send, record                   apply_app.rs
 //! record      the map, bases, ends, unfinished work           record.rs, conflicts.rs, cycle.rs
@@ -19,10 +19,13 @@ mod apply_app;
 mod batch;
 mod brake;
 mod capture;
+mod changes;
+mod close;
 mod conflicts;
 mod counts;
 mod cycle;
 mod door;
+mod finish;
 mod identify;
 mod item;
 mod job;
@@ -34,12 +37,12 @@ mod scan;
 mod takeover;
 mod translate;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Kind, Result};
-use crate::model::{Integration, Link, Side};
+use crate::model::{Both, Integration, Link, Side};
 use crate::sql::{Fence, Session, Store};
 use crate::state;
 
@@ -77,6 +80,14 @@ pub struct Pipeline {
     absorbed: Vec<(usize, i64)>,
     /// Links and sides nothing is written to until a person approves.
     braked: Vec<(i64, Side)>,
+    /// Links and sides whose changes are counted before any is written.
+    suspended: Vec<(i64, Side)>,
+    /// How many changes each side's waiting set had when it was last hashed, by link: of the worklist as it was.
+    hashed: HashMap<(i64, Side), u64>,
+    /// What is written now was approved: it does not count again.
+    releasing: bool,
+    /// When only planning: changes met so far.
+    planned: Both<u64>,
     /// Links with records that lost a side while a full compare is under way, by number: before it has seen
     /// everything nobody knows how many they are.
     comparing: HashSet<i64>,

@@ -1,13 +1,13 @@
 //! Taking an integration over: fences, identity, numbers, the receipts of the process before.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Door, Mode, Pipeline};
 use crate::endpoint::Endpoint;
 use crate::error::{Context, Error, Kind, Result};
-use crate::model::{Integration, Link, Side};
+use crate::model::{Both, Integration, Link, Side};
 use crate::sql::{Cell, Cells, Fence, Session, Store, int, text};
 use crate::state;
 
@@ -63,6 +63,10 @@ pub(super) async fn take_over(
         absorbed: Vec::new(),
         braked: Vec::new(),
         approved: Vec::new(),
+        suspended: Vec::new(),
+        hashed: HashMap::new(),
+        releasing: false,
+        planned: Both::default(),
         has_work: true,
         waiting,
         unsettled: super::apply_app::Unsettled::unknown(),

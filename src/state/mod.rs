@@ -19,9 +19,9 @@ pub use progress::{
     settings, take_lease, write_cursors, write_link, write_run, write_scan, write_seen, write_setting,
 };
 pub use work::{
-    Brake, BrakeKind, KeptConflict, approve, brakes, clear_brake, conflict, conflict_count, conflicts, count_deletes,
-    delete_work, drop_conflicts, due, keep_conflicts, list_work, read_work, recent_deletes, release, reset_deletes, retry,
-    sweep_conflicts, touch, work_counts, write_brake, write_conflicts, write_work,
+    Brake, BrakeKind, KeptConflict, approve, brakes, clear_brake, conflict, conflict_count, conflicts, count_recent, delete_work,
+    drop_conflicts, due, keep_conflicts, list_work, read_work, recent, release, reset_recent, retry, sweep_conflicts, touch,
+    work_counts, write_brake, write_conflicts, write_work,
 };
 
 use crate::model::{KeyBytes, Side};

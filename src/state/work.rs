@@ -350,19 +350,28 @@ pub async fn clear_brake(session: &mut dyn Session, link: &Link, side: Side, kin
     Ok(())
 }
 
-/// Adds to the rolling window.
-pub async fn count_deletes(session: &mut dyn Session, link: &Link, side: Side, hour: i64, records: u64) -> Result<()> {
+/// Adds records written on a side to the rolling window.
+pub async fn count_recent(
+    session: &mut dyn Session,
+    link: &Link,
+    side: Side,
+    kind: BrakeKind,
+    hour: i64,
+    records: u64,
+) -> Result<()> {
     let records = i64::try_from(records).unwrap_or(i64::MAX);
-    let set = [vec![Cell::Int(link.number), side_cell(side), Cell::Int(hour), Cell::Int(records)]];
+    let set = [vec![Cell::Int(link.number), side_cell(side), kind_cell(kind), Cell::Int(hour), Cell::Int(records)]];
     session.execute("brake_count", &set).await?;
     Ok(())
 }
 
-/// What the rolling window holds since `hour`.
-pub async fn recent_deletes(session: &mut dyn Session, link: &Link, hour: i64) -> Result<Both<u64>> {
+/// What the rolling window holds of a kind since `hour`.
+pub async fn recent(session: &mut dyn Session, link: &Link, kind: BrakeKind, hour: i64) -> Result<Both<u64>> {
     let mut counts = Both::default();
     for row in session.query("brake_window", &[vec![Cell::Int(link.number), Cell::Int(hour)]]).await? {
-        if let [side, records] = row.as_slice() {
+        if let [side, of, records] = row.as_slice()
+            && *of == kind_cell(kind)
+        {
             counts[side_of(int(side)?)] = u64::try_from(int(records)?).unwrap_or(0);
         }
     }
@@ -370,7 +379,7 @@ pub async fn recent_deletes(session: &mut dyn Session, link: &Link, hour: i64) -
 }
 
 /// Empties the rolling window: a person has approved.
-pub async fn reset_deletes(session: &mut dyn Session, link: &Link, side: Side) -> Result<()> {
-    session.execute("brake_reset", &[vec![Cell::Int(link.number), side_cell(side)]]).await?;
+pub async fn reset_recent(session: &mut dyn Session, link: &Link, side: Side, kind: BrakeKind) -> Result<()> {
+    session.execute("brake_reset", &[vec![Cell::Int(link.number), side_cell(side), kind_cell(kind)]]).await?;
     Ok(())
 }

@@ -179,6 +179,35 @@ impl Scene {
         self.program.configure(&config);
     }
 
+    /// Runs statements in the source that its triggers do not see.
+    pub async fn unseen(&self, statements: &[&str]) {
+        if self.source.dialect().concurrent_writers {
+            let mut tx = self.source.open().await;
+            tx.run("set local session_replication_role = replica").await;
+            // Ours fire for replicas too: these are switched off as a DBA would.
+            tx.run("alter table customer disable trigger all").await;
+            for statement in statements {
+                tx.run(statement).await;
+            }
+            tx.run("alter table customer enable trigger all").await;
+            tx.commit().await;
+            return;
+        }
+        let triggers = "select name, sql from sqlite_master where type = 'trigger' and tbl_name = 'customer'";
+        let triggers = self.source.user_rows(triggers).await;
+        let mut tx = self.source.open().await;
+        for trigger in &triggers {
+            tx.run(&format!("drop trigger \"{}\"", trigger[0].as_deref().unwrap())).await;
+        }
+        for statement in statements {
+            tx.run(statement).await;
+        }
+        for trigger in &triggers {
+            tx.run(trigger[1].as_deref().unwrap()).await;
+        }
+        tx.commit().await;
+    }
+
     /// Runs once; everything must be well.
     pub async fn sync(&self) -> Counts {
         let done = self.program.run(&["run", "--once", "--json"]).await.code(0);

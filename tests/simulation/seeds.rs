@@ -438,7 +438,7 @@ fn link(table: usize, refers: Option<usize>, options: &Options) -> Link {
         newest: None,
         deletes: options.deletes,
         keys: Keys::Own,
-        brake: BrakeLimits { deletes, changes: None },
+        brake: BrakeLimits { deletes, changes: options.brake.then_some(Limit { count: 2, percent: 20 }) },
     }
 }
 

@@ -161,11 +161,11 @@ fn read(own: &Own, name: &str, p: &Cells) -> Option<Vec<Cells>> {
         "scan_read" => select(&own.scan, |row| row[0] == p[0]),
         "brake_read" => select(&own.brake, |row| row[0] == p[0]),
         "brake_window" => {
-            let mut sums: BTreeMap<Cell, i64> = BTreeMap::new();
-            for row in own.window.values().filter(|row| row[0] == p[0] && row[2] >= p[1]) {
-                *sums.entry(row[1].clone()).or_default() += number(&row[3]);
+            let mut sums: BTreeMap<(Cell, Cell), i64> = BTreeMap::new();
+            for row in own.window.values().filter(|row| row[0] == p[0] && row[3] >= p[1]) {
+                *sums.entry((row[1].clone(), row[2].clone())).or_default() += number(&row[4]);
             }
-            sums.into_iter().map(|(side, sum)| vec![side, Cell::Int(sum)]).collect()
+            sums.into_iter().map(|((side, kind), sum)| vec![side, kind, Cell::Int(sum)]).collect()
         }
         _ => return None,
     })
@@ -296,17 +296,17 @@ fn write_brake(own: &mut Own, name: &str, p: &Cells) -> u64 {
         }),
         "brake_delete" => u64::from(own.brake.remove(&p[..3]).is_some()),
         "brake_count" => {
-            let row = own.window.entry(p[..3].to_vec()).or_insert_with(|| {
+            let row = own.window.entry(p[..4].to_vec()).or_insert_with(|| {
                 let mut row = p.clone();
-                row[3] = Cell::Int(0);
+                row[4] = Cell::Int(0);
                 row
             });
-            row[3] = Cell::Int(number(&row[3]) + number(&p[3]));
+            row[4] = Cell::Int(number(&row[4]) + number(&p[4]));
             1
         }
         "brake_reset" => {
             let before = own.window.len();
-            own.window.retain(|key, _| key[..2] != p[..2]);
+            own.window.retain(|key, _| key[..3] != p[..3]);
             (before - own.window.len()) as u64
         }
         _ => panic!("no statement {name}"),

@@ -1,6 +1,6 @@
 //! Too much at once: stop and ask.
 
-use crate::scene::{Scene, rows, scenarios};
+use crate::scene::{CUSTOMERS, Counts, ORDERS, Scene, rows, scenarios};
 
 scenarios! { sqlite_sqlite:
     s4_53_an_emptied_side_stops_at_the_brake,
@@ -8,11 +8,23 @@ scenarios! { sqlite_sqlite:
     a_changed_set_needs_another_approval,
     below_the_limits_deletes_travel,
     the_brake_counts_survivors_under_protect,
+    i6_a_mass_update_stops_at_the_brake_on_changes,
+    an_approval_lets_exactly_those_changes_through,
+    below_the_limits_changes_travel,
+    a_full_compare_counts_its_changes_before_it_writes_any,
+    changes_are_free_once_their_brake_is_taken_away,
 }
 
 scenarios! { postgres_sqlite:
     s4_53_an_emptied_side_stops_at_the_brake,
+    i6_a_mass_update_stops_at_the_brake_on_changes,
+    an_approval_lets_exactly_those_changes_through,
     a32_truncate_is_not_a_mass_delete_until_approved,
+}
+
+scenarios! { mysql_mariadb:
+    an_approval_lets_exactly_those_changes_through,
+    an_approval_lets_exactly_that_set_through,
 }
 
 const MIRROR: &str = "    safety: mirror\n    brake: {deletes: {count: 5, percent: 10}}";
@@ -117,4 +129,94 @@ pub async fn a32_truncate_is_not_a_mass_delete_until_approved(scene: &Scene) {
     assert_eq!(contacts(scene).await, 21);
     let status = scene.program.run(&["status"]).await.code(0);
     assert!(status.out.contains("BRAKE"), "{}", status.out);
+}
+
+const FEW_CHANGES: &str = "    brake: {changes: {count: 5, percent: 10}}";
+
+/// How many contacts have the name.
+async fn named(scene: &Scene, name: &str) -> usize {
+    rows(&scene.target, &format!("select mail from contact where full_name = '{name}'")).await.len()
+}
+
+/// Not one of them is written; other links, and the other direction, go on.
+pub async fn i6_a_mass_update_stops_at_the_brake_on_changes(scene: &Scene) {
+    twenty(scene, FEW_CHANGES).await;
+    scene.source.user("update customer set name = 'Broken' where email <> 'keep@x'").await;
+    scene.source.user("update orders set cents = 2").await;
+    let planned = Counts(scene.ask(&["plan"]).await);
+    assert_eq!((planned.of("customers", "updated_target"), planned.of("customers", "braked")), (0, 20));
+    let counts = scene.sync().await;
+    assert_eq!((counts.of("customers", "updated_target"), counts.of("orders", "updated_target")), (0, 1));
+    assert_eq!(named(scene, "Broken").await, 0);
+    let status = scene.program.run(&["status"]).await.code(0);
+    assert!(status.out.contains("BRAKE: 20 changes of 21"), "{}", status.out);
+    // It stays so, run after run.
+    scene.target.user("update contact set telephone = '7' where mail = 'keep@x'").await;
+    let counts = scene.sync().await;
+    assert_eq!((counts.of("customers", "updated_target"), counts.of("customers", "updated_source")), (0, 1));
+    assert_eq!(named(scene, "Broken").await, 0);
+}
+
+pub async fn an_approval_lets_exactly_those_changes_through(scene: &Scene) {
+    twenty(scene, FEW_CHANGES).await;
+    scene.source.user("update customer set name = 'Right' where email <> 'keep@x'").await;
+    scene.sync().await;
+    scene.program.run(&["approve", "customers"]).await.code(0);
+    // A row that would be overwritten changes: that is another set.
+    scene.target.user("update contact set telephone = '5' where mail = '1@x'").await;
+    assert_eq!(scene.sync().await.of("customers", "updated_target"), 0);
+    assert_eq!(named(scene, "Right").await, 0);
+    scene.program.run(&["approve", "customers"]).await.code(0);
+    // One that came after the approval is not in the set: it counts anew, and is few.
+    scene.source.user("update customer set name = 'Right' where email = 'keep@x'").await;
+    assert_eq!(scene.sync().await.of("customers", "updated_target"), 21);
+    assert_eq!(named(scene, "Right").await, 21);
+    // Six more are many.
+    scene.source.user("update customer set name = 'Wrong' where email like '1%@x'").await;
+    assert_eq!(scene.sync().await.of("customers", "updated_target"), 0);
+    scene.source.user("update customer set name = 'Right'").await;
+    scene.sync().await;
+    scene.quiet().await;
+    scene.program.run(&["approve", "customers"]).await.code(2);
+}
+
+pub async fn below_the_limits_changes_travel(scene: &Scene) {
+    twenty(scene, FEW_CHANGES).await;
+    scene.source.user("update customer set name = 'One' where email in ('1@x', '2@x', '3@x')").await;
+    let counts = scene.sync().await;
+    assert_eq!((counts.of("customers", "updated_target"), counts.of("customers", "braked")), (3, 0));
+    scene.source.user("update customer set name = 'Two' where email in ('1@x', '2@x')").await;
+    assert_eq!(scene.sync().await.of("customers", "updated_target"), 2);
+    // Creates never count, however many.
+    for n in 0..9 {
+        scene.customer(&format!("more{n}@x"), "More").await;
+    }
+    assert_eq!(scene.sync().await.of("customers", "created_target"), 9);
+    // Over a day it adds up.
+    scene.source.user("update customer set name = 'Three' where email = '3@x'").await;
+    assert_eq!(scene.sync().await.of("customers", "updated_target"), 0);
+    assert_eq!(named(scene, "Three").await, 0);
+}
+
+/// What a compare finds comes page by page; no page is written before the last is counted.
+pub async fn a_full_compare_counts_its_changes_before_it_writes_any(scene: &Scene) {
+    twenty(scene, FEW_CHANGES).await;
+    scene.unseen(&["update customer set name = 'Broken' where email <> 'keep@x'"]).await;
+    scene.program.run(&["resync", "full"]).await.code(0);
+    assert_eq!(named(scene, "Broken").await, 0);
+    let status = scene.program.run(&["status"]).await.code(0);
+    assert!(status.out.contains("BRAKE: 20 changes of 21"), "{}", status.out);
+    scene.program.run(&["approve", "customers"]).await.code(0);
+    assert_eq!(scene.sync().await.of("customers", "updated_target"), 20);
+    scene.quiet().await;
+}
+
+pub async fn changes_are_free_once_their_brake_is_taken_away(scene: &Scene) {
+    twenty(scene, FEW_CHANGES).await;
+    scene.source.user("update customer set name = 'Right' where email <> 'keep@x'").await;
+    scene.sync().await;
+    assert_eq!(named(scene, "Right").await, 0);
+    scene.link(&[("customers", CUSTOMERS), ("orders", ORDERS)]);
+    assert_eq!(scene.sync().await.of("customers", "updated_target"), 20);
+    scene.quiet().await;
 }

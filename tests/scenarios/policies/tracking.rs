@@ -73,35 +73,6 @@ pub async fn a17_a_dropped_trigger_is_found_while_running(scene: &Scene) {
     assert!(scene.program.log().contains("WARN"), "{}", scene.program.log());
 }
 
-/// Runs statements in the source that its triggers do not see.
-async fn unseen(scene: &Scene, statements: &[&str]) {
-    if scene.source.dialect().concurrent_writers {
-        let mut tx = scene.source.open().await;
-        tx.run("set local session_replication_role = replica").await;
-        // Ours fire for replicas too: these are switched off as a DBA would.
-        tx.run("alter table customer disable trigger all").await;
-        for statement in statements {
-            tx.run(statement).await;
-        }
-        tx.run("alter table customer enable trigger all").await;
-        tx.commit().await;
-        return;
-    }
-    let triggers = "select name, sql from sqlite_master where type = 'trigger' and tbl_name = 'customer'";
-    let triggers = scene.source.user_rows(triggers).await;
-    let mut tx = scene.source.open().await;
-    for trigger in &triggers {
-        tx.run(&format!("drop trigger \"{}\"", trigger[0].as_deref().unwrap())).await;
-    }
-    for statement in statements {
-        tx.run(statement).await;
-    }
-    for trigger in &triggers {
-        tx.run(trigger[1].as_deref().unwrap()).await;
-    }
-    tx.commit().await;
-}
-
 async fn full(scene: &Scene) -> Counts {
     Counts(scene.program.run(&["resync", "full", "--json"]).await.code(0).json())
 }
@@ -109,11 +80,12 @@ async fn full(scene: &Scene) -> Counts {
 /// Also S1-11, S3-5, S3-7, S3-12..14.
 pub async fn s1_10_a_full_compare_repairs_what_triggers_did_not_see(scene: &Scene) {
     two(scene).await;
-    unseen(
-        scene,
-        &["update customer set name = 'unseen' where email = 'a@x'", "insert into customer (email, name) values ('c@x', 'Cai')"],
-    )
-    .await;
+    scene
+        .unseen(&[
+            "update customer set name = 'unseen' where email = 'a@x'",
+            "insert into customer (email, name) values ('c@x', 'Cai')",
+        ])
+        .await;
     let counts = full(scene).await;
     assert_eq!((counts.of("customers", "updated_target"), counts.of("customers", "created_target"), counts.writes()), (1, 1, 2));
     let all = ["a@x|unseen", "b@x|Ben", "c@x|Cai"];
@@ -134,7 +106,7 @@ pub async fn s1_12_a_full_compare_of_what_is_in_sync_writes_nothing(scene: &Scen
 /// Also S3-6, S3-11: by the options of the link.
 pub async fn s3_10_a_delete_nobody_saw_is_inferred_by_the_compare(scene: &Scene) {
     two(scene).await;
-    unseen(scene, &["delete from customer where email = 'a@x'"]).await;
+    scene.unseen(&["delete from customer where email = 'a@x'"]).await;
     assert_eq!(full(scene).await.of("customers", "deleted_target"), 1);
     assert_eq!(names(scene).await, [["b@x|Ben"], ["b@x|Ben"]]);
     scene.quiet().await;

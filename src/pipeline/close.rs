@@ -1,0 +1,97 @@
+//! Close: the cursors move, then the logs may forget what was read.
+
+use super::Counts;
+use super::Pipeline;
+use super::capture::Moment;
+use crate::endpoint::Acknowledge;
+use crate::error::{Context, Result};
+use crate::model::{Both, Side};
+use crate::sql::Cell;
+use crate::state;
+
+/// Cursors move at least so often even if nothing happened, so that logs can be pruned, in seconds.
+const CLOSE_EVERY_S: i64 = 10;
+
+impl Pipeline {
+    /// The cursors move, in one transaction after everything before them is recorded.
+    pub(super) async fn close(&mut self, moment: &Moment, counts: &Counts) -> Result<()> {
+        let now = self.door.now();
+        if counts.entries == 0 && now - self.closed_at < CLOSE_EVERY_S {
+            return Ok(());
+        }
+        let integration = self.integration.clone();
+        let mut cursors = Vec::new();
+        for (at, link) in integration.links.iter().enumerate() {
+            for side in Side::BOTH {
+                let position = moment.windows[link.endpoint[side]].position(moment.place(at, side));
+                cursors.push((link.number, side, position));
+            }
+        }
+        let mut tx = self.home()?.begin(&self.fence).await?;
+        state::write_cursors(&mut *tx, &cursors).await?;
+        tx.commit().await?;
+        for (at, sides) in cursors.chunks(2).enumerate() {
+            let position = |side: usize| sides.get(side).map(|(_, _, position)| position.clone());
+            self.cursors[at] = Some(Both { source: position(0), target: position(1) });
+        }
+        self.closed_at = now;
+        self.door.step("close.recorded").await
+    }
+
+    /// What was read may be forgotten by the logs. Last; if we die before, they are only longer.
+    pub(super) async fn acknowledge(&mut self, moment: &Moment) -> Result<()> {
+        self.remove_absorbed().await?;
+        if self.closed_at != self.door.now() && moment.entries == 0 {
+            return Ok(());
+        }
+        let integration = self.integration.clone();
+        for (at, endpoint) in self.endpoints.clone().iter().enumerate() {
+            let mut upto = Vec::new();
+            for (link_at, link) in integration.links.iter().enumerate() {
+                for side in Side::BOTH.into_iter().filter(|side| link.endpoint[*side] == at) {
+                    let (window, place) = (&moment.windows[at], moment.place(link_at, side));
+                    upto.push(Acknowledge {
+                        table: link.collection[side].table.name.clone(),
+                        position: window.position(place),
+                        receipt: window.receipt(place),
+                    });
+                }
+            }
+            let name = &integration.endpoints[at];
+            endpoint.acknowledge(&self.fence, &upto).await.context(format!("endpoint {name}"))?;
+            self.door.step("acknowledge.done").await?;
+        }
+        if self.door.now() - self.seen_at >= CLOSE_EVERY_S { self.remember_fences().await } else { Ok(()) }
+    }
+
+    /// The state remembers each endpoint's fence, each endpoint the state's: what was restored from a backup
+    /// shows by being behind (rule 17).
+    async fn remember_fences(&mut self) -> Result<()> {
+        let integration = self.integration.clone();
+        let home_n = self.fence_row(integration.home).await?.1;
+        let mut seen = Vec::new();
+        for (at, endpoint) in self.endpoints.clone().iter().enumerate() {
+            let Some(store) = endpoint.store() else { continue };
+            let mut tx = store.begin(&self.fence).await?;
+            let name = Cell::Text(self.fence.integration.clone());
+            tx.execute("fence_home", &[vec![name, Cell::Int(self.fence.epoch), Cell::Int(home_n)]]).await?;
+            tx.commit().await?;
+            let (instance, n) = self.fence_row(at).await?;
+            seen.push((integration.endpoints[at].clone(), instance, n));
+        }
+        let mut tx = self.home()?.begin(&self.fence).await?;
+        state::write_seen(&mut *tx, &self.fence.integration, &seen).await?;
+        tx.commit().await?;
+        self.seen_at = self.door.now();
+        Ok(())
+    }
+
+    async fn fence_row(&self, at: usize) -> Result<(String, i64)> {
+        let mut session = self.store(at)?.session().await?;
+        let rows = session.query("fence_read", &[vec![Cell::Text(self.fence.integration.clone())]]).await?;
+        match rows.first().map(Vec::as_slice) {
+            Some([_, n, instance, _]) => Ok((crate::sql::text(instance)?.to_owned(), crate::sql::int(n)?)),
+            _ => Ok((String::new(), 0)),
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Finish: what of a batch is still to be done goes on the worklist, what is done leaves it.
+
+use std::collections::HashSet;
+
+use super::Pipeline;
+use super::apply::{Fate, decision};
+use super::batch::Batch;
+use super::item::Todo;
+use crate::error::Result;
+use crate::model::{Both, KeyBytes, Link, Pair, Reason, Side, Work, waits_for};
+use crate::reconcile::{Action, Cause};
+use crate::sql::Session;
+use crate::state::{self, BrakeKind};
+
+impl Pipeline {
+    /// Unfinished keys go on the worklist, finished ones leave it, children of new twins are released.
+    /// Before the cursor moves (rule 1).
+    pub(super) async fn finish(&mut self, session: &mut dyn Session, link: &Link, batch: &Batch, fates: &[Fate]) -> Result<()> {
+        let (mut unfinished, mut finished, mut parents) = (Vec::new(), Vec::new(), Vec::new());
+        let mut deletes = Both::<u64>::default();
+        let changed = self.changes_written(link, batch, fates);
+        for todo in &batch.settled {
+            if todo.recorded {
+                finished.push((todo.side, todo.key.clone()));
+            }
+        }
+        for (item, fate) in batch.items.iter().zip(fates) {
+            let action = decision(item).map(|decision| &decision.action);
+            if let Some(work) = self.unfinished(link, item.todo.clone(), action, fate) {
+                unfinished.push(work);
+                continue;
+            }
+            if *fate == Fate::Written && !item.left_out.is_empty() {
+                unfinished.push(self.work(link, &item.todo, Reason::Unfinished, "a reference is still to be filled in", None));
+            } else if item.todo.recorded {
+                finished.push((item.todo.side, item.todo.key.clone()));
+            }
+            if let (Some(Action::Delete(side, _)), Fate::Written) = (action, fate) {
+                deletes[*side] += 1;
+            }
+            if let (Some(pair), Fate::Written) = (&item.pair, fate)
+                && (matches!(action, Some(Action::Create(..))) || pair.ver == 1)
+            {
+                for side in Side::BOTH {
+                    parents.extend(pair.key[side].as_ref().map(|key| waits_for(link.number, side, key)));
+                }
+            }
+        }
+        // A record may be unfinished under another name than the one it was met by now.
+        let again = if self.has_work { other_names(batch, fates) } else { Vec::new() };
+        let names: Vec<_> = again.iter().cloned().chain(unfinished.iter().map(|work| (work.side, work.key.clone()))).collect();
+        let lost = lost_names(session, link, &names).await?;
+        finished.extend(again.into_iter().filter(|name| !lost.contains(name)));
+        for work in &mut unfinished {
+            // It stands for a pair that lost this key too, and stays under the brake.
+            if work.reason == Reason::Busy && lost.contains(&(work.side, work.key.clone())) {
+                work.reason = Reason::Gone;
+            }
+        }
+        self.has_work |= !unfinished.is_empty();
+        // Of this batch too: a tree may come leaf first.
+        self.waiting.extend(unfinished.iter().filter(|work| work.reason == Reason::Waiting).map(|work| work.link));
+        let parents = if self.waiting.is_empty() { Vec::new() } else { parents };
+        if unfinished.is_empty()
+            && finished.is_empty()
+            && parents.is_empty()
+            && deletes == Both::default()
+            && changed == Both::default()
+        {
+            return Ok(());
+        }
+        // Children of other links may be due now.
+        self.look_again |= !parents.is_empty();
+        let mut tx = self.home()?.begin(&self.fence).await?;
+        state::delete_work(&mut *tx, link, &finished).await?;
+        state::write_work(&mut *tx, &unfinished).await?;
+        state::release(&mut *tx, &parents).await?;
+        for side in Side::BOTH {
+            if deletes[side] > 0 && !self.approved.contains(&(link.number, side)) {
+                state::count_recent(&mut *tx, link, side, BrakeKind::Deletes, self.door.now() / 3600, deletes[side]).await?;
+            }
+            if changed[side] > 0 {
+                state::count_recent(&mut *tx, link, side, BrakeKind::Changes, self.door.now() / 3600, changed[side]).await?;
+            }
+        }
+        tx.commit().await?;
+        self.door.step("finish.recorded").await
+    }
+
+    fn unfinished(&self, link: &Link, todo: Todo, action: Option<&Action>, fate: &Fate) -> Option<Work> {
+        match (fate, action) {
+            (Fate::Busy(cause), _) => Some(self.work(link, &todo, Reason::Busy, cause, None)),
+            // A unique value may be on its way out: another record of the same change holds it.
+            (Fate::Refused(cause), _) => {
+                let reason = if todo.attempts < 2 { Reason::Busy } else { Reason::Held };
+                Some(self.work(link, &todo, reason, cause, None))
+            }
+            (Fate::Written, _) => None,
+            (Fate::Open, Some(Action::Retry)) => Some(self.work(link, &todo, Reason::Busy, "it changed while it was read", None)),
+            (Fate::Open, Some(Action::Hold(Cause::Held(cause)))) if cause == super::brake::BRAKED => {
+                Some(self.work(link, &todo, Reason::Braked, cause, None))
+            }
+            (Fate::Open, Some(Action::Hold(Cause::Held(cause)))) => Some(self.work(link, &todo, Reason::Held, cause, None)),
+            (Fate::Open, Some(Action::Hold(Cause::Parent(number, side, key)))) => {
+                let name = self.integration.links.iter().find(|link| link.number == *number);
+                let parent = key.decode().map_or_else(String::new, |key| key.to_string());
+                let cause = format!("waits for {} {parent}, which has no twin yet", name.map_or("", |link| &link.name));
+                Some(self.work(link, &todo, Reason::Waiting, &cause, Some(waits_for(*number, *side, key))))
+            }
+            (Fate::Open, _) => None,
+        }
+    }
+
+    pub(super) fn work(&self, link: &Link, todo: &Todo, reason: Reason, cause: &str, waits: Option<Vec<u8>>) -> Work {
+        let now = self.door.now();
+        Work {
+            link: link.number,
+            side: todo.side,
+            key: todo.key.clone(),
+            reason,
+            cause: cause.to_owned(),
+            waits,
+            attempts: 0,
+            next_try: next_try(reason, todo.attempts, now),
+            cycle: self.cycle,
+            since: now,
+        }
+    }
+}
+
+pub(super) fn todo_of(work: Work) -> Todo {
+    Todo { attempts: work.attempts + 1, recorded: true, ..Todo::new(work.side, work.key) }
+}
+
+/// Those of these keys that a live pair lost: their entries on the worklist are about that pair too.
+async fn lost_names(session: &mut dyn Session, link: &Link, names: &[(Side, KeyBytes)]) -> Result<HashSet<(Side, KeyBytes)>> {
+    let mut lost = HashSet::new();
+    for side in Side::BOTH {
+        let mut keys: Vec<KeyBytes> = names.iter().filter(|(at, _)| *at == side).map(|(_, key)| key.clone()).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        if keys.is_empty() {
+            continue;
+        }
+        let pairs = state::by_former(session, link, side, &keys).await?;
+        lost.extend(pairs.into_iter().filter_map(|pair| Some((side, pair.former[side].clone()?))));
+    }
+    Ok(lost)
+}
+
+/// Under the live keys of both sides, a finished record may still stand on the worklist.
+fn other_names(batch: &Batch, fates: &[Fate]) -> Vec<(Side, KeyBytes)> {
+    let mut names = Vec::new();
+    for (item, fate) in batch.items.iter().zip(fates) {
+        let settled = match (fate, decision(item).map(|decision| &decision.action)) {
+            (Fate::Written, _) => item.left_out.is_empty(),
+            (Fate::Open, Some(Action::Ignore | Action::Report)) => !item.todo.recorded,
+            _ => false,
+        };
+        let whole = |pair: &&Pair| !pair.gone(Side::Source) && !pair.gone(Side::Target);
+        let Some(pair) = item.pair.as_ref().filter(|_| settled).filter(whole) else { continue };
+        for side in Side::BOTH {
+            names.extend(pair.key[side].iter().map(|key| (side, key.clone())));
+        }
+    }
+    names
+}
+
+/// When to look again, in seconds since 1970: at once for what is only busy, ever more rarely for what
+/// stays so.
+fn next_try(reason: Reason, attempts: i64, now: i64) -> i64 {
+    let doubled = |first: i64, most: i64| now + (first << attempts.clamp(0, 20)).min(most);
+    match reason {
+        Reason::Gone | Reason::Unfinished => 0,
+        Reason::Busy if attempts < 3 => 0,
+        Reason::Busy => doubled(1, 60),
+        // Once more at once: two that wait for each other are only known when both wait (C15).
+        Reason::Waiting if attempts == 0 => 0,
+        Reason::Waiting => doubled(5, 600),
+        Reason::Held => doubled(60, 3600),
+        // Only an approval lifts it.
+        Reason::Braked => i64::MAX,
+    }
+}
