@@ -261,10 +261,10 @@ pub trait Window: Send {
     /// The rows under these keys at this moment, in the order of `keys`; absent: `None`. One query.
     async fn fetch(&mut self, collection: usize, keys: &[Key]) -> Result<Vec<Fetched>>;
 
-    /// Those of `keys` that a delete, rename or truncate names which is visible at this moment but not
-    /// among [`Window::entries`]: nothing may be concluded about them yet (rule 2). Asked after the rows
+    /// Those of `keys` that an entry of this kind names which is visible at this moment but not among
+    /// [`Window::entries`]: nothing may be concluded about them yet (rule 2). Asked after the rows
     /// were fetched: where "this moment" is not one transaction (SQLite), it is the later of the two.
-    async fn unread(&mut self, collection: usize, keys: &[Key]) -> Result<HashSet<KeyBytes>>;
+    async fn unread(&mut self, collection: usize, keys: &[Key], which: Unread) -> Result<HashSet<KeyBytes>>;
 
     /// For each of `values` (one value per match field) the keys whose rows are equal under the stated
     /// normalisation, at most [`CANDIDATES_MAX`] + 1 each. NULL and empty text match nothing (C10).
@@ -394,6 +394,16 @@ pub trait Tracking: Send + Sync {
     async fn register(&self, integration: &str, tables: &[Table]) -> Result<Vec<Position>>;
 }
 
+/// Which unread entries matter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unread {
+    /// Deletes, renames, truncates: for a record that the map knows.
+    Moves,
+    /// Inserts too: for one that is about to be recorded. Read later, its own insert would tell that whoever had the
+    /// key before, itself, is gone (C4).
+    Births,
+}
+
 /// Something is not as installed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
@@ -403,4 +413,6 @@ pub struct Finding {
     pub problem: String,
     /// Changes may have been missed: after the repair the collection is compared.
     pub gap: bool,
+    /// It may be another table under the name of the old one: its numbers may have been given out again.
+    pub replaced: bool,
 }

@@ -134,6 +134,9 @@ pub struct Scan {
 /// The parts of a full compare, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScanPart {
+    /// Before anything else: whether the rows of a side are still those the map knows, because another table may
+    /// stand there now.
+    Recheck(Both<bool>),
     /// Records of the source the map does not know.
     Source,
     /// Records of the target the map does not know.

@@ -6,7 +6,7 @@ use super::capture::Moment;
 use super::conflicts::conflicts;
 use super::item::Item;
 use super::job::{Done, Job};
-use crate::endpoint::Write;
+use crate::endpoint::{Unread, Write};
 use crate::error::{Error, Kind, Result};
 use crate::model::{Key, KeyBytes, KeySource, Pair, Row, Side, Value};
 use crate::reconcile::{Action, Decision};
@@ -219,7 +219,7 @@ impl Pipeline {
         let own = |pair: &Pair| created.iter().any(|(key, id)| pair.key[side].as_ref() == Some(*key) && *id == Some(pair.id));
         let keys: Vec<Key> = keys.iter().filter_map(KeyBytes::decode).collect();
         let (window, place) = moment.window(link_at, link, side);
-        if holders.iter().all(own) && window.unread(place, &keys).await?.is_empty() {
+        if holders.iter().all(own) && window.unread(place, &keys, Unread::Moves).await?.is_empty() {
             return Ok(());
         }
         Err(Error::new(Kind::Stale, "its new key was another record's, which the log has yet to explain"))

@@ -1,10 +1,12 @@
 //! One batch of the worklist: from keys to decisions.
 
+use std::collections::HashSet;
+
 use super::Pipeline;
 use super::capture::Moment;
 use super::item::{Item, Slot, Todo};
 use super::translate::Translator;
-use crate::endpoint::Fetched;
+use crate::endpoint::{Fetched, Unread};
 use crate::error::Result;
 use crate::model::{Both, Key, KeyBytes, Link, Pair, Side};
 use crate::reconcile::{self, Action, Decision, Question, Seen, Situation};
@@ -112,16 +114,21 @@ pub(super) async fn fetch(moment: &mut Moment, link_at: usize, link: &Link, item
 /// Records about whose keys the log knows more than was read: nothing may be concluded yet (rule 2).
 pub(super) async fn hide_unread(moment: &mut Moment, link_at: usize, link: &Link, items: &mut [Item]) -> Result<()> {
     for side in Side::BOTH {
-        let keys: Vec<Key> = items
-            .iter()
-            .filter(|item| item.decision.is_none())
-            .filter_map(|item| item.key[side].as_ref().and_then(KeyBytes::decode))
-            .collect();
-        if keys.is_empty() {
-            continue;
-        }
+        let key = |item: &Item| item.key[side].as_ref().filter(|_| item.decision.is_none()).and_then(KeyBytes::decode);
+        // What is about to be recorded, under a key it was not given by an entry that was read.
+        let unborn = |moment: &Moment, item: &Item| {
+            let born = |key: &KeyBytes| moment.born(link_at, side, key);
+            item.pair.as_ref().is_none_or(|pair| pair.ver == 0) && !item.key[side].as_ref().is_some_and(born)
+        };
+        let known: Vec<Key> = items.iter().filter(|item| !unborn(moment, item)).filter_map(key).collect();
+        let fresh: Vec<Key> = items.iter().filter(|item| unborn(moment, item)).filter_map(key).collect();
         let (window, place) = moment.window(link_at, link, side);
-        let unread = window.unread(place, &keys).await?;
+        let mut unread = HashSet::new();
+        for (keys, which) in [(known, Unread::Moves), (fresh, Unread::Births)] {
+            if !keys.is_empty() {
+                unread.extend(window.unread(place, &keys, which).await?);
+            }
+        }
         if unread.is_empty() {
             continue;
         }

@@ -17,8 +17,8 @@ pub(super) struct Moment {
     places: Vec<Both<usize>>,
     /// Per link and side: dirty keys.
     pub(super) dirty: Vec<Both<Vec<Dirty>>>,
-    /// The positions of their last entries, to look up.
-    last: Vec<Both<HashMap<KeyBytes, Pos>>>,
+    /// The positions of their last entries, to look up, and whether these entries gave them the key.
+    last: Vec<Both<HashMap<KeyBytes, (Pos, bool)>>>,
     /// Per link, when only planning: pairs as folding would have recorded them.
     pub(super) folded: Vec<Vec<Pair>>,
     /// Whether an endpoint had more entries than were read.
@@ -35,7 +35,12 @@ impl Moment {
 
     /// The position of the last entry about a key: older entries say nothing about who has it now (rule 6).
     pub(super) fn last(&self, link_at: usize, side: Side, key: &KeyBytes) -> Pos {
-        self.last[link_at][side].get(key).copied().unwrap_or_default()
+        self.last[link_at][side].get(key).map_or(Pos::default(), |(pos, _)| *pos)
+    }
+
+    /// Whether the entries that were read tell how the record that has this key got it.
+    pub(super) fn born(&self, link_at: usize, side: Side, key: &KeyBytes) -> bool {
+        self.last[link_at][side].get(key).is_some_and(|(_, born)| *born)
     }
 
     pub(super) fn place(&self, link_at: usize, side: Side) -> usize {
@@ -82,7 +87,9 @@ impl Pipeline {
                 dirty[side] = reconcile::coalesce(&entries);
                 folded.extend(self.fold(session, link, side, &entries).await?);
             }
-            moment.last.push(Both::from_fn(|side| dirty[side].iter().map(|dirty| (dirty.key.clone(), dirty.pos)).collect()));
+            moment.last.push(Both::from_fn(|side| {
+                dirty[side].iter().map(|dirty| (dirty.key.clone(), (dirty.pos, dirty.born))).collect()
+            }));
             moment.dirty.push(dirty);
             moment.folded.push(folded);
         }
@@ -169,6 +176,8 @@ fn structural_keys(entries: &[Entry]) -> Vec<KeyBytes> {
         match &entry.op {
             Op::Delete | Op::Replace => keys.push(entry.key.encode()),
             Op::Rename { to } => keys.extend([entry.key.encode(), to.encode()]),
+            // A key that is given out again; its last holder may have gone without a trace.
+            Op::Insert if !entry.own => keys.push(entry.key.encode()),
             Op::Insert | Op::Update | Op::Truncate => {}
         }
     }

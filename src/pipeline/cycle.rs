@@ -91,6 +91,7 @@ impl Pipeline {
     }
 
     async fn run_link(&mut self, doing: &mut Doing<'_>, at: usize, link: &Link) -> Result<()> {
+        self.recheck(doing, at, link).await?;
         self.guard(doing, at, link).await?;
         if self.mode == Mode::Plan {
             self.plan_changes(doing, at, link).await?;

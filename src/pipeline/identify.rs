@@ -6,7 +6,7 @@ use super::batch::lost;
 use super::item::{Item, Todo};
 use super::{Mode, Pipeline};
 use crate::error::Result;
-use crate::model::{KeyBytes, KeySource, Link, Pair, PairStatus, Row, Side};
+use crate::model::{KeyBytes, KeySource, Kind, Link, Pair, PairStatus, Row, Side};
 use crate::reconcile::{self, Action, Situation};
 use crate::sql::Session;
 use crate::state;
@@ -73,8 +73,11 @@ impl Pipeline {
             for item in items.iter_mut().filter(|item| item.unknown(side)) {
                 // The one that lost it last.
                 let Some(pair) = formers.get(&item.todo.key).and_then(|holders| holders.first()) else { continue };
-                let is_back = |row: &Row| pair.cycle != self.cycle && same_record(link, pair, row, side);
-                if item.slot[side].row().is_some_and(is_back) && present.insert(pair.id) {
+                let Some(row) = item.slot[side].row().filter(|_| pair.cycle != self.cycle) else { continue };
+                let known_again = same_record(link, pair, row, side);
+                if known_again == Known::Unsure {
+                    item.hold(Situation::Ambiguous, REUSED.to_owned());
+                } else if known_again == Known::Same && present.insert(pair.id) {
                     let mut pair = pair.clone();
                     pair.key[side] = Some(item.todo.key.clone());
                     pair.former[side] = None;
@@ -135,11 +138,33 @@ impl Pipeline {
     }
 }
 
-/// Whether a row under a former key is the record that was there: certain where keys are never given
-/// out twice, else only if it looks the same (rule 8, C4).
-fn same_record(link: &Link, pair: &Pair, row: &Row, side: Side) -> bool {
-    match link.collection[side].table.key_source {
-        KeySource::Generated | KeySource::Default | KeySource::Trigger => true,
-        KeySource::GeneratedReused | KeySource::Given => reconcile::rows_agree(link, pair, row, side),
+/// Why a record under a key that was another's is held where nothing tells the two apart.
+const REUSED: &str = "its key was another record's, which is gone, and it has other values than that one: a new record, or the same one \
+     changed? Give the link a `match:`, and it is decided by that";
+
+/// What a row under a former key is to the record that was there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Known {
+    /// The same one.
+    Same,
+    /// Another one.
+    Other,
+    /// Nothing can tell.
+    Unsure,
+}
+
+/// Whether a row under a former key is the record that was there: if it looks the same (rule 8, C4). No
+/// generator of numbers is above suspicion: TRUNCATE and a table made anew start it over, and a number can be
+/// given by hand.
+pub(super) fn same_record(link: &Link, pair: &Pair, row: &Row, side: Side) -> Known {
+    let table = &link.collection[side].table;
+    let random = table.key_source == KeySource::Default && table.key_columns().all(|column| column.kind == Kind::Uuid);
+    if random || reconcile::rows_agree(link, pair, row, side) {
+        return Known::Same;
+    }
+    match table.key_source {
+        KeySource::GeneratedReused | KeySource::Given => Known::Other,
+        _ if link.matching.is_empty() => Known::Unsure,
+        KeySource::Generated | KeySource::Default | KeySource::Trigger => Known::Other,
     }
 }

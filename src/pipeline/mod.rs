@@ -86,6 +86,8 @@ pub struct Pipeline {
     hashed: HashMap<(i64, Side), u64>,
     /// What is written now was approved: it does not count again.
     releasing: bool,
+    /// Links that may have a full compare to do which begins with a recheck, by number.
+    unchecked: HashSet<i64>,
     /// When only planning: changes met so far.
     planned: Both<u64>,
     /// Links with records that lost a side while a full compare is under way, by number: before it has seen

@@ -232,14 +232,17 @@ impl Pipeline {
 
     async fn compare_after(&mut self, endpoint: usize, findings: &[Finding]) -> Result<()> {
         let integration = self.integration.clone();
-        let gap = |link: &Link| {
-            Side::BOTH.into_iter().any(|side| {
-                let table = &link.collection[side].table.name;
-                link.endpoint[side] == endpoint && findings.iter().any(|finding| finding.gap && finding.table == *table)
-            })
-        };
-        let links: Vec<usize> = (0..integration.links.len()).filter(|at| gap(&integration.links[*at])).collect();
-        if links.is_empty() { Ok(()) } else { self.ask_scan(&links).await }
+        for (at, link) in integration.links.iter().enumerate() {
+            let found = |side: Side, what: fn(&Finding) -> bool| {
+                let here = |finding: &Finding| finding.table == link.collection[side].table.name && what(finding);
+                link.endpoint[side] == endpoint && findings.iter().any(here)
+            };
+            let replaced = Both::from_fn(|side| found(side, |finding| finding.replaced));
+            if Side::BOTH.into_iter().any(|side| found(side, |finding| finding.gap)) {
+                self.ask_recheck(at, replaced).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Runs cycles until nothing more moves; `progress` hears of each.

@@ -3,25 +3,68 @@
 //! A page yields keys, never rows: they are fetched and decided like any others (rule 3). It is used for a
 //! first sync, after TRUNCATE or a repaired trigger, after an overlong log, and on request.
 
+use std::collections::HashSet;
+
 use super::cycle::Doing;
+use super::identify::{Known, same_record};
 use super::item::Todo;
 use super::{BATCH, Mode, Pipeline};
+use crate::endpoint::{Fetched, Unread};
 use crate::error::Result;
-use crate::model::{Key, KeyBytes, Link, Pair, Scan, ScanPart, Side, Work};
+use crate::model::{Both, Key, KeyBytes, Link, Pair, Scan, ScanPart, Side, Work};
 use crate::sql::Session;
 use crate::state;
 
 impl Pipeline {
     /// Asks for a full compare of these links; one that is under way starts over.
     pub async fn ask_scan(&mut self, links: &[usize]) -> Result<()> {
-        let integration = self.integration.clone();
-        let mut tx = self.home()?.begin(&self.fence).await?;
         for at in links {
-            let link = &integration.links[*at];
-            let scan = Scan { link: link.number, part: ScanPart::Source, after: None, asked: self.door.now() };
-            state::write_scan(&mut *tx, &scan).await?;
+            self.ask_recheck(*at, Both::default()).await?;
         }
-        tx.commit().await
+        Ok(())
+    }
+
+    /// Asks for a full compare of a link; on the sides where another table may stand now, what the map knows of
+    /// the rows is checked first.
+    pub(super) async fn ask_recheck(&mut self, at: usize, replaced: Both<bool>) -> Result<()> {
+        let integration = self.integration.clone();
+        let link = &integration.links[at];
+        let mut tx = self.home()?.begin(&self.fence).await?;
+        let mut sides = replaced;
+        if let Some(Scan { part: ScanPart::Recheck(before), .. }) = state::scan(&mut *tx, link).await? {
+            sides = Both::from_fn(|side| sides[side] || before[side]);
+        }
+        let part = if sides == Both::default() { ScanPart::Source } else { ScanPart::Recheck(sides) };
+        let scan = Scan { link: link.number, part, after: None, asked: self.door.now() };
+        state::write_scan(&mut *tx, &scan).await?;
+        tx.commit().await?;
+        self.unchecked.insert(link.number);
+        Ok(())
+    }
+
+    /// Before anything of a link is decided: pairs whose row is not the one they were recorded with lose that
+    /// side, so that no record takes over another's twin because it got its number (C4).
+    pub(super) async fn recheck(&mut self, doing: &mut Doing<'_>, at: usize, link: &Link) -> Result<()> {
+        if self.mode == Mode::Plan || !self.unchecked.contains(&link.number) {
+            return Ok(());
+        }
+        if let Some(scan) = state::scan(doing.session, link).await?
+            && let ScanPart::Recheck(sides) = scan.part
+        {
+            let mut after = i64::MIN;
+            loop {
+                let mut pairs = state::page(doing.session, link, after, BATCH).await?;
+                let Some(last) = pairs.last() else { break };
+                after = last.id;
+                pairs.retain(|pair| !pair.gone(Side::Source) && !pair.gone(Side::Target));
+                self.mark_missing(doing, at, link, pairs, sides).await?;
+            }
+            let mut tx = self.home()?.begin(&self.fence).await?;
+            state::write_scan(&mut *tx, &Scan { part: ScanPart::Source, ..scan }).await?;
+            tx.commit().await?;
+        }
+        self.unchecked.remove(&link.number);
+        Ok(())
     }
 
     /// The next page of a link's full compare, once its logs are drained.
@@ -32,12 +75,13 @@ impl Pipeline {
         let Some(mut scan) = state::scan(doing.session, link).await? else { return Ok(()) };
         if self.mode == Mode::Plan {
             // A plan shows the whole of it.
+            let replaced = if let ScanPart::Recheck(sides) = scan.part { sides } else { Both::default() };
             scan.part = ScanPart::Source;
             scan.after = None;
-            while self.scan_page(doing, at, link, &mut scan).await? {}
+            while self.scan_page(doing, at, link, &mut scan, replaced).await? {}
             return Ok(());
         }
-        let unfinished = self.scan_page(doing, at, link, &mut scan).await?;
+        let unfinished = self.scan_page(doing, at, link, &mut scan, Both::default()).await?;
         let mut tx = self.home()?.begin(&self.fence).await?;
         if unfinished {
             doing.counts.more = true;
@@ -52,11 +96,18 @@ impl Pipeline {
     }
 
     /// One page; moves `scan` on. `false`: that was the last one.
-    async fn scan_page(&mut self, doing: &mut Doing<'_>, at: usize, link: &Link, scan: &mut Scan) -> Result<bool> {
+    async fn scan_page(
+        &mut self,
+        doing: &mut Doing<'_>,
+        at: usize,
+        link: &Link,
+        scan: &mut Scan,
+        replaced: Both<bool>,
+    ) -> Result<bool> {
         let side = match scan.part {
-            ScanPart::Source => Side::Source,
+            ScanPart::Recheck(_) | ScanPart::Source => Side::Source,
             ScanPart::Target => Side::Target,
-            ScanPart::Pairs => return self.scan_pairs(doing, at, link, scan).await,
+            ScanPart::Pairs => return self.scan_pairs(doing, at, link, scan, replaced).await,
         };
         let after = scan.after.take().map(KeyBytes).and_then(|key| key.decode());
         let (window, place) = doing.moment.window(at, link, side);
@@ -78,7 +129,14 @@ impl Pipeline {
         Ok(true)
     }
 
-    async fn scan_pairs(&mut self, doing: &mut Doing<'_>, at: usize, link: &Link, scan: &mut Scan) -> Result<bool> {
+    async fn scan_pairs(
+        &mut self,
+        doing: &mut Doing<'_>,
+        at: usize,
+        link: &Link,
+        scan: &mut Scan,
+        replaced: Both<bool>,
+    ) -> Result<bool> {
         let after = scan.after.take().and_then(|bytes| bytes.try_into().ok()).map_or(i64::MIN, i64::from_be_bytes);
         let mut pairs = state::page(doing.session, link, after, BATCH).await?;
         let Some(last) = pairs.last() else { return Ok(false) };
@@ -86,27 +144,37 @@ impl Pipeline {
         // What this cycle has written is newer than this moment's rows; what lost a side is on the worklist
         // until it is settled.
         pairs.retain(|pair| pair.cycle != self.cycle && !pair.gone(Side::Source) && !pair.gone(Side::Target));
-        let pairs = self.mark_missing(doing, at, link, pairs).await?;
+        let pairs = self.mark_missing(doing, at, link, pairs, replaced).await?;
         self.run_batch(doing, at, link, Vec::new(), pairs).await?;
         Ok(true)
     }
 
     /// A live key without a row, read by key at a moment whose log is fully folded, is gone although no
-    /// entry says so (TRUNCATE, a disabled trigger): marked, and decided under the brake.
-    async fn mark_missing(&mut self, doing: &mut Doing<'_>, at: usize, link: &Link, pairs: Vec<Pair>) -> Result<Vec<Pair>> {
+    /// entry says so (TRUNCATE, a disabled trigger): marked, and decided under the brake. So is one with another
+    /// record's row, on a side where another table may stand now.
+    async fn mark_missing(
+        &mut self,
+        doing: &mut Doing<'_>,
+        at: usize,
+        link: &Link,
+        pairs: Vec<Pair>,
+        replaced: Both<bool>,
+    ) -> Result<Vec<Pair>> {
         let (mut whole, mut marked, mut lost): (Vec<Pair>, Vec<Pair>, Vec<Work>) = (pairs, Vec::new(), Vec::new());
         for side in Side::BOTH {
-            let keys: Vec<Key> = whole.iter().filter_map(|pair| pair.key[side].as_ref()?.decode()).collect();
+            let live: Vec<(&Pair, Key)> =
+                whole.iter().filter_map(|pair| Some((pair, pair.key[side].as_ref()?.decode()?))).collect();
+            let keys: Vec<Key> = live.iter().map(|(_, key)| key.clone()).collect();
             let (window, place) = doing.moment.window(at, link, side);
-            let missing: Vec<KeyBytes> = window
-                .fetch(place, &keys)
-                .await?
-                .iter()
-                .zip(&keys)
-                .filter(|(row, _)| matches!(row, crate::endpoint::Fetched::Absent))
-                .map(|(_, key)| key.encode())
-                .collect();
-            let unread = window.unread(place, &keys).await?;
+            let rows = window.fetch(place, &keys).await?;
+            let missing = |pair: &Pair, row: &Fetched| match row {
+                Fetched::Absent => true,
+                Fetched::Row(row, _) => replaced[side] && same_record(link, pair, row, side) != Known::Same,
+                Fetched::Unreadable(_) => false,
+            };
+            let missing: HashSet<KeyBytes> =
+                rows.iter().zip(&live).filter(|(row, (pair, _))| missing(pair, row)).map(|(_, (_, key))| key.encode()).collect();
+            let unread = window.unread(place, &keys, Unread::Moves).await?;
             for pair in &mut whole {
                 let Some(key) = pair.key[side].clone() else { continue };
                 if missing.contains(&key) && !unread.contains(&key) {
@@ -145,7 +213,7 @@ impl Pipeline {
 /// Those keys that no pair holds.
 async fn unknown(session: &mut dyn Session, link: &Link, side: Side, keys: &[Key]) -> Result<Vec<KeyBytes>> {
     let keys: Vec<KeyBytes> = keys.iter().map(Key::encode).collect();
-    let known: std::collections::HashSet<KeyBytes> =
+    let known: HashSet<KeyBytes> =
         state::by_key(session, link, side, &keys).await?.into_iter().filter_map(|pair| pair.key[side].clone()).collect();
     Ok(keys.into_iter().filter(|key| !known.contains(key)).collect())
 }

@@ -47,7 +47,7 @@ pub(super) async fn take_over(
     check_identity(&mut *tx, &name, &fences).await?;
     tx.commit().await?;
     number_links(home, &fence, &mut integration).await?;
-    let waiting = integration.links.iter().map(|link| link.number).collect();
+    let numbers: HashSet<i64> = integration.links.iter().map(|link| link.number).collect();
     let mut pipeline = Pipeline {
         cursors: vec![None; integration.links.len()],
         looked_at: 0,
@@ -68,7 +68,8 @@ pub(super) async fn take_over(
         releasing: false,
         planned: Both::default(),
         has_work: true,
-        waiting,
+        waiting: numbers.clone(),
+        unchecked: numbers,
         unsettled: super::apply_app::Unsettled::unknown(),
         comparing: HashSet::new(),
         closed_at: 0,

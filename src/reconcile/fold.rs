@@ -13,23 +13,26 @@ pub struct Dirty {
     pub pos: Pos,
     /// Whether all of its entries were written by this integration.
     pub own: bool,
+    /// Whether the record that has the key now got it in these entries: the last that gave it or took it gave it.
+    pub born: bool,
 }
 
 /// The dirty keys of one collection, each once, in the order in which they were first touched.
 pub fn coalesce(entries: &[Entry]) -> Vec<Dirty> {
     let mut order: Vec<Dirty> = Vec::with_capacity(entries.len());
     let mut at: HashMap<KeyBytes, usize> = HashMap::with_capacity(entries.len());
-    let mut touch = |key: &Key, entry: &Entry| {
+    let mut touch = |key: &Key, entry: &Entry, born: Option<bool>| {
         let key = key.encode();
         match at.get(&key) {
             Some(index) => {
                 let dirty = &mut order[*index];
                 dirty.pos = dirty.pos.max(entry.pos);
                 dirty.own &= entry.own;
+                dirty.born = born.unwrap_or(dirty.born);
             }
             None => {
                 at.insert(key.clone(), order.len());
-                order.push(Dirty { key, pos: entry.pos, own: entry.own });
+                order.push(Dirty { key, pos: entry.pos, own: entry.own, born: born.unwrap_or(false) });
             }
         }
     };
@@ -37,10 +40,12 @@ pub fn coalesce(entries: &[Entry]) -> Vec<Dirty> {
         match &entry.op {
             Op::Truncate => {}
             Op::Rename { to } => {
-                touch(&entry.key, entry);
-                touch(to, entry);
+                touch(&entry.key, entry, Some(false));
+                touch(to, entry, Some(true));
             }
-            Op::Insert | Op::Update | Op::Delete | Op::Replace => touch(&entry.key, entry),
+            Op::Insert | Op::Replace => touch(&entry.key, entry, Some(true)),
+            Op::Delete => touch(&entry.key, entry, Some(false)),
+            Op::Update => touch(&entry.key, entry, None),
         }
     }
     order
@@ -111,6 +116,14 @@ pub fn fold(entries: &[Entry], side: Side, mut index: PairIndex) -> Folded {
                         pair.pos[side] = entry.pos;
                     }
                     touched.entry(id).or_insert(false);
+                }
+            }
+            // The key was free, or this row could not have been: its last holder went without a trace, by TRUNCATE
+            // or in a table that was dropped. Whether it is back, its values say (rule 8).
+            Op::Insert if !entry.own => {
+                if let Some(id) = index.holds(&entry.key, side, entry.pos) {
+                    index.release(id, side, entry.pos);
+                    touched.insert(id, true);
                 }
             }
             Op::Truncate => folded.truncated = true,

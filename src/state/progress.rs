@@ -119,6 +119,7 @@ pub async fn scan(session: &mut dyn Session, link: &Link) -> Result<Option<Scan>
         part: match int(part)? {
             0 => ScanPart::Source,
             1 => ScanPart::Target,
+            number @ 4..=6 => ScanPart::Recheck(Both { source: number & 1 != 0, target: number & 2 != 0 }),
             _ => ScanPart::Pairs,
         },
         after: bytes(after)?.map(<[u8]>::to_vec),
@@ -132,6 +133,7 @@ pub async fn write_scan(session: &mut dyn Session, scan: &Scan) -> Result<()> {
         ScanPart::Source => 0,
         ScanPart::Target => 1,
         ScanPart::Pairs => 2,
+        ScanPart::Recheck(sides) => 4 + i64::from(sides.source) + 2 * i64::from(sides.target),
     };
     let after = scan.after.clone().map_or(Cell::Null, Cell::Bytes);
     session.execute("scan_write", &[vec![Cell::Int(scan.link), Cell::Int(part), after, Cell::Int(scan.asked)]]).await?;

@@ -7,7 +7,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use serde_json::json;
-use twinrow::endpoint::{Edit, Endpoint, Fetched, Outcome, Tls, Tracked, Window, open_app};
+use twinrow::endpoint::{Edit, Endpoint, Fetched, Outcome, Tls, Tracked, Unread, Window, open_app};
 use twinrow::error::Kind;
 use twinrow::model::{Collection, Entry, Key, Normal, Op, Position, Value};
 
@@ -146,10 +146,10 @@ async fn rule2_what_changed_after_the_window_is_named() {
         kinto.create("b", json!({"name": "Bob"})).await;
         kinto.create("c", json!({"name": "Cy"})).await;
         let mut moment = window(&endpoint, &collection, None).await;
-        assert!(moment.unread(0, &[key("a")]).await.unwrap().is_empty());
+        assert!(moment.unread(0, &[key("a")], Unread::Moves).await.unwrap().is_empty());
         kinto.delete("a").await;
         kinto.change("b", json!({"age": 1})).await;
-        let unread = moment.unread(0, &[key("a"), key("b"), key("c")]).await.unwrap();
+        let unread = moment.unread(0, &[key("a"), key("b"), key("c")], Unread::Moves).await.unwrap();
         assert_eq!(unread, [key("a").encode(), key("b").encode()].into());
     })
     .await;

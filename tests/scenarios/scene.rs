@@ -89,6 +89,10 @@ pub mod engines {
         [postgres::pg15().await, mysql::mariadb().await]
     }
 
+    pub async fn mariadb_postgres() -> Labs {
+        [mysql::mariadb().await, postgres::pg18().await]
+    }
+
     pub async fn mysql_mariadb() -> Labs {
         [mysql::mysql().await, mysql::mariadb().await]
     }

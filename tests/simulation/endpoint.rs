@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use twinrow::endpoint::{
     Acknowledge, CANDIDATES_MAX, Capabilities, Change, Create, Endpoint, Fetched, Outcome, ReadReceipt, Tracked, Tracking,
-    Window, Write,
+    Unread, Window, Write,
 };
 use twinrow::error::{Error, Kind, Result};
 use twinrow::model::{Collection, Entry, Key, KeyBytes, Normal, Op, Pos, Position, Row, Table, TableName, Value};
@@ -206,7 +206,8 @@ struct Moment {
     entries: Vec<Entry>,
     more: bool,
     positions: Vec<Position>,
-    unread: Vec<HashSet<KeyBytes>>,
+    /// Per collection: keys that unread entries move, and those they insert.
+    unread: Vec<[HashSet<KeyBytes>; 2]>,
 }
 
 impl Moment {
@@ -234,22 +235,36 @@ impl Moment {
         let begun = unseen.iter().any(|entry| entry.commit <= seen.part);
         let (whole, part) = if begun { (seen.whole, seen.part) } else { (seen.part, now) };
         let readable: Vec<&Logged> = unseen.iter().copied().filter(|entry| entry.commit <= part).collect();
-        let cut = &readable[..readable.len().min(limit)];
+        // Not between a delete and the insert that brings its row back: cut there, the row is another one for all
+        // the log says, and without a match rule a person is asked.
+        let brings_back = |entry: &Logged, later: &Logged| {
+            later.xid == entry.xid && matches!((&entry.did, &later.did), (Did::Delete(a), Did::Insert(b)) if a == b)
+        };
+        let mut length = readable.len().min(limit);
+        while let Some(back) =
+            readable[length..].iter().position(|later| readable[..length].iter().any(|e| brings_back(e, later)))
+        {
+            length += back + 1;
+        }
+        let cut = &readable[..length];
         let position = if cut.len() < readable.len() {
             Seen { whole, part, lsn: cut.last().map_or(seen.lsn, |entry| entry.lsn) }
         } else {
             Seen { whole: part, part, lsn: 0 }
         };
         self.positions.push(Position(format!("{}:{}:{}", position.whole, position.part, position.lsn)));
-        self.entries.extend(cut.iter().map(|entry| named(at, entry, &unseen)));
-        let mut unread = HashSet::new();
+        self.entries.extend(cut.iter().map(|entry| named(at, entry, cut)));
+        let [mut moves, mut births] = [HashSet::new(), HashSet::new()];
         for entry in unseen.iter().filter(|entry| !position.covers(entry)) {
             self.more = true;
-            if matches!(entry.did, Did::Delete(_) | Did::Rename(..)) {
-                unread.extend(entry.did.old().into_iter().chain(entry.did.key_after()).map(|key| Key::int(key).encode()));
+            let named = entry.did.old().into_iter().chain(entry.did.key_after()).map(|key| Key::int(key).encode());
+            match entry.did {
+                Did::Delete(_) | Did::Rename(..) => moves.extend(named),
+                Did::Insert(_) => births.extend(named),
+                Did::Update(_) => {}
             }
         }
-        self.unread.push(unread);
+        self.unread.push([moves, births]);
         Ok(())
     }
 
@@ -260,12 +275,14 @@ impl Moment {
 
 /// An entry in the contract's words; delete and insert of one key in one transaction are one thing.
 fn named(collection: usize, entry: &Logged, all: &[&Logged]) -> Entry {
-    let back =
-        |key: i64| all.iter().any(|other| other.xid == entry.xid && other.lsn > entry.lsn && other.did == Did::Insert(key));
+    let same = |other: &&&Logged| other.xid == entry.xid;
+    let back = |key: i64| all.iter().filter(same).any(|other| other.lsn > entry.lsn && other.did == Did::Insert(key));
+    let was = |key: i64| all.iter().filter(same).any(|other| other.lsn < entry.lsn && other.did == Did::Delete(key));
     let (op, key) = match entry.did {
+        Did::Insert(key) if was(key) => (Op::Replace, key),
         Did::Insert(key) => (Op::Insert, key),
         Did::Update(key) => (Op::Update, key),
-        Did::Delete(key) if back(key) => (Op::Replace, key),
+        Did::Delete(key) if back(key) => (Op::Update, key),
         Did::Delete(key) => (Op::Delete, key),
         Did::Rename(key, to) => (Op::Rename { to: Key::int(to) }, key),
     };
@@ -296,9 +313,11 @@ impl Window for Moment {
         Ok(keys.iter().map(fetched).collect())
     }
 
-    async fn unread(&mut self, collection: usize, keys: &[Key]) -> Result<HashSet<KeyBytes>> {
+    async fn unread(&mut self, collection: usize, keys: &[Key], which: Unread) -> Result<HashSet<KeyBytes>> {
         self.endpoint.call().await?;
-        Ok(keys.iter().map(Key::encode).filter(|key| self.unread[collection].contains(key)).collect())
+        let [moves, births] = &self.unread[collection];
+        let named = |key: &KeyBytes| moves.contains(key) || which == Unread::Births && births.contains(key);
+        Ok(keys.iter().map(Key::encode).filter(named).collect())
     }
 
     async fn find(&mut self, collection: usize, rule: &[(usize, Normal)], values: &[Vec<Value>]) -> Result<Vec<Vec<Key>>> {

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use super::client::{Client, id_of, key_of};
 use super::feed::{self, Feed, list, revision};
 use super::search::Search;
-use crate::endpoint::{Fetched, ReadReceipt, Tracked, Window};
+use crate::endpoint::{Fetched, ReadReceipt, Tracked, Unread, Window};
 use crate::error::Result;
 use crate::model::{Entry, Key, KeyBytes, Normal, Position, Value};
 
@@ -87,7 +87,8 @@ impl Window for AppWindow {
         Ok(found.into_iter().map(|found| found.unwrap_or(Fetched::Absent)).collect())
     }
 
-    async fn unread(&mut self, collection: usize, keys: &[Key]) -> Result<HashSet<KeyBytes>> {
+    // (A feed names what changed, of whatever kind.)
+    async fn unread(&mut self, collection: usize, keys: &[Key], _which: Unread) -> Result<HashSet<KeyBytes>> {
         let whole = self.read_on(collection).await?;
         let feed = &self.feeds[collection];
         Ok(keys.iter().map(Key::encode).filter(|key| !whole || feed.more || feed.later.contains(key)).collect())

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bigdecimal::BigDecimal;
 use twinrow::endpoint::database::postgres::Postgres;
-use twinrow::endpoint::{Acknowledge, Change, Create, Endpoint, Fetched, Outcome};
+use twinrow::endpoint::{Acknowledge, Change, Create, Endpoint, Fetched, Outcome, Unread};
 use twinrow::error::Kind;
 use twinrow::model::{Key, KeySource, Normal, Op, Position, Value};
 use twinrow::sql::Store;
@@ -474,7 +474,7 @@ pub async fn a75_a_huge_transaction_is_read_in_parts(lab: &PostgresLab) {
         let mut window = bench.endpoint.window(&bench.tracked, 70).await.unwrap();
         keys.extend(window.entries().iter().map(op));
         if round == 3 {
-            let unread = window.unread(0, &[Key::int(900), Key::int(901)]).await.unwrap();
+            let unread = window.unread(0, &[Key::int(900), Key::int(901)], Unread::Moves).await.unwrap();
             assert_eq!(unread.into_iter().collect::<Vec<_>>(), [Key::int(900).encode()], "gone, but its entry is not read yet");
             assert_eq!(window.fetch(0, &[Key::int(900)]).await.unwrap(), [Fetched::Absent]);
         }

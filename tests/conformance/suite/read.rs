@@ -1,6 +1,6 @@
 //! Rows of a window: by key, by match rule, page by page.
 
-use twinrow::endpoint::{CANDIDATES_MAX, Fetched};
+use twinrow::endpoint::{CANDIDATES_MAX, Fetched, Unread};
 use twinrow::model::{Key, Normal};
 
 use super::bench::{Bench, EXACT, int, row, t};
@@ -40,7 +40,7 @@ pub async fn rule2_unread_deletes_are_named(lab: &dyn Lab) {
     lab.user("update item set name = 'X' where id = 3").await;
     let keys: Vec<Key> = [1, 2, 3, 4].map(Key::int).to_vec();
     let fetched = window.fetch(0, &keys).await.unwrap();
-    let unread = window.unread(0, &keys).await.unwrap();
+    let unread = window.unread(0, &keys, Unread::Moves).await.unwrap();
     // Whatever moment the rows are of: what is absent is either unread or was never there.
     for (key, fetched) in keys.iter().zip(&fetched) {
         assert!(*fetched != Fetched::Absent || unread.contains(&key.encode()), "{key} is absent without a word");
@@ -49,7 +49,25 @@ pub async fn rule2_unread_deletes_are_named(lab: &dyn Lab) {
     drop(window);
     // And what was read is not unread.
     let mut window = bench.window().await;
-    assert!(window.unread(0, &keys).await.unwrap().is_empty());
+    assert!(window.unread(0, &keys, Unread::Moves).await.unwrap().is_empty());
+}
+
+/// C4: a record must not be recorded while its own insert is unread.
+pub async fn rule2_unread_inserts_are_named_where_asked(lab: &dyn Lab) {
+    let bench = Bench::item(lab).await;
+    for id in 1..=60 {
+        lab.user(&format!("insert into item (id, name) values ({id}, 'Ann')")).await;
+    }
+    lab.user("update item set name = 'Bob' where id = 2").await;
+    let mut window = bench.endpoint.window(&bench.tracked, 10).await.unwrap();
+    assert!(window.more(), "60 inserts are more than 10");
+    let read = window.entries().len() as i64;
+    let keys: Vec<Key> = [1, read + 1, 60, 61].map(Key::int).to_vec();
+    assert!(window.fetch(0, &keys).await.unwrap()[2] != Fetched::Absent);
+    let unread = window.unread(0, &keys, Unread::Births).await.unwrap();
+    let named: Vec<bool> = keys.iter().map(|key| unread.contains(&key.encode())).collect();
+    assert_eq!(named, [false, true, true, false]);
+    assert!(window.unread(0, &keys, Unread::Moves).await.unwrap().is_empty());
 }
 
 pub async fn find_normalises_both_sides(lab: &dyn Lab) {

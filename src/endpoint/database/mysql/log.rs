@@ -13,7 +13,7 @@ use super::catalog::{quoted, schema_of};
 use super::connection::{Connection, field_optional, field_text};
 use super::session::documents;
 use super::value::{decode_logged, from_log, logged_type};
-use crate::endpoint::Acknowledge;
+use crate::endpoint::{Acknowledge, Unread};
 use crate::error::{Error, Kind, Result};
 use crate::model::{Column, Key, KeyBytes, Position, Table, TableName, hex};
 
@@ -158,24 +158,26 @@ pub(super) fn missing(error: Error) -> Error {
     }
 }
 
-/// The keys among the rows after the boundary that were deleted or renamed, or all keys of the collection.
+/// The keys that rows of this kind after the boundary name, or all keys of the collection.
 pub(super) async fn unread(
     connection: &mut Connection,
     log: &Log,
     after: i64,
+    which: Unread,
     mut found: impl FnMut(Option<&Key>) + Send,
 ) -> Result<()> {
     let width = log.key.len();
     let changed: Vec<String> = (1..=width).map(|i| format!("o{i} <=> n{i}")).collect();
     let inner = log.select(0, width, after, usize::MAX >> 1);
-    let filter = format!("where (op <> 'I' and not (op = 'U' and {})) and seq > {after} order", changed.join(" and "));
+    let births = if which == Unread::Births { "true" } else { "op <> 'I'" };
+    let filter = format!("where ({births} and not (op = 'U' and {})) and seq > {after} order", changed.join(" and "));
     let sql = inner.replacen(&format!("where seq > {after} order"), &filter, 1);
     let mut failed = None;
     let each = |row: Row| match log.logged(0, &row, width) {
         Ok(logged) => match &logged.what {
-            What::Delete(key) | What::Update(key, _) => found(Some(key)),
+            What::Delete(key) | What::Update(key, _) | What::Insert(key) => found(Some(key)),
             What::Anything => found(None),
-            What::Insert(_) | What::Epoch => {}
+            What::Epoch => {}
         },
         Err(error) => failed = Some(error),
     };

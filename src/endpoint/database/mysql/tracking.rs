@@ -128,10 +128,12 @@ impl Tracking for Mysql {
             } else if connection.server.flavour.one_writer() && !present.procedures.contains(&log) {
                 problems.push("the procedure that writes its log is missing".to_owned());
             }
+            let mut replaced = super::triggers::all_gone(table, &present.triggers, &connection.server);
             match present.collections.get(&name) {
                 Some((old, ..)) if *old != log => problems.push("its key has changed".to_owned()),
                 Some((_, counter, id)) if reset((*counter, *id), standing) => {
-                    problems.push("it was truncated or replaced".to_owned())
+                    replaced = true;
+                    problems.push("it was truncated or replaced".to_owned());
                 }
                 Some(_) if standing.counter.is_some_and(|now| self.watch.fell(&name, now)) => {
                     problems.push("it was truncated".to_owned());
@@ -140,7 +142,7 @@ impl Tracking for Mysql {
                 None => problems.push("it is not tracked".to_owned()),
             }
             if !problems.is_empty() {
-                findings.push(Finding { table: table.name.clone(), problem: problems.join("; "), gap: true });
+                findings.push(Finding { table: table.name.clone(), problem: problems.join("; "), gap: true, replaced });
             }
         }
         Ok(findings)

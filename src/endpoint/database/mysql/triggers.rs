@@ -141,6 +141,12 @@ pub(super) fn problems(table: &Table, recorded: &[[String; 4]], installed: &[Ins
     problems
 }
 
+/// Whether a table has none of its triggers: a table takes them with it when it is dropped, and another may
+/// stand under its name.
+pub(super) fn all_gone(table: &Table, installed: &[Installed], server: &Server) -> bool {
+    own(table, server).iter().all(|trigger| installed.iter().all(|other| !other.is(trigger)))
+}
+
 /// All triggers these tables need.
 pub(super) async fn wanted(connection: &mut Connection, tables: &[Table]) -> Result<Vec<Trigger>> {
     let database = connection.server.database.clone();

@@ -8,7 +8,7 @@ use super::catalog::{qualified, schema_of};
 use super::connection::{Connection, field_optional};
 use super::log::{self, Log, Logged, Stand, What};
 use super::rows;
-use crate::endpoint::{Fetched, ReadReceipt, Tracked, Window};
+use crate::endpoint::{Fetched, ReadReceipt, Tracked, Unread, Window};
 use crate::error::{Error, Kind, Result};
 use crate::model::{Collection, Entry, Key, KeyBytes, KeySource, Normal, Op, Pos, Position, Value};
 
@@ -221,32 +221,28 @@ async fn read_all(connection: &mut Connection, sides: &mut [Side], asked: &[usiz
 fn entries(sides: &[Side], mut read: Vec<Logged>, own: &HashSet<String>) -> Vec<Entry> {
     read.sort_by_key(|logged| (logged.log, logged.n.is_none(), logged.n, logged.seq));
     let mut entries: Vec<Entry> = Vec::with_capacity(read.len());
-    // The last entry of each key, as long as it is a delete.
-    let mut deleted: HashMap<(usize, KeyBytes), usize> = HashMap::new();
+    // The entry before, as long as it is a delete.
+    let mut deleted: Option<(usize, KeyBytes)> = None;
     for logged in read {
         let generated = sides.get(logged.log).is_some_and(|side| side.collection.table.key_source == KeySource::Generated);
-        let (mut op, key, touched) = match logged.what {
-            What::Insert(new) => (Op::Insert, new.clone(), vec![new]),
-            What::Update(old, new) if old.encode() == new.encode() => (Op::Update, new.clone(), vec![new]),
-            What::Update(old, new) => (Op::Rename { to: new.clone() }, old.clone(), vec![old, new]),
-            What::Delete(old) => (Op::Delete, old.clone(), vec![old]),
-            What::Anything => (Op::Truncate, Key(Vec::new()), Vec::new()),
+        let (mut op, key) = match logged.what {
+            What::Insert(new) => (Op::Insert, new),
+            What::Update(old, new) if old.encode() == new.encode() => (Op::Update, new),
+            What::Update(old, new) => (Op::Rename { to: new }, old),
+            What::Delete(old) => (Op::Delete, old),
+            What::Anything => (Op::Truncate, Key(Vec::new())),
             What::Epoch => continue,
         };
-        for key in &touched {
-            let before = deleted.remove(&(logged.log, key.encode()));
-            // REPLACE deletes and inserts. A number is never given out again, so a generated key that comes back is
-            // the same record (rule 8); any other may be another's.
-            if let (Op::Insert, true, Some(at)) = (&op, generated, before) {
-                op = Op::Replace;
-                if let Some(entry) = entries.get_mut(at) {
-                    entry.op = Op::Update;
-                }
+        // REPLACE deletes and inserts, one right after the other: the same record under a number (A15). What is deleted
+        // and comes back later may be another one.
+        let here = (logged.log, key.encode());
+        if op == Op::Insert && generated && deleted.as_ref() == Some(&here) {
+            op = Op::Replace;
+            if let Some(entry) = entries.last_mut() {
+                entry.op = Op::Update;
             }
         }
-        if op == Op::Delete {
-            deleted.insert((logged.log, key.encode()), entries.len());
-        }
+        deleted = (op == Op::Delete).then_some(here);
         let own = logged.origin.as_ref().is_some_and(|origin| own.contains(origin));
         entries.push(Entry { collection: logged.log, op, key, pos: Pos(logged.seq), transaction: None, own });
     }
@@ -279,7 +275,7 @@ impl Window for Snapshot {
     }
 
     /// Reads what is in the log after the window's own entries: nothing, unless there is more than its limit.
-    async fn unread(&mut self, collection: usize, keys: &[Key]) -> Result<HashSet<KeyBytes>> {
+    async fn unread(&mut self, collection: usize, keys: &[Key], which: Unread) -> Result<HashSet<KeyBytes>> {
         let side = self.side(collection)?;
         let (log, boundary, queue) = (side.log.clone(), side.boundary, side.queue);
         let (in_log, in_queue, locked) = (side.log_more, side.queue_more, side.stand.is_none());
@@ -300,12 +296,13 @@ impl Window for Snapshot {
                     What::Delete(key) => note(Some(key)),
                     What::Update(old, new) if old.encode() != new.encode() => note(Some(old)),
                     What::Anything => note(None),
+                    What::Insert(key) if which == Unread::Births => note(Some(key)),
                     What::Insert(_) | What::Update(..) | What::Epoch => {}
                 }
             }
         }
         if in_log {
-            log::unread(&mut self.connection, &log, boundary, note).await?;
+            log::unread(&mut self.connection, &log, boundary, which, note).await?;
         }
         Ok(unread)
     }

@@ -8,6 +8,7 @@ use tokio_postgres::Row as Answer;
 use super::catalog::quote_table;
 use super::position::{Cursor, Snapshot};
 use super::value::{Raw, carrier, decode};
+use crate::endpoint::Unread;
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::model::{Column, Entry, Key, Kind, Op, Pos, Table, TableName, hex};
 
@@ -89,9 +90,12 @@ pub(super) fn entries_sql(table: &Table) -> String {
     )
 }
 
-/// Which of the keys in the parameters from 5 on an unread delete, rename or truncate names; 0 stands
-/// for all.
-pub(super) fn unread_sql(table: &Table) -> String {
+/// Which of the keys in the parameters from 5 on an unread entry of this kind names; 0 stands for all.
+pub(super) fn unread_sql(table: &Table, which: Unread) -> String {
+    let ops = match which {
+        Unread::Moves => "'D', 'R', 'T'",
+        Unread::Births => "'D', 'R', 'T', 'I'",
+    };
     let arrays: Vec<String> =
         table.key_columns().enumerate().map(|(i, c)| format!("${}::{}[]", i + 5, carrier(&c.kind))).collect();
     let names: Vec<String> = (1..=table.key.len()).map(|i| format!("k{i}")).collect();
@@ -103,7 +107,7 @@ pub(super) fn unread_sql(table: &Table) -> String {
         table.key_columns().enumerate().map(part).collect::<Vec<_>>().join(" and ")
     };
     format!(
-        "with u as materialized (select l.* from {} and l.op in ('D', 'R', 'T')), \
+        "with u as materialized (select l.* from {} and l.op in ({ops})), \
          v as materialized (select * from unnest({}) with ordinality as v({}, ord)) \
          select v.ord from v join u on {} union select v.ord from v join u on {} union select 0 from u where u.op = 'T'",
         unread(table),

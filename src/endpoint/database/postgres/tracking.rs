@@ -211,11 +211,13 @@ impl Tracking for Postgres {
             other => other.context(self.named())?,
         };
         let finding = |table: &Table| {
-            let (problem, gap) = match found.get(&collection_name(&table.name)) {
+            let tracked = found.get(&collection_name(&table.name));
+            let (problem, gap) = match tracked {
                 None => ("it is not tracked".into(), true),
                 Some(tracked) => tracked.problem(table)?,
             };
-            Some(Finding { table: table.name.clone(), problem, gap })
+            let replaced = tracked.is_some_and(|tracked| tracked.table_now != tracked.table_then);
+            Some(Finding { table: table.name.clone(), problem, gap, replaced })
         };
         Ok(tables.iter().filter_map(finding).collect())
     }

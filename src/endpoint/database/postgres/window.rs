@@ -11,7 +11,7 @@ use super::position::{Cursor, Partial, Snapshot};
 use super::rows;
 use super::session::{Conn, Facts, in_order};
 use super::value::{carrier, cast};
-use crate::endpoint::{Fetched, ReadReceipt, Tracked, Window};
+use crate::endpoint::{Fetched, ReadReceipt, Tracked, Unread, Window};
 use crate::error::{Error, Kind, Result};
 use crate::model::{Collection, Entry, Key, KeyBytes, Normal, Position, Value};
 
@@ -241,7 +241,7 @@ impl Window for PgWindow {
         rows::fetch(&mut self.conn, &collection, keys).await
     }
 
-    async fn unread(&mut self, collection: usize, keys: &[Key]) -> Result<HashSet<KeyBytes>> {
+    async fn unread(&mut self, collection: usize, keys: &[Key], which: Unread) -> Result<HashSet<KeyBytes>> {
         // Rows and entries are of one snapshot: only what the limit kept out is unread.
         if !self.more || keys.is_empty() {
             return Ok(HashSet::new());
@@ -253,7 +253,7 @@ impl Window for PgWindow {
         let columns = rows::as_params(&columns);
         let mut params: Vec<&(dyn ToSql + Sync)> = vec![&range.from, &range.open, &range.mid, &range.lsn];
         params.extend(rows::params(&columns));
-        let named: Vec<i64> = self.conn.query(&unread_sql(&table), &params).await?.iter().map(|row| row.get(0)).collect();
+        let named: Vec<i64> = self.conn.query(&unread_sql(&table, which), &params).await?.iter().map(|row| row.get(0)).collect();
         if named.contains(&0) {
             return Ok(keys.iter().map(Key::encode).collect());
         }

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use super::session::fault;
 use super::tracking::{Names, tracking_names};
 use super::{rows, value};
-use crate::endpoint::{Fetched, Tracked};
+use crate::endpoint::{Fetched, Tracked, Unread};
 use crate::error::{Error, Kind, Result};
 use crate::model::{Collection, Entry, Key, KeyBytes, Op, Pos, Position, Table, TableName};
 
@@ -244,7 +244,7 @@ fn hidden_deletes(connection: &Connection, collection: &Collection, log: &Log, u
         .map(|((i, key), _)| (i, key))
         .collect();
     let keys: Vec<Key> = gone.iter().map(|(_, key)| key.clone()).collect();
-    let told = structural(connection, &collection.table, log, upto, &rows::set(&keys))?;
+    let told = structural(connection, &collection.table, log, upto, &rows::set(&keys), Unread::Moves)?;
     for (i, key) in gone {
         if !told.contains(&key.encode()) {
             events[i].op = Op::Delete;
@@ -253,7 +253,7 @@ fn hidden_deletes(connection: &Connection, collection: &Collection, log: &Log, u
     Ok(())
 }
 
-/// Those of `keys` that an entry after `upto` deletes, renames or may replace. The entries are read
+/// Those of `keys` that an entry of this kind after `upto` names; one that may replace is a move. The entries are read
 /// one by one: memory is bounded by `keys`, not by the log.
 pub(super) fn structural(
     connection: &Connection,
@@ -261,13 +261,15 @@ pub(super) fn structural(
     log: &Log,
     upto: i64,
     keys: &HashSet<KeyBytes>,
+    which: Unread,
 ) -> Result<HashSet<KeyBytes>> {
     if keys.is_empty() || upto >= log.end {
         return Ok(HashSet::new());
     }
     let renamed = (1..=table.key.len()).map(|n| format!("o{n} is not n{n}")).collect::<Vec<_>>().join(" or ");
+    let births = if which == Unread::Births { ", 'I'" } else { "" };
     let sql = format!(
-        "select seq, op, origin, {} from main.{} where seq > ?1 and (op in ('D', 'X') or (op = 'U' and ({renamed})))",
+        "select seq, op, origin, {} from main.{} where seq > ?1 and (op in ('D', 'X'{births}) or (op = 'U' and ({renamed})))",
         log.names.parts(table.key.len()),
         log.names.log
     );

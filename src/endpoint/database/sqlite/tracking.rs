@@ -245,12 +245,15 @@ fn findings(connection: &Connection, tables: &[TableName]) -> Result<Vec<Finding
     let versions = versions(connection, &catalog)?;
     let mut findings = Vec::new();
     for table in tables {
-        let mut found = |problem: String, gap| findings.push(Finding { table: table.clone(), problem, gap });
-        let Some(shape) = catalog::shape(connection, table)? else {
+        let shape = catalog::shape(connection, table)?;
+        let wanted = shape.as_ref().map(Wanted::of);
+        // A table takes its triggers with it.
+        let replaced = wanted.as_ref().is_none_or(|wanted| wanted.triggers.iter().all(|(name, _)| !catalog.contains_key(name)));
+        let mut found = |problem: String, gap| findings.push(Finding { table: table.clone(), problem, gap, replaced });
+        let Some(wanted) = wanted else {
             found("the table is gone".to_owned(), true);
             continue;
         };
-        let wanted = Wanted::of(&shape);
         match versions.get(&table.name) {
             None => {
                 found("the table is not tracked".to_owned(), true);

@@ -12,7 +12,7 @@ use super::consumer;
 use super::log::{self, Log};
 use super::rows::{self, SCAN_ROWS, Search};
 use super::session::Pool;
-use crate::endpoint::{Fetched, ReadReceipt, Tracked, Window};
+use crate::endpoint::{Fetched, ReadReceipt, Tracked, Unread, Window};
 use crate::error::{Error, Kind, Result};
 use crate::model::{Collection, Entry, Key, KeyBytes, Normal, Position, Value};
 
@@ -109,12 +109,12 @@ impl Window for SqliteWindow {
         self.read(collection, move |connection, collection| rows::fetch(connection, collection, &keys)).await
     }
 
-    async fn unread(&mut self, collection: usize, keys: &[Key]) -> Result<HashSet<KeyBytes>> {
+    async fn unread(&mut self, collection: usize, keys: &[Key], which: Unread) -> Result<HashSet<KeyBytes>> {
         let (keys, position) = (rows::set(keys), self.positions[collection].clone());
         let named = move |connection: &Connection, collection: &Collection| {
             let log = Log::of(connection, &collection.table.name)?;
             let upto = log.place(&collection.table.name, &position)?;
-            log::structural(connection, &collection.table, &log, upto, &keys)
+            log::structural(connection, &collection.table, &log, upto, &keys, which)
         };
         self.read(collection, named).await
     }
