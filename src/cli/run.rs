@@ -43,9 +43,9 @@ pub async fn run(context: &Context, args: &Run) -> Result<()> {
         tracing::warn!("{warning}");
     }
     let door = Arc::new(Real::new());
-    let start = || Pipeline::start(integration.clone(), endpoints.clone(), door.clone(), &HOLDER, rival);
+    let start = |rival| Pipeline::start(integration.clone(), endpoints.clone(), door.clone(), &HOLDER, rival);
     let mut pipeline = loop {
-        match start().await {
+        match start(rival).await {
             // The process before may hold the fence for a while, frozen or cut off in a write.
             Err(again) if again.kind() == Kind::Retry && !args.once => {
                 tracing::warn!("{again}");
@@ -61,7 +61,8 @@ pub async fn run(context: &Context, args: &Run) -> Result<()> {
         return finish(context, &counts?);
     }
     tracing::info!("{} runs", integration.name);
-    daemon(pipeline, start).await
+    // Who was pushed aside while a database was away does not push back.
+    daemon(pipeline, || start(Rival::Wait)).await
 }
 
 static HOLDER: std::sync::LazyLock<String> = std::sync::LazyLock::new(holder);

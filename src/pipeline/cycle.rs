@@ -7,7 +7,7 @@ use super::counts::count;
 use super::finish::todo_of;
 use super::item::Todo;
 use super::{BATCH, Counts, Mode, Pipeline};
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Kind, Result};
 use crate::model::{Deletes, Link, Pair, Reason, Side, Work};
 use crate::reconcile::Situation;
 use crate::sql::Session;
@@ -31,6 +31,26 @@ impl Pipeline {
     /// [`Kind::Fenced`](crate::error::Kind): stop. [`Kind::InDoubt`](crate::error::Kind) and
     /// [`Kind::Retry`](crate::error::Kind): take over again. Others: tell a person.
     pub async fn cycle(&mut self) -> Result<Counts> {
+        match self.one_cycle().await {
+            Err(error) => Err(self.overtaken(error).await),
+            counts => counts,
+        }
+    }
+
+    /// A process that was overtaken while it stood still meets logs and pairs that moved on without it: that it
+    /// was overtaken is the error, not what it met (I8).
+    async fn overtaken(&self, error: Error) -> Error {
+        let lease = async { state::read_lease(&mut *self.home_session().await?, &self.fence.integration).await };
+        match lease.await {
+            Ok(Some(lease)) if lease.epoch > self.fence.epoch => {
+                Error::new(Kind::Fenced, format!("{} has taken this integration over", lease.holder))
+                    .hint(format!("twinrow status   # shows who runs {}", self.fence.integration))
+            }
+            _ => error,
+        }
+    }
+
+    async fn one_cycle(&mut self) -> Result<Counts> {
         self.cycle += 1;
         self.resolve_intents().await?;
         let mut counts = Counts::default();

@@ -7,6 +7,7 @@
 mod support;
 
 mod crash;
+mod faults;
 mod policies;
 mod program;
 mod scene;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::process::{Child, Command};
 
 /// No condition a test waits for takes longer than this.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(40);
 
 /// A directory with a configuration.
 pub struct Program {
@@ -66,6 +66,15 @@ impl Program {
     /// What the started commands have logged.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Program {
+    /// A test that fails tells what the program had to say.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("{}", self.log());
+        }
     }
 }
 

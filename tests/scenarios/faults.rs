@@ -1,0 +1,330 @@
+//! What goes wrong around the program: connections cut, rows and tables locked, two of it, one of them frozen.
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::process::{Child, Command};
+
+use crate::program::{PATIENCE, Program, until};
+use crate::scene::{CUSTOMERS, Scene, rows, scenarios};
+use crate::support::Lab;
+
+scenarios! { sqlite_sqlite:
+    a_second_process_waits_its_turn,
+    i8_a_frozen_process_can_write_nothing_when_it_wakes,
+    once_refuses_while_another_runs,
+    killed_at_rare_steps,
+}
+
+scenarios! { postgres_sqlite:
+    i8_a_frozen_process_can_write_nothing_when_it_wakes,
+}
+
+scenarios! { postgres_postgres:
+    a_second_process_waits_its_turn,
+    i8_a_frozen_process_can_write_nothing_when_it_wakes,
+    i8_a_process_frozen_in_a_write_is_ended_by_the_server,
+    connections_that_are_cut_are_made_again,
+    rule19_locked_rows_hold_up_nothing_else,
+    a_locked_table_is_waited_for,
+}
+
+scenarios! { postgres_mysql:
+    connections_that_are_cut_are_made_again,
+    rule19_locked_rows_hold_up_nothing_else,
+}
+
+scenarios! { postgres_mariadb:
+    connections_that_are_cut_are_made_again,
+    rule19_locked_rows_hold_up_nothing_else,
+}
+
+scenarios! { mysql_mariadb:
+    i8_a_frozen_process_can_write_nothing_when_it_wakes,
+    connections_that_are_cut_are_made_again,
+}
+
+async fn signal(child: &Child, name: &str) {
+    let id = child.id().unwrap().to_string();
+    assert!(Command::new("kill").args([name, &id]).status().await.unwrap().success());
+}
+
+pub async fn end(mut child: Child) {
+    child.start_kill().unwrap();
+    child.wait().await.unwrap();
+}
+
+/// Started, and past its take-over.
+pub async fn started(program: &Program, args: &[&str]) -> Child {
+    let before = program.log().matches("both runs").count();
+    let child = program.start(args, None);
+    until("it runs", || async { program.log().matches("both runs").count() > before }).await;
+    child
+}
+
+async fn mails(scene: &Scene) -> Vec<String> {
+    rows(&scene.target, "select mail from contact order by mail").await
+}
+
+async fn arrives(scene: &Scene, mail: &str) {
+    until(mail, || async { mails(scene).await.contains(&mail.to_owned()) }).await;
+}
+
+pub async fn a_second_process_waits_its_turn(scene: &Scene) {
+    scene.customers("").await;
+    let first = started(&scene.program, &["run"]).await;
+    let second = scene.program.start(&["run"], None);
+    until("the second waits", || async { scene.program.log().contains("waiting for") }).await;
+    scene.customer("a@x", "Ada").await;
+    arrives(scene, "a@x").await;
+    assert_eq!(scene.program.log().matches("both runs").count(), 1);
+    // The first lets go, and the second goes on.
+    signal(&first, "-TERM").await;
+    until("the second runs", || async { scene.program.log().matches("both runs").count() == 2 }).await;
+    scene.customer("b@x", "Ben").await;
+    arrives(scene, "b@x").await;
+    end(second).await;
+}
+
+pub async fn once_refuses_while_another_runs(scene: &Scene) {
+    scene.customers("").await;
+    let first = started(&scene.program, &["run"]).await;
+    let refused = scene.refused(&["run", "--once"], 4).await;
+    assert!(refused.err.contains("--take-over"), "{}", refused.err);
+    end(first).await;
+}
+
+/// Between two steps, whatever the engine: also where its log was shortened and its rows were renamed meanwhile.
+pub async fn i8_a_frozen_process_can_write_nothing_when_it_wakes(scene: &Scene) {
+    scene.customers("    safety: mirror").await;
+    let mut frozen = started(&scene.program, &["run"]).await;
+    scene.customer("a@x", "Ada").await;
+    arrives(scene, "a@x").await;
+    freeze_between_steps(scene, &frozen).await;
+    let second = started(&scene.program, &["run", "--take-over"]).await;
+    for n in 0..20 {
+        scene.customer(&format!("n{n}@x"), "N").await;
+    }
+    arrives(scene, "n19@x").await;
+    signal(&frozen, "-CONT").await;
+    scene.source.user("update customer set name = 'later'").await;
+    until("everything is there", || async {
+        rows(&scene.target, "select count(*), count(distinct mail), min(full_name) from contact").await == ["21|21|later"]
+    })
+    .await;
+    let status = tokio::time::timeout(PATIENCE, frozen.wait()).await.unwrap().unwrap();
+    assert_eq!(status.code(), Some(4), "{}", scene.program.log());
+    end(second).await;
+}
+
+/// Stops it where it stands, but outside of a write transaction: it would keep others out for as long as the
+/// server lets it, and nothing ends it where there is no server.
+async fn freeze_between_steps(scene: &Scene, child: &Child) {
+    until("it stands still outside of a write", || async {
+        signal(child, "-STOP").await;
+        if writing(&scene.source).await || writing(&scene.target).await {
+            signal(child, "-CONT").await;
+            return false;
+        }
+        true
+    })
+    .await;
+}
+
+/// Whether somebody holds the fence row.
+async fn writing(lab: &Arc<dyn Lab>) -> bool {
+    if let Some(path) = lab.url().strip_prefix("sqlite:") {
+        let connection = rusqlite::Connection::open(path).unwrap();
+        connection.busy_timeout(Duration::ZERO).unwrap();
+        return connection.execute_batch("begin immediate; rollback").is_err();
+    }
+    let fence = if is_postgres(lab) { "twinrow.fence" } else { "twinrow_fence" };
+    let mut user = lab.open().await;
+    let locked = user.try_rows(&format!("select * from {fence} for update nowait")).await.is_err();
+    user.rollback().await;
+    locked
+}
+
+fn is_postgres(lab: &Arc<dyn Lab>) -> bool {
+    lab.dialect().statements.ends_with("postgres")
+}
+
+/// Frozen while it holds the fence, which nobody else can take from it: the server ends its session.
+pub async fn i8_a_process_frozen_in_a_write_is_ended_by_the_server(scene: &Scene) {
+    scene.customers("").await;
+    let mut frozen = started(&scene.program, &["run"]).await;
+    let mut user = scene.target.open().await;
+    user.run("lock table contact in access exclusive mode").await;
+    scene.customer("a@x", "Ada").await;
+    waits_for_a_lock(scene).await;
+    signal(&frozen, "-STOP").await;
+    user.commit().await;
+    let second = started(&scene.program, &["run", "--take-over"]).await;
+    arrives(scene, "a@x").await;
+    signal(&frozen, "-CONT").await;
+    let status = tokio::time::timeout(PATIENCE, frozen.wait()).await.unwrap().unwrap();
+    assert_eq!(status.code(), Some(4), "{}", scene.program.log());
+    scene.customer("b@x", "Ben").await;
+    arrives(scene, "b@x").await;
+    end(second).await;
+    assert_eq!(mails(scene).await, ["a@x", "b@x"]);
+}
+
+async fn waits_for_a_lock(scene: &Scene) {
+    until("it waits for the lock", || async {
+        let waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+        rows(&scene.target, waiting).await != ["0"]
+    })
+    .await;
+}
+
+/// Every connection of the program's, cut by the server.
+async fn cut(lab: &Arc<dyn Lab>) {
+    if is_postgres(lab) {
+        lab.user_rows(
+            "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() \
+             and application_name like 'twinrow%'",
+        )
+        .await;
+        return;
+    }
+    // The application's own connection is the one that asks; it has no other one meanwhile.
+    let theirs = "select id from information_schema.processlist where db = database() and id <> connection_id()";
+    for row in lab.user_rows(theirs).await {
+        // It may be gone by itself.
+        let _ = lab.try_user(&format!("kill {}", row[0].as_deref().unwrap())).await;
+    }
+}
+
+pub async fn connections_that_are_cut_are_made_again(scene: &Scene) {
+    scene.customers("    safety: mirror").await;
+    let child = started(&scene.program, &["run"]).await;
+    for n in 0..30 {
+        scene.customer(&format!("s{n}@x"), "S").await;
+        scene.contact(&format!("t{n}@x"), "T").await;
+        scene.source.user(&format!("update customer set name = 'v{n}' where email = 's0@x'")).await;
+        if n % 3 == 0 {
+            cut(&scene.source).await;
+            cut(&scene.target).await;
+        }
+    }
+    until("both sides agree", || async {
+        let source = rows(&scene.source, "select email, name from customer order by email").await;
+        source.len() == 60 && source == rows(&scene.target, "select mail, full_name from contact order by mail").await
+    })
+    .await;
+    end(child).await;
+    assert_eq!(rows(&scene.target, "select full_name from contact where mail = 's0@x'").await, ["v29"]);
+}
+
+pub async fn rule19_locked_rows_hold_up_nothing_else(scene: &Scene) {
+    scene.customers("").await;
+    for n in 0..5 {
+        scene.customer(&format!("{n}@x"), "N").await;
+    }
+    scene.sync().await;
+    let child = started(&scene.program, &["run", "--take-over"]).await;
+    let mut user = scene.target.open().await;
+    user.run("update contact set telephone = '7' where mail = '2@x'").await;
+    scene.source.user("update customer set name = 'new'").await;
+    until("the others are written", || async {
+        rows(&scene.target, "select count(*) from contact where full_name = 'new'").await == ["4"]
+    })
+    .await;
+    // The application goes on with its transaction, untouched by ours.
+    user.run("update contact set telephone = '8' where mail = '2@x'").await;
+    user.commit().await;
+    until("the last one too", || async {
+        rows(&scene.target, "select count(*) from contact where full_name = 'new'").await == ["5"]
+    })
+    .await;
+    end(child).await;
+}
+
+pub async fn a_locked_table_is_waited_for(scene: &Scene) {
+    scene.customers("").await;
+    scene.sync().await;
+    let child = started(&scene.program, &["run", "--take-over"]).await;
+    let mut user = scene.target.open().await;
+    user.run("lock table contact in access exclusive mode").await;
+    scene.customer("a@x", "Ada").await;
+    waits_for_a_lock(scene).await;
+    user.commit().await;
+    arrives(scene, "a@x").await;
+    end(child).await;
+}
+
+/// Each of [`RARE`] is met so often, by [`killed_at_rare_steps`].
+pub const RARE_KILLS: usize = 5;
+
+/// Steps that only special days pass.
+pub const RARE: [&str; 3] = ["brake.recorded", "scan.marked", "identify.revived"];
+
+/// What such a step was about still comes true.
+pub async fn killed_at_rare_steps(scene: &Scene) {
+    scene.customers("    safety: mirror\n    brake: {deletes: {count: 1, percent: 1}}").await;
+    for n in 0..10 {
+        scene.customer(&format!("{n}@x"), "N").await;
+    }
+    scene.sync().await;
+    for round in 0..RARE_KILLS {
+        braked(scene, round).await;
+    }
+    assert_eq!(mails(scene).await.len(), 10);
+    let off = "    safety: mirror\n    brake: {deletes: off}";
+    scene.link(&[("customers", &format!("{CUSTOMERS}{off}"))]);
+    for round in 0..RARE_KILLS {
+        // A delete no trigger saw, found by a compare.
+        let gone = format!("{round}@x");
+        scene.unseen(&[&format!("delete from customer where email = '{gone}'")]).await;
+        killed(scene, &["resync", "full"], "scan.marked:1").await;
+        scene.program.run(&["run", "--once", "--take-over"]).await.code(0);
+        assert!(!mails(scene).await.contains(&gone), "round {round}");
+    }
+    scene.link(&[("customers", &format!("{CUSTOMERS}    deletes: keep"))]);
+    for round in 0..RARE_KILLS {
+        back(scene, &format!("{}@x", 5 + round)).await;
+    }
+    println!("{}: {RARE_KILLS} kills each", RARE.join(", "));
+    scene.quiet().await;
+}
+
+/// Deletes that trip the brake.
+async fn braked(scene: &Scene, round: usize) {
+    let gone = [format!("{}@x", round * 2), format!("{}@x", round * 2 + 1)];
+    scene.source.user(&format!("delete from customer where email in ('{}', '{}')", gone[0], gone[1])).await;
+    killed(scene, &["run", "--once", "--take-over"], "brake.recorded:1").await;
+    scene.program.run(&["run", "--once", "--take-over"]).await.code(0);
+    assert_eq!(mails(scene).await.iter().filter(|mail| gone.contains(mail)).count(), 2, "round {round}");
+    scene.program.run(&["approve", "customers"]).await.code(0);
+    scene.program.run(&["run", "--once", "--take-over"]).await.code(0);
+    assert_eq!(mails(scene).await.iter().filter(|mail| gone.contains(mail)).count(), 0, "round {round}");
+    for mail in &gone {
+        scene.customer(mail, "back").await;
+    }
+    scene.sync().await;
+}
+
+/// A record is deleted, kept on the other side, and comes back as it was: it is the same record.
+async fn back(scene: &Scene, mail: &str) {
+    let twin = rows(&scene.target, &format!("select contact_no from contact where mail = '{mail}'")).await;
+    let row = rows(&scene.source, &format!("select id, name from customer where email = '{mail}'")).await;
+    let (id, name) = row[0].split_once('|').unwrap();
+    scene.source.user(&format!("delete from customer where email = '{mail}'")).await;
+    scene.program.run(&["run", "--once", "--take-over"]).await.code(0);
+    scene.source.user(&format!("insert into customer (id, email, name) values ({id}, '{mail}', '{name}')")).await;
+    killed(scene, &["run", "--once", "--take-over"], "identify.revived:1").await;
+    scene.program.run(&["run", "--once", "--take-over"]).await.code(0);
+    scene.source.user(&format!("update customer set name = 'again' where email = '{mail}'")).await;
+    scene.sync().await;
+    let now = rows(&scene.target, &format!("select contact_no, full_name from contact where mail = '{mail}'")).await;
+    assert_eq!(now, [format!("{}|again", twin[0])]);
+}
+
+/// Killed at a step.
+pub async fn killed(scene: &Scene, args: &[&str], at: &str) {
+    let mut child = scene.program.start(args, Some(at));
+    let status = tokio::time::timeout(PATIENCE, child.wait()).await.unwrap().unwrap();
+    assert_eq!(status.signal(), Some(6), "{at} is never met\n{}", scene.program.log());
+}
