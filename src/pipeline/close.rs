@@ -6,7 +6,6 @@ use super::capture::Moment;
 use crate::endpoint::Acknowledge;
 use crate::error::{Context, Result};
 use crate::model::{Both, Side};
-use crate::sql::Cell;
 use crate::state;
 
 /// Cursors move at least so often even if nothing happened, so that logs can be pruned, in seconds.
@@ -27,8 +26,10 @@ impl Pipeline {
                 cursors.push((link.number, side, position));
             }
         }
+        let seen = self.meet(moment).await?;
         let mut tx = self.home()?.begin(&self.fence).await?;
         state::write_cursors(&mut *tx, &cursors).await?;
+        state::write_seen(&mut *tx, &self.fence.integration, &seen).await?;
         tx.commit().await?;
         for (at, sides) in cursors.chunks(2).enumerate() {
             let position = |side: usize| sides.get(side).map(|(_, _, position)| position.clone());
@@ -40,8 +41,11 @@ impl Pipeline {
 
     /// What was read may be forgotten by the logs. Last; if we die before, they are only longer.
     pub(super) async fn acknowledge(&mut self, moment: &Moment) -> Result<()> {
-        self.remove_absorbed().await?;
-        if self.closed_at != self.door.now() && moment.entries == 0 {
+        let closed = self.closed_at == self.door.now() || moment.entries > 0;
+        let read = |at: &usize| closed && !moment.windows[*at].entries().is_empty();
+        let read: Vec<usize> = (0..self.endpoints.len()).filter(read).collect();
+        self.forget_absorbed(&read).await?;
+        if !closed {
             return Ok(());
         }
         let integration = self.integration.clone();
@@ -61,37 +65,6 @@ impl Pipeline {
             endpoint.acknowledge(&self.fence, &upto).await.context(format!("endpoint {name}"))?;
             self.door.step("acknowledge.done").await?;
         }
-        if self.door.now() - self.seen_at >= CLOSE_EVERY_S { self.remember_fences().await } else { Ok(()) }
-    }
-
-    /// The state remembers each endpoint's fence, each endpoint the state's: what was restored from a backup
-    /// shows by being behind (rule 17).
-    async fn remember_fences(&mut self) -> Result<()> {
-        let integration = self.integration.clone();
-        let home_n = self.fence_row(integration.home).await?.1;
-        let mut seen = Vec::new();
-        for (at, endpoint) in self.endpoints.clone().iter().enumerate() {
-            let Some(store) = endpoint.store() else { continue };
-            let mut tx = store.begin(&self.fence).await?;
-            let name = Cell::Text(self.fence.integration.clone());
-            tx.execute("fence_home", &[vec![name, Cell::Int(self.fence.epoch), Cell::Int(home_n)]]).await?;
-            tx.commit().await?;
-            let (instance, n) = self.fence_row(at).await?;
-            seen.push((integration.endpoints[at].clone(), instance, n));
-        }
-        let mut tx = self.home()?.begin(&self.fence).await?;
-        state::write_seen(&mut *tx, &self.fence.integration, &seen).await?;
-        tx.commit().await?;
-        self.seen_at = self.door.now();
         Ok(())
-    }
-
-    async fn fence_row(&self, at: usize) -> Result<(String, i64)> {
-        let mut session = self.store(at)?.session().await?;
-        let rows = session.query("fence_read", &[vec![Cell::Text(self.fence.integration.clone())]]).await?;
-        match rows.first().map(Vec::as_slice) {
-            Some([_, n, instance, _]) => Ok((crate::sql::text(instance)?.to_owned(), crate::sql::int(n)?)),
-            _ => Ok((String::new(), 0)),
-        }
     }
 }

@@ -30,6 +30,7 @@ mod identify;
 mod item;
 mod job;
 mod matching;
+mod memory;
 mod record;
 mod rings;
 mod run;
@@ -105,8 +106,8 @@ pub struct Pipeline {
     looked_at: i64,
     /// Whether the last cycle left something to be done at once.
     look_again: bool,
-    /// When the endpoints' fences were last remembered.
-    seen_at: i64,
+    /// The fence number of each endpoint as the state remembers it.
+    fences: HashMap<usize, i64>,
     /// Creates at apps whose outcome is not known.
     unsettled: apply_app::Unsettled,
     /// When the cursors were last written though nothing had happened.

@@ -27,6 +27,8 @@ pub(super) async fn take_over(
     let home = endpoints[integration.home]
         .store()
         .ok_or_else(|| Error::new(Kind::Config, "an app can't hold the state").hint("name a database as `state:`"))?;
+    // Before anything is taken: a refusal that left a trace would let the numbers catch up by trying again.
+    check_identity(&integration, &endpoints, home).await?;
     let epoch = state::take_lease(&mut *home.session().await?, &name, holder, door.now() + LEASE_S).await?;
     let fence = Fence { integration: name.clone(), epoch };
     door.step("takeover.lease").await?;
@@ -34,25 +36,19 @@ pub(super) async fn take_over(
     let mut order = vec![integration.home];
     order.extend((0..endpoints.len()).filter(|at| *at != integration.home));
     let mut instances = HashSet::new();
-    let mut fences = Vec::new();
     for at in order {
         let Some(store) = endpoints[at].store() else { continue };
-        let seen =
-            take_fence(store, &fence, &*door, &mut instances).await.context(format!("endpoint {}", integration.endpoints[at]))?;
-        fences.push((integration.endpoints[at].clone(), seen));
+        let taken = take_fence(store, &fence, &*door, &mut instances).await;
+        taken.context(format!("endpoint {}", integration.endpoints[at]))?;
         door.step("takeover.fence").await?;
     }
-    // Under the fence: what a newer process has recorded since is no sign of a restored database.
-    let mut tx = home.begin(&fence).await?;
-    check_identity(&mut *tx, &name, &fences).await?;
-    tx.commit().await?;
     number_links(home, &fence, &mut integration).await?;
     let numbers: HashSet<i64> = integration.links.iter().map(|link| link.number).collect();
     let mut pipeline = Pipeline {
         cursors: vec![None; integration.links.len()],
         looked_at: 0,
         look_again: true,
-        seen_at: 0,
+        fences: HashMap::new(),
         integration: Arc::new(integration),
         endpoints,
         door,
@@ -80,27 +76,29 @@ pub(super) async fn take_over(
 }
 
 /// What an endpoint's fence row says.
-struct Seen {
-    instance: String,
-    n: i64,
+pub(super) struct FenceRow {
+    epoch: i64,
+    pub(super) n: i64,
+    pub(super) instance: String,
     home_n: i64,
 }
 
 /// Takes the fence row of one database; waits for a write transaction of the process before.
-async fn take_fence(store: &dyn Store, fence: &Fence, door: &dyn Door, taken: &mut HashSet<String>) -> Result<Seen> {
+async fn take_fence(store: &dyn Store, fence: &Fence, door: &dyn Door, taken: &mut HashSet<String>) -> Result<()> {
     let mut session = store.session().await?;
     let integration = Cell::Text(fence.integration.clone());
     session.execute("fence_insert", &[vec![integration.clone(), Cell::Text(door.instance())]]).await?;
-    let before = read_fence(&mut *session, fence).await?;
+    let missing = || Error::new(Kind::Tracking, "the fence row is missing").hint("twinrow install");
+    let before = read_fence(&mut *session, &fence.integration).await?.ok_or_else(missing)?;
     // Two endpoints of one database share its row.
-    if !taken.insert(before.instance.clone()) {
-        return Ok(before);
+    if !taken.insert(before.instance) {
+        return Ok(());
     }
     if wait_for_writer(&mut *session, &[vec![integration, Cell::Int(fence.epoch)]]).await? == 0 {
         return Err(Error::new(Kind::Fenced, "another process has taken this integration over")
             .hint(format!("twinrow status   # shows who runs {}", fence.integration)));
     }
-    read_fence(&mut *session, fence).await
+    Ok(())
 }
 
 /// How often, and how long at most, a take-over asks again while the process before it is still writing.
@@ -118,41 +116,53 @@ async fn wait_for_writer(session: &mut dyn Session, set: &[Cells]) -> Result<u64
     session.execute("fence_take", set).await
 }
 
-async fn read_fence(session: &mut dyn Session, fence: &Fence) -> Result<Seen> {
-    let rows = session.query("fence_read", &[vec![Cell::Text(fence.integration.clone())]]).await?;
-    match rows.first().map(Vec::as_slice) {
-        Some([_epoch, n, instance, home_n]) => {
-            Ok(Seen { instance: text(instance)?.to_owned(), n: int(n)?, home_n: int(home_n)? })
-        }
-        _ => Err(Error::new(Kind::Tracking, "the fence row is missing").hint("twinrow install")),
-    }
+/// The fence row of a database; `None`: this integration never ran there.
+pub(super) async fn read_fence(session: &mut dyn Session, integration: &str) -> Result<Option<FenceRow>> {
+    let rows = session.query("fence_read", &[vec![Cell::Text(integration.to_owned())]]).await?;
+    let Some([epoch, n, instance, home_n]) = rows.first().map(Vec::as_slice) else { return Ok(None) };
+    Ok(Some(FenceRow { epoch: int(epoch)?, n: int(n)?, instance: text(instance)?.to_owned(), home_n: int(home_n)? }))
 }
 
 /// A database whose fence went backwards was restored from a backup; one with another instance is a
 /// copy or another database. Either way nothing may be inferred from it (rule 17).
-async fn check_identity(session: &mut dyn Session, integration: &str, fences: &[(String, Seen)]) -> Result<()> {
-    let known = state::seen(session, integration).await?;
-    let home_n = fences.first().map_or(0, |(_, seen)| seen.n);
+///
+/// Read in an order in which a process that is still writing can't look like a backup: first what the state
+/// remembers of the endpoints, then the endpoints, then the state's own numbers.
+async fn check_identity(integration: &Integration, endpoints: &[Arc<dyn Endpoint>], home: &dyn Store) -> Result<()> {
+    let name = &integration.name;
+    let known = state::seen(&mut *home.session().await?, name).await?;
+    let mut fences = Vec::new();
+    for (endpoint, named) in endpoints.iter().zip(&integration.endpoints) {
+        let Some(store) = endpoint.store() else { continue };
+        let row = async { read_fence(&mut *store.session().await?, name).await };
+        fences.push((named, row.await.context(format!("endpoint {named}"))?));
+    }
+    let mut session = home.session().await?;
+    let epoch = state::read_lease(&mut *session, name).await?.map_or(0, |lease| lease.epoch);
+    let home_n = read_fence(&mut *session, name).await?.map_or(0, |row| row.n);
     for (endpoint, now) in fences {
-        let refuse = |what: &str| {
-            Err(Error::new(Kind::Identity, format!("{what}; nothing was read or written"))
-                .context(format!("endpoint {endpoint}"))
-                .hint("see docs/guarantees.md, \"restored and cloned databases\""))
+        let before = known.iter().find(|(name, ..)| name == endpoint);
+        let problem = match (&now, before) {
+            (Some(now), _) if now.home_n > home_n || now.epoch > epoch => {
+                "the database that holds the state is older than this endpoint remembers: it was restored from a backup"
+            }
+            (Some(now), Some((_, instance, _))) if *instance != now.instance => OTHER_DATABASE,
+            (None, Some(_)) => OTHER_DATABASE,
+            (Some(now), Some((_, _, n))) if now.n < *n => RESTORED,
+            _ => continue,
         };
-        if now.home_n > home_n {
-            return refuse(
-                "the database that holds the state is older than this endpoint remembers: it was restored from a backup",
-            );
-        }
-        let Some((_, instance, n)) = known.iter().find(|(name, ..)| name == endpoint) else { continue };
-        if *instance != now.instance {
-            return refuse("this is not the database the state was built with");
-        }
-        if now.n < *n {
-            return refuse("this database is older than the state remembers: it was restored from a backup");
-        }
+        return Err(refused(endpoint, &format!("{problem}; nothing was read or written")));
     }
     Ok(())
+}
+
+const OTHER_DATABASE: &str = "this is not the database the state was built with";
+pub(super) const RESTORED: &str = "this database is older than the state remembers: it was restored from a backup";
+
+pub(super) fn refused(endpoint: &str, problem: &str) -> Error {
+    Error::new(Kind::Identity, problem)
+        .context(format!("endpoint {endpoint}"))
+        .hint("see docs/guarantees.md, \"restored and cloned databases\"")
 }
 
 /// Gives links and fields the numbers under which the state knows them, and new ones to new ones.
@@ -216,7 +226,7 @@ impl Pipeline {
             }
         }
         self.sweep().await?;
-        self.remove_absorbed().await
+        self.forget_absorbed(&[]).await
     }
 
     /// Conflicts that were written down for a write that never happened. Between databases only: what an
@@ -227,26 +237,5 @@ impl Pipeline {
         let mut tx = self.home()?.begin(&self.fence).await?;
         state::sweep_conflicts(&mut *tx, &links).await?;
         tx.commit().await
-    }
-
-    /// Removes receipts the state has absorbed, in a later transaction than the one that absorbed them.
-    pub(super) async fn remove_absorbed(&mut self) -> Result<()> {
-        for at in 0..self.endpoints.len() {
-            let set: Vec<_> = self
-                .absorbed
-                .iter()
-                .filter(|(endpoint, _)| *endpoint == at)
-                .map(|(_, n)| vec![Cell::Text(self.fence.integration.clone()), Cell::Int(*n)])
-                .collect();
-            if set.is_empty() {
-                continue;
-            }
-            let mut tx = self.store(at)?.begin(&self.fence).await?;
-            tx.execute("receipt_delete", &set).await?;
-            tx.commit().await?;
-            self.absorbed.retain(|(endpoint, _)| *endpoint != at);
-            self.door.step("absorb.removed").await?;
-        }
-        Ok(())
     }
 }

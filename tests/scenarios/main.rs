@@ -6,8 +6,10 @@
 #[allow(dead_code)] // Each ring uses its part.
 mod support;
 
+mod backup;
 mod crash;
 mod faults;
 mod policies;
 mod program;
+mod restore;
 mod scene;
