@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use async_trait::async_trait;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row, Value as Wire};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 use twinrow::endpoint::Endpoint;
 use twinrow::endpoint::database::mysql::Mysql;
 use twinrow::model::TableName;
@@ -46,13 +46,26 @@ pub async fn mariadb() -> Result<Arc<dyn Lab>, String> {
 
 impl MysqlLab {
     pub async fn new(variable: &str) -> Result<MysqlLab, String> {
+        MysqlLab::on(std::env::var(variable).map_err(|_| format!("{variable} is not set"))?).await
+    }
+
+    /// A fresh database on this server.
+    pub async fn on(server: String) -> Result<MysqlLab, String> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let server = std::env::var(variable).map_err(|_| format!("{variable} is not set"))?;
         let name = format!("tw_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let mut root = Conn::from_url(&server).await.map_err(|error| error.to_string())?;
         root.query_drop(format!("create database {name}")).await.map_err(|error| error.to_string())?;
         let app = Mutex::new(connect(&server, &name).await);
         Ok(MysqlLab { name, server, app })
+    }
+
+    /// The application's own connection; made again if the server was away.
+    async fn app(&self) -> MutexGuard<'_, Conn> {
+        let mut app = self.app.lock().await;
+        if app.ping().await.is_err() {
+            *app = self.connect().await;
+        }
+        app
     }
 
     /// Another connection of the application's, with whatever settings it makes.
@@ -110,7 +123,7 @@ impl Lab for MysqlLab {
     }
 
     async fn try_user(&self, sql: &str) -> Result<(), String> {
-        self.app.lock().await.query_drop(sql).await.map_err(|error| error.to_string())
+        self.app().await.query_drop(sql).await.map_err(|error| error.to_string())
     }
 
     async fn script(&self, sql: &str) {
@@ -119,7 +132,7 @@ impl Lab for MysqlLab {
     }
 
     async fn user_rows(&self, sql: &str) -> Rows {
-        select(&mut *self.app.lock().await, sql).await
+        select(&mut *self.app().await, sql).await
     }
 
     async fn open(&self) -> Box<dyn UserTransaction> {

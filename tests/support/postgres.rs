@@ -51,14 +51,19 @@ pub async fn pg18() -> Result<Arc<dyn Lab>, String> {
 
 /// As [`lab`], with what only PostgreSQL's own tests need.
 pub async fn new(variable: &str) -> Result<Arc<PostgresLab>, String> {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
     let admin = std::env::var(variable).map_err(|_| format!("{variable} is not set"))?;
+    on(&admin, "").await.map_err(|error| format!("{variable}: {error}"))
+}
+
+/// A new database on this server; `more` ends the statement that makes it.
+pub async fn on(admin: &str, more: &str) -> Result<Arc<PostgresLab>, String> {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
     let database = format!("twinrow_test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-    let mut url = url::Url::parse(&admin).unwrap();
+    let mut url = url::Url::parse(admin).unwrap();
     url.set_path(&database);
-    let client = connect(&admin).await.map_err(|error| format!("{variable}: {error}"))?;
-    client.batch_execute(&format!("create database {database} template template0 encoding 'UTF8'")).await.unwrap();
-    Ok(Arc::new(PostgresLab { admin, url: url.to_string(), database, idle: Arc::default() }))
+    let client = connect(admin).await.map_err(|error| error.to_string())?;
+    client.batch_execute(&format!("create database {database} template template0 encoding 'UTF8' {more}")).await.unwrap();
+    Ok(Arc::new(PostgresLab { admin: admin.to_owned(), url: url.to_string(), database, idle: Arc::default() }))
 }
 
 /// A plain connection of the driver.

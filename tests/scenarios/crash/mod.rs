@@ -1,8 +1,8 @@
 //! The program is killed again and again while both sides are written.
 
-mod business;
+pub mod business;
 mod journal;
-mod oracle;
+pub mod oracle;
 mod random;
 mod writers;
 

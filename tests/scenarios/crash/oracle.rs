@@ -9,7 +9,7 @@ use super::journal::Journal;
 use crate::support::Lab;
 
 /// One side's records: fields, and for a child the parent's name.
-type Records = BTreeMap<String, Vec<Option<String>>>;
+pub type Records = BTreeMap<String, Vec<Option<String>>>;
 
 /// Both sides agree, nothing was lost, doubled or deleted.
 pub async fn judge(labs: [&Arc<dyn Lab>; 2], home: &dyn Lab, journal: &Journal) {
@@ -23,7 +23,7 @@ pub async fn judge(labs: [&Arc<dyn Lab>; 2], home: &dyn Lab, journal: &Journal) 
     one_writer_means_its_last_word(&source, journal, &kept);
 }
 
-async fn records(lab: &Arc<dyn Lab>, side: usize) -> Records {
+pub async fn records(lab: &Arc<dyn Lab>, side: usize) -> Records {
     let mut records = Records::new();
     for sql in [SIDES[side].all_parents(), SIDES[side].all_children()] {
         for mut row in lab.user_rows(&sql).await {
@@ -35,7 +35,7 @@ async fn records(lab: &Arc<dyn Lab>, side: usize) -> Records {
     records
 }
 
-fn agree(source: &Records, target: &Records) {
+pub fn agree(source: &Records, target: &Records) {
     let mut wrong = Vec::new();
     for name in source.keys().chain(target.keys()).collect::<BTreeSet<_>>() {
         if source.get(name) != target.get(name) {
