@@ -41,6 +41,9 @@ pub enum Kind {
     Internal,
 }
 
+/// What to do where a disk is full (F3).
+pub const MAKE_ROOM: &str = "make room on the disk of this database; `twinrow run` then goes on by itself";
+
 /// An error: kind, what happened to what, why, and the next command to type.
 ///
 /// No secret and no row value is ever put into one; servers' messages that quote values are cut to
@@ -61,11 +64,11 @@ impl Error {
         Error(Box::new(Inner { kind, message: message.into(), context: Vec::new(), hint: None, source: None }))
     }
 
-    /// Adds where it happened, outermost last: `link customers`, `endpoint shop`. Said twice in a row it stands once.
+    /// Adds where it happened, outermost last: `link customers`, `endpoint shop`. Said twice it stands once.
     #[must_use]
     pub fn context(mut self, context: impl Into<String>) -> Error {
         let context = context.into();
-        if self.0.context.last() != Some(&context) {
+        if !self.0.context.contains(&context) {
             self.0.context.push(context);
         }
         self

@@ -8,6 +8,7 @@ mod support;
 
 mod backup;
 mod crash;
+mod disk;
 mod faults;
 mod outage;
 mod policies;

@@ -46,11 +46,17 @@ impl SqliteLab {
     /// A fresh, empty database with this journal mode.
     pub async fn new(journal: &str) -> Result<SqliteLab, String> {
         let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
-        let path = dir.path().join("app.db").to_string_lossy().into_owned();
+        let path = dir.path().join("app.db");
+        Ok(SqliteLab { dir: Mutex::new(Some(dir)), ..SqliteLab::at(&path, journal).await? })
+    }
+
+    /// A database with this journal mode in this file.
+    pub async fn at(path: &std::path::Path, journal: &str) -> Result<SqliteLab, String> {
+        let path = path.to_string_lossy().into_owned();
         let app = connect(&path).await;
         execute(&app, &format!("pragma journal_mode = {journal}")).await.map_err(|error| format!("journal mode: {error}"))?;
         execute(&app, "pragma foreign_keys = on").await?;
-        Ok(SqliteLab { dir: Mutex::new(Some(dir)), path, app })
+        Ok(SqliteLab { dir: Mutex::new(None), path, app })
     }
 }
 

@@ -41,6 +41,8 @@ pub(super) struct Server {
 
 /// A few connections, opened as they are needed.
 pub(super) struct Pool {
+    /// What the endpoint is called in errors.
+    name: String,
     /// Ways to connect, the next one if a server has no TLS.
     opts: Vec<Opts>,
     idle: Mutex<Vec<(Conn, Option<String>, Instant)>>,
@@ -51,8 +53,9 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    pub(super) fn new(opts: Vec<Opts>) -> Arc<Pool> {
+    pub(super) fn new(name: &str, opts: Vec<Opts>) -> Arc<Pool> {
         Arc::new(Pool {
+            name: name.to_owned(),
             opts,
             idle: Mutex::default(),
             permits: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
@@ -160,27 +163,27 @@ impl Connection {
     }
 
     /// After an answer of the server the connection can be used again; after anything else it can't.
-    fn settle<T>(&mut self, answer: std::result::Result<T, Driver>) -> std::result::Result<T, Driver> {
+    fn settle<T>(&mut self, answer: std::result::Result<T, Driver>, convert: fn(Driver) -> Error) -> Result<T> {
         self.busy = !matches!(answer, Ok(_) | Err(Driver::Server(_)));
-        answer
+        answer.map_err(|error| convert(error).context(format!("endpoint {}", self.pool.name)))
     }
 
     /// A statement as text, without parameters or result.
     pub(super) async fn run(&mut self, sql: &str) -> Result<()> {
         let answer = self.conn()?.query_drop(sql).await;
-        self.settle(answer).map_err(classify)
+        self.settle(answer, classify)
     }
 
     /// A prepared statement's rows, by the binary protocol: values arrive as they are stored (D6).
     pub(super) async fn rows(&mut self, sql: &str, params: Vec<Wire>) -> Result<Vec<Row>> {
         let answer = self.conn()?.exec(sql, positional(params)).await;
-        self.settle(answer).map_err(classify)
+        self.settle(answer, classify)
     }
 
     /// A statement that can't be prepared, as text.
     pub(super) async fn text_rows(&mut self, sql: &str) -> Result<Vec<Row>> {
         let answer = self.conn()?.query(sql).await;
-        self.settle(answer).map_err(classify)
+        self.settle(answer, classify)
     }
 
     /// As [`Connection::rows`], handing out each row as it comes, so that memory stays bounded.
@@ -194,7 +197,7 @@ impl Connection {
             Ok(())
         };
         let answer = answer.await;
-        self.settle(answer).map_err(classify)
+        self.settle(answer, classify)
     }
 
     /// A prepared statement that writes.
@@ -204,7 +207,7 @@ impl Connection {
             Ok(()) => Ok(Done { affected: conn.affected_rows(), warnings: conn.get_warnings() }),
             Err(error) => Err(error),
         };
-        self.settle(answer).map_err(classify)
+        self.settle(answer, classify)
     }
 
     /// The codes of the last statement's warnings, notes aside.
@@ -226,7 +229,7 @@ impl Connection {
 
     pub(super) async fn commit(&mut self) -> Result<()> {
         let answer = self.conn()?.query_drop("commit").await;
-        self.settle(answer).map_err(at_commit)?;
+        self.settle(answer, at_commit)?;
         self.open = false;
         Ok(())
     }

@@ -2,20 +2,23 @@
 
 use mysql_async::{DriverError, Error as Driver};
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, MAKE_ROOM};
 
 /// By code. Messages of the server quote values, so only code and the name of a constraint or column
 /// are kept (I10).
 pub(super) fn classify(error: Driver) -> Error {
     match error {
         Driver::Server(server) => {
-            let kind = kind(server.code);
+            let (code, kind) = (server.code, kind(server.code));
             let mut message = format!("the server refused it: {} (code {})", meaning(server.code), server.code);
             if let Some(name) = subject(server.code, &server.message) {
                 message.push_str(": ");
                 message.push_str(&name);
             }
             let error = Error::new(kind, message).source(Driver::Server(server));
+            if full(code) {
+                return error.hint(MAKE_ROOM);
+            }
             if kind == Kind::Denied { error.hint("grant what docs/grants.md lists, then: twinrow check") } else { error }
         }
         Driver::Driver(DriverError::PacketTooLarge) => {
@@ -49,6 +52,8 @@ fn kind(code: u16) -> Kind {
         // table definition changed under a snapshot, statement to be prepared anew, statement time-out, shutdown, killed.
         1213 | 1205 | 1020 | 3572 | 1412 | 1615 | 3024 | 1969 | 1053 | 1317 | 1927 | 3169 | 4031 => Kind::Retry,
         1040 | 1203 | 1226 => Kind::Retry,
+        // No record is at fault where there is no room for any (F3).
+        code if full(code) => Kind::Retry,
         1062 | 1586 | 1169 => Kind::Duplicate,
         1044 | 1045 | 1095 | 1142 | 1143 | 1227 | 1370 | 1410 | 1419 | 1698 | 1820 | 3118 | 4151 => Kind::Denied,
         1290 | 1792 | 1836 => Kind::Denied,
@@ -57,6 +62,11 @@ fn kind(code: u16) -> Kind {
         // Everything else, known and unknown, is a refusal of this data.
         _ => Kind::Rejected,
     }
+}
+
+/// The disk, a tablespace, or what may be used of it, is full.
+fn full(code: u16) -> bool {
+    matches!(code, 1021 | 1026 | 1114)
 }
 
 fn meaning(code: u16) -> &'static str {
@@ -81,6 +91,7 @@ fn meaning(code: u16) -> &'static str {
         1049 => "the database is missing",
         1449 => "the account a trigger runs as is missing",
         1290 | 1792 | 1836 => "the server is read-only",
+        1021 | 1026 | 1114 => "there is no room for it",
         1644 => "a trigger raised an error",
         _ => "see the manual",
     }
@@ -131,6 +142,12 @@ mod tests {
         assert!(error.to_string().ends_with(": name"), "{error}");
         let error = server(1406, "Data too long for column 'name' at row 1");
         assert!(error.to_string().ends_with(": name"), "{error}");
+    }
+
+    #[test]
+    fn f3_a_full_disk_is_no_fault_of_a_record() {
+        let error = server(1114, "The table 'contact' is full");
+        assert_eq!((error.kind(), error.next_step()), (Kind::Retry, Some(MAKE_ROOM)));
     }
 
     #[test]

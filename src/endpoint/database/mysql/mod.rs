@@ -52,7 +52,7 @@ impl Mysql {
     /// [`Kind::Config`] for a URL that can't be read.
     pub fn open(url: &str, name: &str) -> Result<Mysql> {
         let opts = options(url).context(format!("endpoint {name}"))?;
-        Ok(Mysql { pool: Pool::new(opts), name: name.to_owned(), own: Mutex::default(), watch: tracking::Watch::default() })
+        Ok(Mysql { pool: Pool::new(name, opts), name: name.to_owned(), own: Mutex::default(), watch: tracking::Watch::default() })
     }
 
     async fn connection(&self) -> Result<connection::Connection> {

@@ -2,7 +2,7 @@
 
 use tokio_postgres::error::{DbError, SqlState};
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, MAKE_ROOM};
 
 /// When it happened: the same code means different things before, during and after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +64,7 @@ fn from_server(server: &DbError, phase: Phase) -> Error {
     let kind = classify(server.code(), phase);
     let error = Error::new(kind, message(server));
     match kind {
+        _ if *server.code() == SqlState::DISK_FULL => error.hint(MAKE_ROOM),
         Kind::Denied => error.hint("grant what docs/grants.md lists, then: twinrow check"),
         Kind::Schema => error.hint("twinrow check"),
         Kind::Unreachable => error.hint("twinrow check"),

@@ -121,7 +121,7 @@ impl Postgres {
     /// # Errors
     /// [`Kind::Config`](crate::error::Kind) if the URL can't be used.
     pub fn open(url: &str, name: &str) -> Result<Postgres> {
-        let server = Server::new(url).context(format!("endpoint {name}"))?;
+        let server = Server::new(url, name).context(format!("endpoint {name}"))?;
         Ok(Postgres { name: name.to_owned(), shared: Arc::new(Shared { server, learned: Mutex::default() }) })
     }
 

@@ -42,13 +42,15 @@ pub(super) struct Facts {
 /// Where the connections come from.
 #[derive(Debug)]
 pub(super) struct Server {
+    /// What the endpoint is called in errors.
+    name: Arc<str>,
     pool: Pool,
     facts: Arc<Mutex<Option<Facts>>>,
 }
 
 impl Server {
     /// From a URL with PostgreSQL's own parameters, and `sslmode`, `sslrootcert` and `connections`.
-    pub(super) fn new(url: &str) -> Result<Server> {
+    pub(super) fn new(url: &str, name: &str) -> Result<Server> {
         let (config, mode, ca, connections) = parse(url)?;
         let manager_config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = match mode {
@@ -68,13 +70,13 @@ impl Server {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| Error::new(Kind::Internal, "the connection pool can't be built").source(error))?;
-        Ok(Server { pool, facts })
+        Ok(Server { name: name.into(), pool, facts })
     }
 
     /// A connection, outside any transaction.
     pub(super) async fn connect(&self) -> Result<Conn> {
         match self.pool.get().await {
-            Ok(object) => Ok(Conn { object: Some(object), state: State::Idle }),
+            Ok(object) => Ok(Conn { name: Arc::clone(&self.name), object: Some(object), state: State::Idle }),
             Err(PoolError::Backend(error)) => Err(convert(error, Phase::Connect)),
             Err(PoolError::Timeout(_)) => {
                 Err(Error::new(Kind::Unreachable, "no connection within the time allowed").hint("twinrow check"))
@@ -171,6 +173,7 @@ enum State {
 
 /// One connection, perhaps in a transaction.
 pub(super) struct Conn {
+    name: Arc<str>,
     object: Option<Object>,
     state: State,
 }
@@ -227,8 +230,12 @@ impl Conn {
                 }
                 return Error::new(Kind::Retry, "a table was changed while a statement on it was prepared").source(error);
             }
-            convert(error, Phase::Statement)
+            self.named(error, Phase::Statement)
         })
+    }
+
+    fn named(&self, error: tokio_postgres::Error, phase: Phase) -> Error {
+        convert(error, phase).context(format!("endpoint {}", self.name))
     }
 
     /// Runs one statement.
@@ -257,14 +264,14 @@ impl Conn {
         }
         let done = self.object()?.batch_execute("commit").await;
         self.ended(&done);
-        done.map_err(|error| convert(error, Phase::Commit))
+        done.map_err(|error| self.named(error, Phase::Commit))
     }
 
     /// Undoes the transaction.
     pub(super) async fn rollback_now(&mut self) -> Result<()> {
         let done = self.object()?.batch_execute("rollback").await;
         self.ended(&done);
-        done.map_err(|error| convert(error, Phase::Statement))
+        done.map_err(|error| self.named(error, Phase::Statement))
     }
 
     /// Whatever was answered, the transaction is over, or the connection is.

@@ -60,7 +60,7 @@ impl Sqlite {
     }
 
     fn new(path: PathBuf, name: &str, create: bool) -> Sqlite {
-        let pool = Arc::new(Pool::new(path, create));
+        let pool = Arc::new(Pool::new(name, path, create));
         Sqlite { name: name.to_owned(), pool, writer: Mutex::new(None), inspected: Mutex::new(None) }
     }
 

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, ffi, params_from_iter};
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, MAKE_ROOM, Result};
 use crate::sql::{Cell, Cells, Fence, Session, Transaction};
 
 crate::statements!("sqlite");
@@ -24,17 +24,19 @@ const IDLE_MAX: usize = 4;
 
 /// Opens connections to one file, and keeps some.
 pub(super) struct Pool {
+    /// What the endpoint is called in errors.
+    name: String,
     path: PathBuf,
     flags: OpenFlags,
     idle: Mutex<Vec<tokio_rusqlite::Connection>>,
 }
 
 impl Pool {
-    pub(super) fn new(path: PathBuf, create: bool) -> Pool {
+    pub(super) fn new(name: &str, path: PathBuf, create: bool) -> Pool {
         let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         // Never by chance: a mistyped path must not become an empty database.
         flags.set(OpenFlags::SQLITE_OPEN_CREATE, create);
-        Pool { path, flags, idle: Mutex::new(Vec::new()) }
+        Pool { name: name.to_owned(), path, flags, idle: Mutex::new(Vec::new()) }
     }
 
     pub(super) async fn connect(self: &Arc<Pool>) -> Result<Lease> {
@@ -78,7 +80,7 @@ impl Lease {
         &self,
         work: impl FnOnce(&mut Connection) -> Result<R> + Send + 'static,
     ) -> Result<R> {
-        self.connection.call(work).await.map_err(closed(|error| error))
+        self.connection.call(work).await.map_err(closed(|error: Error| error.context(format!("endpoint {}", self.pool.name))))
     }
 
     /// Runs `work` in one read transaction. It is as short as `work`: in rollback-journal mode an
@@ -141,8 +143,10 @@ pub(super) fn fault(error: rusqlite::Error) -> Error {
         _ => ffi::code_to_str(code.extended_code),
     };
     let shown = format!("{shown} (SQLite {})", code.extended_code);
+    let full = code.code == ErrorCode::DiskFull;
     let error = Error::new(kind, shown).source(error);
     match kind {
+        _ if full => error.hint(MAKE_ROOM),
         Kind::Tracking => error.hint("twinrow check"),
         _ => error,
     }
@@ -272,8 +276,13 @@ impl Writer {
         if self.broken {
             return Err(Error::new(Kind::Internal, "a transaction is committed after an error in it"));
         }
+        let endpoint = format!("endpoint {}", self.lease.pool.name);
         self.end("commit").await.map_err(|error| match error.kind() {
-            Kind::Unreachable => Error::new(Kind::InDoubt, "COMMIT failed in the file system").source(error),
+            Kind::Unreachable => {
+                let doubt = format!("COMMIT failed in the file system: {}", error.message());
+                let hint = error.next_step().unwrap_or("twinrow run --once").to_owned();
+                Error::new(Kind::InDoubt, doubt).context(endpoint).hint(hint).source(error)
+            }
             _ => error,
         })
     }
