@@ -16,7 +16,8 @@ pub enum Reason {
     Braked,
     /// It lost a side and is not decided yet.
     Gone,
-    /// A foreign key was left NULL in step one and is to be filled in.
+    /// A write has a second step: a foreign key was left NULL and is to be filled in, or a trigger changed in it
+    /// what is to go back.
     Unfinished,
 }
 

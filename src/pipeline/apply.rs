@@ -6,6 +6,7 @@ use super::capture::Moment;
 use super::conflicts::conflicts;
 use super::item::Item;
 use super::job::{Done, Job};
+use super::record::Written;
 use crate::endpoint::{Unread, Write};
 use crate::error::{Error, Kind, Result};
 use crate::model::{Key, KeyBytes, KeySource, Pair, Row, Side, Value};
@@ -156,18 +157,18 @@ impl Pipeline {
             self.drop_pending(home, &conflicts, &[]).await?;
             return Err(error);
         }
-        let pairs: Vec<(usize, Pair, bool)> =
+        let written: Vec<Written> =
             done.into_iter().map(|done| self.pair_after(link, side, &batch.items[done.at], done)).collect();
         let kept: Vec<Vec<u8>> = conflicts
             .iter()
-            .filter(|(at, _)| pairs.iter().any(|(written, ..)| written == at))
+            .filter(|(at, _)| written.iter().any(|written| written.at == *at))
             .map(|(_, conflict)| conflict.id.clone())
             .collect();
         let receipts = if home {
-            self.record_here(&mut *write, link, side, &pairs, &conflicts, &kept).await?;
+            self.record_here(&mut *write, link, side, &written, &conflicts, &kept).await?;
             Vec::new()
         } else {
-            self.write_receipts(&mut *write, link, side, &pairs).await?
+            self.write_receipts(&mut *write, link, side, &written).await?
         };
         self.door.step("apply.recorded").await?;
         write.commit().await?;
@@ -180,11 +181,7 @@ impl Pipeline {
         for (at, cause) in job.busy {
             fates[at] = Fate::Busy(cause);
         }
-        for (at, pair, _) in pairs {
-            batch.items[at].pair = Some(pair);
-            batch.items[at].linking = false;
-            fates[at] = Fate::Written;
-        }
+        written.into_iter().for_each(|written| written.settle(&mut batch.items, fates));
         Ok(())
     }
 

@@ -13,7 +13,7 @@ use super::batch::Batch;
 use super::conflicts::conflicts;
 use super::item::{Item, Slot};
 use super::job::{Done, given_key};
-use super::record::record;
+use super::record::{Written, record};
 use crate::endpoint::{Conditional, Edit, Edited, Endpoint, Fetched, Outcome};
 use crate::error::{Context, Error, Kind, Result};
 use crate::model::{Both, Conflict, Intent, Key, KeyBytes, Link, Pair, PairStatus, Pos, Reason, Side, Work};
@@ -174,15 +174,14 @@ impl Pipeline {
         conflicts: &[(usize, Conflict)],
         fates: &mut [Fate],
     ) -> Result<()> {
-        let (mut pairs, mut certain) = (Vec::new(), Vec::new());
+        let (mut written, mut certain) = (Vec::new(), Vec::new());
         for (sending, answer) in sendings.into_iter().zip(answers) {
             let Sending { at, what, edit, intent } = sending;
             let created = intent.is_some();
             match answer.outcome {
                 Outcome::Done(key) => {
                     let done = Done { at, what, key: Some(key.encode()), stored: answer.stored, pos: answer.pos };
-                    let (at, pair, _) = self.pair_after(link, side, &batch.items[at], done);
-                    pairs.push((at, pair));
+                    written.push(self.pair_after(link, side, &batch.items[at], done));
                 }
                 Outcome::Rejected(cause) => fates[at] = Fate::Refused(cause),
                 // Our own key is taken: by a create of ours whose answer was lost on the way.
@@ -198,11 +197,11 @@ impl Pipeline {
             }
             certain.extend(intent);
         }
-        match self.record_app(link, &pairs, &certain, conflicts).await {
+        match self.record_app(link, &written, &certain, conflicts).await {
             Ok(()) => {}
             // What was created is looked up by its intent, what was updated is found equal.
             Err(error) if error.kind() == Kind::Stale => {
-                pairs.iter().for_each(|(at, _)| fates[*at] = Fate::Busy(error.message().to_owned()));
+                written.iter().for_each(|written| fates[written.at] = Fate::Busy(error.message().to_owned()));
                 return Ok(());
             }
             Err(error) => return Err(error),
@@ -211,30 +210,25 @@ impl Pipeline {
             self.unsettled.keys.remove(&(link.number, side.other(), intent.key.clone()));
             self.unsettled.keys.remove(&(link.number, side, app.new_key(&intent.token).encode()));
         }
-        for (at, pair) in pairs {
-            batch.items[at].pair = Some(pair);
-            batch.items[at].linking = false;
-            fates[at] = Fate::Written;
-        }
+        written.into_iter().for_each(|written| written.settle(&mut batch.items, fates));
         Ok(())
     }
 
     async fn record_app(
         &self,
         link: &Link,
-        pairs: &[(usize, Pair)],
+        written: &[Written],
         certain: &[Intent],
         conflicts: &[(usize, Conflict)],
     ) -> Result<()> {
         let ids: Vec<i64> = certain.iter().map(|intent| intent.id).collect();
-        let written = |at: &usize| pairs.iter().any(|(written, _)| written == at);
-        let kept: Vec<Vec<u8>> =
-            conflicts.iter().filter(|(at, _)| written(at)).map(|(_, conflict)| conflict.id.clone()).collect();
-        if pairs.is_empty() && ids.is_empty() {
+        let done = |at: &usize| written.iter().any(|written| written.at == *at);
+        let kept: Vec<Vec<u8>> = conflicts.iter().filter(|(at, _)| done(at)).map(|(_, conflict)| conflict.id.clone()).collect();
+        if written.is_empty() && ids.is_empty() {
             return Ok(());
         }
         let mut tx = self.home()?.begin(&self.fence).await?;
-        record(&mut *tx, link, pairs.iter().map(|(_, pair)| pair)).await?;
+        record(&mut *tx, link, written.iter().map(|written| &written.pair)).await?;
         state::keep_conflicts(&mut *tx, &kept).await?;
         state::delete_intents(&mut *tx, &ids).await?;
         tx.commit().await?;

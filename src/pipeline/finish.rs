@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use super::Pipeline;
 use super::apply::{Fate, decision};
 use super::batch::Batch;
-use super::item::Todo;
+use super::item::{Item, Todo};
 use crate::error::Result;
-use crate::model::{Both, KeyBytes, Link, Pair, Reason, Side, Work, waits_for};
+use crate::model::{Base, Both, KeyBytes, Link, Pair, Reason, Side, Work, waits_for};
 use crate::reconcile::{Action, Cause};
 use crate::sql::Session;
 use crate::state::{self, BrakeKind};
@@ -30,8 +30,12 @@ impl Pipeline {
                 unfinished.push(work);
                 continue;
             }
-            if *fate == Fate::Written && !item.left_out.is_empty() {
-                unfinished.push(self.work(link, &item.todo, Reason::Unfinished, "a reference is still to be filled in", None));
+            if *fate == Fate::Written && !item.whole() {
+                if item.todo.rounds == 0 {
+                    // How often it was tried until now says nothing about what comes.
+                    finished.push((item.todo.side, item.todo.key.clone()));
+                }
+                unfinished.push(self.second_step(link, item));
             } else if item.todo.recorded {
                 finished.push((item.todo.side, item.todo.key.clone()));
             }
@@ -53,7 +57,7 @@ impl Pipeline {
         finished.extend(again.into_iter().filter(|name| !lost.contains(name)));
         for work in &mut unfinished {
             // It stands for a pair that lost this key too, and stays under the brake.
-            if work.reason == Reason::Busy && lost.contains(&(work.side, work.key.clone())) {
+            if matches!(work.reason, Reason::Busy | Reason::Unfinished) && lost.contains(&(work.side, work.key.clone())) {
                 work.reason = Reason::Gone;
             }
         }
@@ -69,8 +73,8 @@ impl Pipeline {
         {
             return Ok(());
         }
-        // Children of other links may be due now.
-        self.look_again |= !parents.is_empty();
+        // Children of other links may be due now, and second steps are.
+        self.look_again |= !parents.is_empty() || unfinished.iter().any(|work| work.reason == Reason::Unfinished);
         let mut tx = self.home()?.begin(&self.fence).await?;
         state::delete_work(&mut *tx, link, &finished).await?;
         state::write_work(&mut *tx, &unfinished).await?;
@@ -85,6 +89,20 @@ impl Pipeline {
         }
         tx.commit().await?;
         self.door.step("finish.recorded").await
+    }
+
+    /// What a write has left to be done.
+    fn second_step(&self, link: &Link, item: &Item) -> Work {
+        let live = item.pair.as_ref().and_then(|pair| pair.key[item.todo.side].clone());
+        let todo = Todo { key: live.unwrap_or_else(|| item.todo.key.clone()), ..item.todo.clone() };
+        let Some(field) = item.set_off.filter(|_| item.left_out.is_empty()) else {
+            return self.work(link, &todo, Reason::Unfinished, "a reference is still to be filled in", None);
+        };
+        let name = &link.fields[field].name;
+        if todo.rounds < i64::from(Base::BOUNCES_MAX) {
+            return self.work(link, &todo, Reason::Unfinished, &format!("{name} was changed by a trigger in our write"), None);
+        }
+        self.work(link, &todo, Reason::Held, &format!("{name} {RESTLESS}"), None)
     }
 
     fn unfinished(&self, link: &Link, todo: Todo, action: Option<&Action>, fate: &Fate) -> Option<Work> {
@@ -128,8 +146,13 @@ impl Pipeline {
     }
 }
 
+/// How the cause of a record ends that triggers of both sides never leave alone.
+const RESTLESS: &str = "changes with every write of ours, and every such change sets it off again";
+
 pub(super) fn todo_of(work: Work) -> Todo {
-    Todo { attempts: work.attempts + 1, recorded: true, ..Todo::new(work.side, work.key) }
+    let attempts = work.attempts + 1;
+    let set_off = work.reason == Reason::Unfinished || work.cause.ends_with(RESTLESS);
+    Todo { attempts, recorded: true, rounds: if set_off { attempts } else { 0 }, ..Todo::new(work.side, work.key) }
 }
 
 /// Those of these keys that a live pair lost: their entries on the worklist are about that pair too.
@@ -153,7 +176,7 @@ fn other_names(batch: &Batch, fates: &[Fate]) -> Vec<(Side, KeyBytes)> {
     let mut names = Vec::new();
     for (item, fate) in batch.items.iter().zip(fates) {
         let settled = match (fate, decision(item).map(|decision| &decision.action)) {
-            (Fate::Written, _) => item.left_out.is_empty(),
+            (Fate::Written, _) => item.whole(),
             (Fate::Open, Some(Action::Ignore | Action::Report)) => !item.todo.recorded,
             _ => false,
         };

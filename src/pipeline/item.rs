@@ -16,11 +16,14 @@ pub(super) struct Todo {
     pub(super) recorded: bool,
     /// Whether all its log entries are our own writes.
     pub(super) own: bool,
+    /// How many writes of ours in a row have set this one off, each of them by a trigger of the
+    /// application's; see [`Item::set_off`].
+    pub(super) rounds: i64,
 }
 
 impl Todo {
     pub(super) fn new(side: Side, key: KeyBytes) -> Todo {
-        Todo { side, key, pos: Pos::default(), attempts: 0, recorded: false, own: false }
+        Todo { side, key, pos: Pos::default(), attempts: 0, recorded: false, own: false, rounds: 0 }
     }
 
     pub(super) fn dirty(side: Side, dirty: Dirty) -> Todo {
@@ -81,6 +84,9 @@ pub(super) struct Item {
     pub(super) linking: bool,
     /// Foreign keys left NULL in step one, to be filled in later: field indexes.
     pub(super) left_out: Vec<usize>,
+    /// A field that our write has changed though it was not sent, by a trigger of the application's: a
+    /// change of that side (rule 5), which the echo of our write must not settle.
+    pub(super) set_off: Option<usize>,
     pub(super) decision: Option<Decision>,
 }
 
@@ -89,7 +95,7 @@ impl Item {
         let mut key = Both::default();
         key[todo.side] = Some(todo.key.clone());
         let slot = Both { source: Slot::None, target: Slot::None };
-        Item { todo, pair: None, key, slot, linking: false, left_out: Vec::new(), decision: None }
+        Item { todo, pair: None, key, slot, linking: false, left_out: Vec::new(), set_off: None, decision: None }
     }
 
     pub(super) fn of_pair(todo: Todo, pair: Pair) -> Item {
@@ -108,6 +114,11 @@ impl Item {
         }
         self.key = pair.key.clone();
         self.pair = Some(pair);
+    }
+
+    /// Whether nothing is left to be done about it once it is written.
+    pub(super) fn whole(&self) -> bool {
+        self.left_out.is_empty() && self.set_off.is_none()
     }
 
     /// Unknown on both sides' terms, and still to be decided.

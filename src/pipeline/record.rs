@@ -8,9 +8,32 @@ use super::job::Done;
 use crate::endpoint::Write;
 use crate::error::{Kind, Result};
 use crate::mapping;
-use crate::model::{Base, Both, Conflict, Fingerprint, KeyBytes, Link, Pair, PairStatus, Receipt, Row, Side, Work};
+use crate::model::{Base, Both, Conflict, Fingerprint, KeyBytes, Link, Pair, PairStatus, Receipt, Row, Side, Value, Work};
 use crate::reconcile::{Action, Update};
 use crate::state;
+
+/// What a write made of an item.
+pub(super) struct Written {
+    /// The item.
+    pub(super) at: usize,
+    /// Its pair as it is now.
+    pub(super) pair: Pair,
+    /// Whether its record was created.
+    pub(super) created: bool,
+    /// See [`Item::set_off`].
+    pub(super) set_off: Option<usize>,
+}
+
+impl Written {
+    /// Once it is committed and recorded.
+    pub(super) fn settle(self, items: &mut [Item], fates: &mut [Fate]) {
+        let item = &mut items[self.at];
+        item.pair = Some(self.pair);
+        item.linking = false;
+        item.set_off = item.set_off.or(self.set_off);
+        fates[self.at] = Fate::Written;
+    }
+}
 
 impl Pipeline {
     /// Data and map in one transaction: this endpoint holds the state.
@@ -19,22 +42,22 @@ impl Pipeline {
         write: &mut dyn Write,
         link: &Link,
         side: Side,
-        pairs: &[(usize, Pair, bool)],
+        written: &[Written],
         conflicts: &[(usize, Conflict)],
         kept: &[Vec<u8>],
     ) -> Result<()> {
         let session = write.session();
-        let created: Vec<(KeyBytes, i64)> = pairs
+        let created: Vec<(KeyBytes, i64)> = written
             .iter()
-            .filter(|(_, _, created)| *created)
-            .filter_map(|(_, pair, _)| Some((pair.key[side].clone()?, pair.id)))
+            .filter(|written| written.created)
+            .filter_map(|written| Some((written.pair.key[side].clone()?, written.pair.id)))
             .collect();
         let lost = state::detach(session, link, side, &created, self.cycle).await?;
         // Not in this cycle: the guard has counted before.
         let gone = |pair: &Pair| Some(Work { cycle: self.cycle, ..self.gone(link, side, pair.former[side].clone()?) });
         let gone: Vec<_> = lost.iter().filter_map(gone).collect();
         state::write_work(session, &gone).await?;
-        record(session, link, pairs.iter().map(|(_, pair, _)| pair)).await?;
+        record(session, link, written.iter().map(|written| &written.pair)).await?;
         if !conflicts.is_empty() {
             let list: Vec<Conflict> = conflicts
                 .iter()
@@ -54,12 +77,14 @@ impl Pipeline {
         write: &mut dyn Write,
         link: &Link,
         side: Side,
-        pairs: &[(usize, Pair, bool)],
+        written: &[Written],
     ) -> Result<Vec<Receipt>> {
-        let receipts: Vec<Receipt> = pairs
-            .iter()
-            .map(|(_, pair, created)| Receipt { n: self.next_id(), pair: pair.clone(), detached: created.then_some(side) })
-            .collect();
+        let mut receipt = |written: &Written| Receipt {
+            n: self.next_id(),
+            pair: written.pair.clone(),
+            detached: written.created.then_some(side),
+        };
+        let receipts: Vec<Receipt> = written.iter().map(&mut receipt).collect();
         state::write_receipts(write.session(), &self.fence.integration, link, &receipts).await?;
         Ok(receipts)
     }
@@ -81,8 +106,8 @@ impl Pipeline {
         self.door.step("apply.absorbed").await
     }
 
-    /// The pair as it is after a write, its item, and whether its record was created.
-    pub(super) fn pair_after(&mut self, link: &Link, side: Side, item: &Item, done: Done) -> (usize, Pair, bool) {
+    /// The pair as it is after a write.
+    pub(super) fn pair_after(&mut self, link: &Link, side: Side, item: &Item, done: Done) -> Written {
         let other = side.other();
         let mut pair = item.pair.clone().unwrap_or_else(|| Pair {
             id: self.next_id(),
@@ -99,27 +124,29 @@ impl Pipeline {
             pair.pos[other] = item.todo.pos;
         }
         let recent = pair.cycle > 0 && self.cycle - pair.cycle <= BOUNCE_CYCLES;
-        let theirs = item.slot[other].row();
-        let mut created = false;
+        let answer = Answer { link, item, side, stored: &done.stored };
+        let created = matches!(done.what, Do::Create(_));
+        let mut set_off = None;
         match &done.what {
-            Do::Create(_) => {
-                created = true;
+            Do::Create(values) => {
                 pair.key[side] = done.key.clone();
                 pair.former[side] = None;
                 pair.pos[side] = done.pos;
-                for at in 0..link.fields.len() {
-                    pair.bases[at] = written_base(link, item, side, at, theirs, &done.stored, None, recent);
+                for (at, value) in values.iter().enumerate() {
+                    pair.bases[at] = answer.base(at, value, None, recent);
                 }
+                set_off = answer.set_off_by_create(values);
             }
             Do::Update(fields) => {
                 pair.key[side] = done.key.clone();
                 pair.pos[side] = done.pos;
-                for (at, _) in fields {
-                    pair.bases[*at] = written_base(link, item, side, *at, theirs, &done.stored, pair.bases[*at], recent);
+                for (at, value) in fields {
+                    pair.bases[*at] = answer.base(*at, value, pair.bases[*at], recent);
                 }
                 for (at, base) in agreed(item) {
                     pair.bases[*at] = Some(*base);
                 }
+                set_off = answer.set_off_by_update(fields);
             }
             Do::Delete => {
                 pair.former[side] = pair.key[side].take();
@@ -128,7 +155,7 @@ impl Pipeline {
         }
         pair.ver += 1;
         pair.cycle = self.cycle;
-        (done.at, pair, created)
+        Written { at: done.at, pair, created, set_off }
     }
 
     /// Pairs that need no write but a record: agreed bases, ends, links.
@@ -196,33 +223,72 @@ fn agreed(item: &Item) -> &[(usize, Base)] {
     }
 }
 
-/// The base of a field after it was written: the side read as it was fetched, the side written as it
-/// reads back (rule 5).
-#[allow(clippy::too_many_arguments)] // All are about one field; a struct of them would be built for this call only.
-fn written_base(
-    link: &Link,
-    item: &Item,
+/// A row as it was read back after a write, beside what was sent and what the other side has.
+struct Answer<'a> {
+    link: &'a Link,
+    item: &'a Item,
     side: Side,
-    at: usize,
-    theirs: Option<&Row>,
-    stored: &Row,
-    before: Option<Base>,
-    recent: bool,
-) -> Option<Base> {
-    if item.left_out.contains(&at) {
-        return Some(Base::agreed(Fingerprint::NULL, Fingerprint::NULL));
+    stored: &'a Row,
+}
+
+impl Answer<'_> {
+    /// The base of a field after it was sent: the side read as it was fetched, the side written as it reads
+    /// back. A blank that comes back filled is that side's change: its base is what was sent (rule 5).
+    fn base(&self, at: usize, sent: &Value, before: Option<Base>, recent: bool) -> Option<Base> {
+        if self.item.left_out.contains(&at) {
+            return Some(Base::agreed(Fingerprint::NULL, Fingerprint::NULL));
+        }
+        let theirs = &self.item.slot[self.side.other()].row()?[at];
+        let agrees = self.agrees(at, theirs);
+        if !self.link.fields[at].direction.writes(self.side) {
+            return agrees.then(|| self.seen(theirs, &self.stored[at]));
+        }
+        let filled = self.filled(at, sent);
+        let mut base = self.seen(theirs, if filled { sent } else { &self.stored[at] });
+        base.diverged = self.link.fields[at].via.is_none() && !agrees && !filled;
+        base.bounces = Base::bounce(before, self.side, recent);
+        Some(base)
     }
-    if !link.fields[at].direction.writes(side) {
-        return None;
+
+    fn seen(&self, theirs: &Value, ours: &Value) -> Base {
+        let mut seen = Both { source: theirs.fingerprint(), target: theirs.fingerprint() };
+        seen[self.side] = ours.fingerprint();
+        Base { seen, diverged: false, bounces: 0 }
     }
-    let (theirs, ours) = (&theirs?[at], &stored[at]);
-    let mut seen = Both { source: theirs.fingerprint(), target: theirs.fingerprint() };
-    seen[side] = ours.fingerprint();
-    let other = side.other();
-    let diverged = link.fields[at].via.is_none() && {
-        let columns = &link.collection;
-        let back = mapping::convert(ours, columns[side].column(at), columns[other].column(at), link.fields[at].lossy);
-        back.as_ref().ok() != Some(theirs)
-    };
-    Some(Base { seen, diverged, bounces: Base::bounce(before, side, recent) })
+
+    /// Whether the stored value is the other side's, as far as that can tell without the map.
+    fn agrees(&self, at: usize, theirs: &Value) -> bool {
+        let field = &self.link.fields[at];
+        let column = |side: Side| self.link.collection[side].column(at);
+        let back = mapping::convert(&self.stored[at], column(self.side), column(self.side.other()), field.lossy);
+        field.via.is_none() && back.as_ref() == Ok(theirs)
+    }
+
+    fn filled(&self, at: usize, sent: &Value) -> bool {
+        self.goes_back(at) && sent.is_blank() && !self.stored[at].is_blank()
+    }
+
+    /// Whether a change of the written side's may travel.
+    fn goes_back(&self, at: usize) -> bool {
+        let other = self.side.other();
+        self.link.direction.writes(other) && self.link.fields[at].direction.writes(other) && !self.item.left_out.contains(&at)
+    }
+
+    fn set_off_by_create(&self, values: &Row) -> Option<usize> {
+        let theirs = self.item.slot[self.side.other()].row()?;
+        (0..values.len()).find(|at| match self.link.fields[*at].direction.writes(self.side) {
+            true => self.filled(*at, &values[*at]),
+            // Not sent: a default, or a trigger, has made it.
+            false => self.goes_back(*at) && !self.agrees(*at, &theirs[*at]),
+        })
+    }
+
+    fn set_off_by_update(&self, sent: &[(usize, Value)]) -> Option<usize> {
+        // The locked row was this one.
+        let fetched = self.item.slot[self.side].row()?;
+        (0..self.stored.len()).find(|at| match sent.iter().find(|(field, _)| field == at) {
+            Some((_, value)) => self.filled(*at, value),
+            None => self.goes_back(*at) && self.stored[*at].fingerprint() != fetched[*at].fingerprint(),
+        })
+    }
 }

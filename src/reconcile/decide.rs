@@ -213,6 +213,15 @@ struct FieldState {
     agrees: bool,
 }
 
+impl FieldState {
+    fn changed(&self, side: Side) -> bool {
+        match side {
+            Side::Source => self.source_changed,
+            Side::Target => self.target_changed,
+        }
+    }
+}
+
 fn decide_rows(link: &Link, bases: &[Option<Base>], source: &Row, target: &Row, translate: &dyn Translate) -> Decision {
     let mut states = Vec::new();
     for at in 0..link.fields.len() {
@@ -320,9 +329,12 @@ fn update(
         };
         let Some(to) = to else { continue };
         let field = &link.fields[at];
+        // A side that may not be written never loses what it changed, whoever wins the record.
+        let to = if field.direction.writes(to) || !state.changed(to) { to } else { to.other() };
         if !field.direction.writes(to) || !link.direction.writes(to) {
             continue;
         }
+        let overwrites = state.changed(to);
         let (value, from, kept) = match to {
             Side::Target => (state.to_target, &source[at], &target[at]),
             Side::Source => (state.to_source, &target[at], &source[at]),
@@ -340,10 +352,6 @@ fn update(
             Ok(value) => update.writes_mut(to).push((at, value)),
             Err(cause) => return Action::Hold(in_field(cause, &field.name)),
         }
-        let overwrites = match to {
-            Side::Target => state.target_changed,
-            Side::Source => state.source_changed,
-        };
         if overwrites && update.loser.is_none() {
             update.loser = Some(to);
         }

@@ -6,4 +6,5 @@ mod deletes;
 mod first_sync;
 mod held;
 mod keys;
+mod set_off;
 mod tracking;
