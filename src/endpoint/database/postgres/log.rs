@@ -90,6 +90,11 @@ pub(super) fn entries_sql(table: &Table) -> String {
     )
 }
 
+/// Whether there is an unread delete, rename or truncate at all.
+pub(super) fn unread_any_sql(table: &Table) -> String {
+    format!("select exists (select from {} and l.op in ('D', 'R', 'T'))", unread(table))
+}
+
 /// Which of the keys in the parameters from 5 on an unread entry of this kind names; 0 stands for all.
 pub(super) fn unread_sql(table: &Table, which: Unread) -> String {
     let ops = match which {

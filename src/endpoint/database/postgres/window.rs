@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use tokio_postgres::types::ToSql;
 
 use super::catalog::{quote, quote_table};
-use super::log::{Range, collection_name, entries_sql, fold_replacements, read_entry, unread_sql};
+use super::log::{Range, collection_name, entries_sql, fold_replacements, read_entry, unread_any_sql, unread_sql};
 use super::position::{Cursor, Partial, Snapshot};
 use super::rows;
 use super::session::{Conn, Facts, in_order};
@@ -27,6 +27,9 @@ pub(super) struct PgWindow {
     /// Where each collection's next window begins.
     next: Vec<Cursor>,
     more: bool,
+    /// Per collection: whether anything unread could name a key, once it was asked. The snapshot stays, so the
+    /// answer does too, and a drain does not walk the rest of its log once a batch.
+    names_keys: Vec<Option<bool>>,
 }
 
 /// What one collection's log gave.
@@ -207,6 +210,7 @@ fn cut(conn: Conn, tracked: &[Tracked], cursors: Vec<Cursor>, slices: Vec<Slice>
         conn,
         collections: tracked.iter().map(|tracked| tracked.collection.clone()).collect(),
         entries: fold_replacements(entries),
+        names_keys: vec![None; next.len()],
         next,
         more,
     }
@@ -249,9 +253,19 @@ impl Window for PgWindow {
         let table = self.collection(collection)?.table.clone();
         let Some(cursor) = self.next.get(collection) else { return Ok(HashSet::new()) };
         let range = Range::after(cursor);
+        let mut params: Vec<&(dyn ToSql + Sync)> = vec![&range.from, &range.open, &range.mid, &range.lsn];
+        if which == Unread::Moves {
+            let names_keys = match self.names_keys.get(collection).copied().flatten() {
+                Some(known) => known,
+                None => self.conn.query(&unread_any_sql(&table), &params).await?.first().is_some_and(|row| row.get(0)),
+            };
+            self.names_keys[collection] = Some(names_keys);
+            if !names_keys {
+                return Ok(HashSet::new());
+            }
+        }
         let columns = rows::key_columns(&table, keys)?;
         let columns = rows::as_params(&columns);
-        let mut params: Vec<&(dyn ToSql + Sync)> = vec![&range.from, &range.open, &range.mid, &range.lsn];
         params.extend(rows::params(&columns));
         let named: Vec<i64> = self.conn.query(&unread_sql(&table, which), &params).await?.iter().map(|row| row.get(0)).collect();
         if named.contains(&0) {
