@@ -181,7 +181,14 @@ impl Pipeline {
         for (at, cause) in job.busy {
             fates[at] = Fate::Busy(cause);
         }
-        written.into_iter().for_each(|written| written.settle(&mut batch.items, fates));
+        for written in written {
+            if let (Some(before), Some(now)) = (&batch.items[written.at].key[side], &written.pair.key[side])
+                && before != now
+            {
+                self.left.insert((link.number, side, before.clone()));
+            }
+            written.settle(&mut batch.items, fates);
+        }
         Ok(())
     }
 

@@ -52,6 +52,7 @@ impl Pipeline {
 
     async fn one_cycle(&mut self) -> Result<Counts> {
         self.cycle += 1;
+        self.left.clear();
         self.resolve_intents().await?;
         let mut counts = Counts::default();
         let mut session = self.home_session().await?;

@@ -7,7 +7,7 @@ use super::item::{Item, Todo};
 use super::{Mode, Pipeline};
 use crate::error::Result;
 use crate::model::{KeyBytes, KeySource, Kind, Link, Pair, PairStatus, Row, Side};
-use crate::reconcile::{self, Action, Situation};
+use crate::reconcile::{self, Situation};
 use crate::sql::Session;
 use crate::state;
 
@@ -46,6 +46,7 @@ impl Pipeline {
                     settled.push(todo);
                 }
                 Some(pair) => items.push(Item::of_pair(todo, pair.clone())),
+                None if self.left.contains(&(link.number, todo.side, todo.key.clone())) => items.push(Item::undecided(todo)),
                 None => items.push(Item::new(todo)),
             }
         }
@@ -109,9 +110,7 @@ impl Pipeline {
             return Item::of_pair(todo.clone(), pair);
         }
         // Recorded after this moment's rows were read (rule 3), or in this batch under its other name.
-        let mut item = Item::new(todo.clone());
-        item.decide_as(Situation::Undecided, Action::Retry);
-        item
+        Item::undecided(todo.clone())
     }
 
     /// The pairs that lost `side` under these keys, by key, the one that lost it last first.

@@ -98,6 +98,13 @@ impl Item {
         Item { todo, pair: None, key, slot, linking: false, left_out: Vec::new(), set_off: None, decision: None }
     }
 
+    /// One that comes again: what was read of it is older than the map.
+    pub(super) fn undecided(todo: Todo) -> Item {
+        let mut item = Item::new(todo);
+        item.decide_as(Situation::Undecided, Action::Retry);
+        item
+    }
+
     pub(super) fn of_pair(todo: Todo, pair: Pair) -> Item {
         let mut item = Item::new(todo);
         item.set_pair(pair);

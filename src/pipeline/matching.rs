@@ -39,6 +39,7 @@ impl Pipeline {
                 match hit {
                     Hit::Free(key, survivor) => found.push((asked.at, key, survivor)),
                     Hit::New => {}
+                    Hit::Left => items[asked.at].decide_as(Situation::Undecided, Action::Retry),
                     Hit::Many(words) => items[asked.at].hold(Situation::Ambiguous, words),
                 }
             }
@@ -126,7 +127,8 @@ impl Pipeline {
         let hits = asked.iter().zip(theirs.iter().zip(&ours)).map(|(asked, (theirs, ours))| {
             let rivals: Vec<KeyBytes> =
                 ours.iter().map(Key::encode).filter(|key| *key != asked.key && !known.contains_key(key)).collect();
-            hit(&asked.key, theirs, &rivals, &twins, side)
+            let left = |key: &Key| self.left.contains(&(link.number, side.other(), key.encode()));
+            if theirs.iter().any(left) { Hit::Left } else { hit(&asked.key, theirs, &rivals, &twins, side) }
         });
         Ok(hits.collect())
     }
@@ -154,6 +156,8 @@ struct Asked {
 
 /// What looking for a match found.
 enum Hit {
+    /// One whose record has another key since it was read.
+    Left,
     /// Nothing: a new record.
     New,
     /// One record without a twin; or the survivor of a pair whose other record is gone.

@@ -43,7 +43,7 @@ use std::sync::Arc;
 
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Kind, Result};
-use crate::model::{Both, Integration, Link, Side};
+use crate::model::{Both, Integration, KeyBytes, Link, Side};
 use crate::sql::{Fence, Session, Store};
 use crate::state;
 
@@ -77,6 +77,9 @@ pub struct Pipeline {
     /// The number of the cycle under way.
     cycle: i64,
     mode: Mode,
+    /// Keys that records had until this cycle gave them others: rows that were read before still show them
+    /// there (rule 3). By link, side and key.
+    left: HashSet<(i64, Side, KeyBytes)>,
     /// Receipts that the state has absorbed, to be removed from their endpoint.
     absorbed: Vec<(usize, i64)>,
     /// Links and sides nothing is written to until a person approves.

@@ -56,6 +56,7 @@ pub(super) async fn take_over(
         cycle: epoch << EPOCH_BITS,
         fence,
         mode: Mode::Apply,
+        left: HashSet::new(),
         absorbed: Vec::new(),
         braked: Vec::new(),
         approved: Vec::new(),
