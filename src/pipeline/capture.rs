@@ -122,9 +122,12 @@ impl Pipeline {
         let mut tx = self.home()?.begin(&self.fence).await?;
         record(&mut *tx, link, side, &folded).await?;
         state::write_work(&mut *tx, &lost).await?;
-        if folded.truncated && state::scan(&mut *tx, link).await?.is_none() {
-            let scan = Scan { link: link.number, part: ScanPart::Source, after: None, asked: self.door.now() };
-            state::write_scan(&mut *tx, &scan).await?;
+        if folded.truncated {
+            // One that is under way starts over: it has passed some of the records.
+            let recheck =
+                state::scan(&mut *tx, link).await?.map(|scan| scan.part).filter(|part| matches!(part, ScanPart::Recheck(_)));
+            let part = recheck.unwrap_or(ScanPart::Source);
+            state::write_scan(&mut *tx, &Scan { link: link.number, part, after: None, asked: self.door.now() }).await?;
         }
         tx.commit().await?;
         self.door.step("fold.recorded").await?;

@@ -141,10 +141,13 @@ impl Pipeline {
         let mut pairs = state::page(doing.session, link, after, BATCH).await?;
         let Some(last) = pairs.last() else { return Ok(false) };
         scan.after = Some(last.id.to_be_bytes().to_vec());
-        // What this cycle has written is newer than this moment's rows; what lost a side is on the worklist
-        // until it is settled.
-        pairs.retain(|pair| pair.cycle != self.cycle && !pair.gone(Side::Source) && !pair.gone(Side::Target));
-        let pairs = self.mark_missing(doing, at, link, pairs, replaced).await?;
+        // What this cycle has written is newer than this moment's rows.
+        pairs.retain(|pair| pair.cycle != self.cycle);
+        let settled_elsewhere: HashSet<i64> =
+            pairs.iter().filter(|pair| pair.gone(Side::Source) || pair.gone(Side::Target)).map(|pair| pair.id).collect();
+        let mut pairs = self.mark_missing(doing, at, link, pairs, replaced).await?;
+        // What had lost a side is on the worklist until it is settled.
+        pairs.retain(|pair| !settled_elsewhere.contains(&pair.id));
         self.run_batch(doing, at, link, Vec::new(), pairs).await?;
         Ok(true)
     }
