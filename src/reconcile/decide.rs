@@ -170,6 +170,7 @@ fn create(question: &Question<'_>, row: &Row, from: Side, to: Side) -> Action {
 
 fn decide_pair(question: &Question<'_>, pair: &Pair) -> Decision {
     let changed = |row: &Row, side: Side| changed_fields(pair, row, side).any(|changed| changed);
+    let keeps = |side: Side| pair.bases.iter().flatten().any(|base| protected(base, side));
     match (question.source, question.target) {
         (Seen::Unreadable(cause), _) | (_, Seen::Unreadable(cause)) => undecided(cause),
         (Seen::Unexplained | Seen::None, _) | (_, Seen::Unexplained | Seen::None) => {
@@ -177,17 +178,23 @@ fn decide_pair(question: &Question<'_>, pair: &Pair) -> Decision {
         }
         (Seen::Gone, Seen::Gone) => Decision { situation: Situation::BothGone, action: Action::End },
         (Seen::Gone, Seen::Row(row)) => {
-            let changed = changed(row, Side::Target);
+            let changed = changed(row, Side::Target) || keeps(Side::Target);
             let situation = if changed { Situation::SourceGoneTargetChanged } else { Situation::SourceGone };
             survivor(question, situation, row, Side::Target, changed)
         }
         (Seen::Row(row), Seen::Gone) => {
-            let changed = changed(row, Side::Source);
+            let changed = changed(row, Side::Source) || keeps(Side::Source);
             let situation = if changed { Situation::TargetGoneSourceChanged } else { Situation::TargetGone };
             survivor(question, situation, row, Side::Source, changed)
         }
         (Seen::Row(source), Seen::Row(target)) => decide_rows(question.link, &pair.bases, source, target, question.translate),
     }
+}
+
+/// Whether this side kept a value which the other side's blank would have cleared: nobody there knows it.
+fn protected(base: &Base, side: Side) -> bool {
+    let blank = |fingerprint| fingerprint == Fingerprint::NULL || fingerprint == Value::Text(String::new()).fingerprint();
+    base.diverged && blank(base.seen[side.other()]) && !blank(base.seen[side])
 }
 
 fn changed_fields<'a>(pair: &'a Pair, row: &'a Row, side: Side) -> impl Iterator<Item = bool> + 'a {
@@ -334,7 +341,8 @@ fn update(
         if !field.direction.writes(to) || !link.direction.writes(to) {
             continue;
         }
-        let overwrites = state.changed(to);
+        // What a blank was not let clear stands on one side only.
+        let overwrites = state.changed(to) || bases[at].is_some_and(|base| protected(&base, to));
         let (value, from, kept) = match to {
             Side::Target => (state.to_target, &source[at], &target[at]),
             Side::Source => (state.to_source, &target[at], &source[at]),
