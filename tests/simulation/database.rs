@@ -6,10 +6,10 @@ use std::sync::Arc;
 use bigdecimal::BigDecimal;
 use bigdecimal::num_bigint::BigInt;
 use twinrow::error::{Error, Kind, Result};
-use twinrow::model::{Row, Value};
+use twinrow::model::{Direction, Row, Value};
 
 use crate::session::Own;
-use crate::users::UserTx;
+use crate::users::{Effect, UserTx};
 use crate::world::{Options, Rounding, Shape, World, name};
 
 /// The fields of a row: business key (the entity's number), two values, a reference.
@@ -17,6 +17,8 @@ pub const ENTITY: usize = 0;
 pub const X: usize = 1;
 pub const Y: usize = 2;
 pub const PARENT: usize = 3;
+/// Where keys are copied, the key is a field.
+pub const KEY: usize = 4;
 
 /// What a log entry says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,12 +27,13 @@ pub enum Did {
     Update(i64),
     Delete(i64),
     Rename(i64, i64),
+    Truncate,
 }
 
 impl Did {
     pub fn old(self) -> Option<i64> {
         match self {
-            Did::Insert(_) => None,
+            Did::Insert(_) | Did::Truncate => None,
             Did::Update(key) | Did::Delete(key) | Did::Rename(key, _) => Some(key),
         }
     }
@@ -38,7 +41,7 @@ impl Did {
     pub fn key_after(self) -> Option<i64> {
         match self {
             Did::Insert(key) | Did::Update(key) | Did::Rename(_, key) => Some(key),
-            Did::Delete(_) => None,
+            Did::Delete(_) | Did::Truncate => None,
         }
     }
 }
@@ -67,6 +70,8 @@ pub struct Ours {
     pub locks: BTreeSet<(usize, i64)>,
     pub shares: BTreeSet<(usize, i64)>,
     pub pending: Vec<Pending>,
+    /// What triggers of the application did on the way.
+    pub effects: Vec<Effect>,
     pub own: Arc<Own>,
     pub xid: u64,
     /// COMMIT is on its way.
@@ -153,6 +158,13 @@ impl Database {
         table.last
     }
 
+    /// Whether anybody has touched the table and not yet committed: then nobody else can empty it.
+    pub fn in_use(&self, table: usize) -> bool {
+        let users = self.users.iter().flat_map(|tx| tx.locks.iter().chain(&tx.shares));
+        let ours = self.ours.values().flat_map(|tx| tx.locks.iter().chain(&tx.shares));
+        users.chain(ours).any(|(at, _)| *at == table)
+    }
+
     /// A key nobody has and nobody is about to have, as a person who types keys would find one.
     pub fn free_key(&mut self, table: usize, choice: usize) -> i64 {
         if !self.tables[table].reuse {
@@ -173,6 +185,9 @@ impl Database {
     /// The row as a transaction with these statements sees it.
     pub fn row<'a>(&'a self, pending: &'a [Pending], table: usize, key: i64) -> Option<&'a Row> {
         for step in pending.iter().rev().filter(|step| step.entry.table == table) {
+            if step.entry.did == Did::Truncate {
+                return None;
+            }
             if step.entry.did.key_after() == Some(key) {
                 return step.row.as_ref();
             }
@@ -246,6 +261,9 @@ impl Database {
 }
 
 fn put(rows: &mut BTreeMap<i64, Row>, step: &Pending) {
+    if step.entry.did == Did::Truncate {
+        rows.clear();
+    }
     if let Some(old) = step.entry.did.old() {
         rows.remove(&old);
     }
@@ -257,9 +275,15 @@ fn put(rows: &mut BTreeMap<i64, Row>, step: &Pending) {
 impl World {
     /// One of our transactions commits.
     pub fn land(&mut self, at: usize, tx: Ours) {
+        for effect in &tx.effects {
+            self.ledger.user(at, *effect);
+        }
         for step in &tx.pending {
             let table = step.entry.table;
             self.writes += 1;
+            if at == 0 && self.options.direction == Direction::ToTarget {
+                self.ledger.fault(format!("a write to the source of a one-way link: {:?}", step.entry.did));
+            }
             let before = step.entry.did.old().and_then(|key| self.databases[at].row(&[], table, key)).cloned();
             match (&before, &step.row) {
                 (Some(before), None) => self.ledger.we_deleted(&before[ENTITY], name(at)),

@@ -13,9 +13,10 @@ use twinrow::error::{Error, Kind, Result};
 use twinrow::model::{Collection, Entry, Key, KeyBytes, Normal, Op, Pos, Position, Row, Table, TableName, Value};
 use twinrow::sql::{Cell, Cells, Fence, Session, Store, Transaction};
 
-use crate::database::{Database, Did, ENTITY, Logged, Ours, PARENT, Pending};
+use crate::database::{Database, Did, ENTITY, KEY, Logged, Ours, PARENT, Pending, X};
 use crate::session;
-use crate::world::{Shared, World, locked, name};
+use crate::users::Effect;
+use crate::world::{Shared, Trouble, World, locked, name};
 
 /// A yield point.
 pub async fn pause() {
@@ -75,6 +76,7 @@ impl Memory {
             locks: BTreeSet::new(),
             shares: BTreeSet::new(),
             pending: Vec::new(),
+            effects: Vec::new(),
             own,
             xid: database.xid,
             sent: false,
@@ -208,12 +210,21 @@ struct Moment {
     positions: Vec<Position>,
     /// Per collection: keys that unread entries move, and those they insert.
     unread: Vec<[HashSet<KeyBytes>; 2]>,
+    /// Collections that were emptied, as the unread log says.
+    unread_all: BTreeSet<usize>,
 }
 
 impl Moment {
     fn open(endpoint: Memory, database: &mut Database, collections: &[Tracked], limit: usize) -> Result<Moment> {
-        let mut moment =
-            Moment { endpoint, tables: Vec::new(), entries: Vec::new(), more: false, positions: Vec::new(), unread: Vec::new() };
+        let mut moment = Moment {
+            endpoint,
+            tables: Vec::new(),
+            entries: Vec::new(),
+            more: false,
+            positions: Vec::new(),
+            unread: Vec::new(),
+            unread_all: BTreeSet::new(),
+        };
         for (at, tracked) in collections.iter().enumerate() {
             let table = table_of(&tracked.collection.table.name);
             moment.tables.push((table, database.tables[table].rows.clone()));
@@ -235,30 +246,22 @@ impl Moment {
         let begun = unseen.iter().any(|entry| entry.commit <= seen.part);
         let (whole, part) = if begun { (seen.whole, seen.part) } else { (seen.part, now) };
         let readable: Vec<&Logged> = unseen.iter().copied().filter(|entry| entry.commit <= part).collect();
-        // Not between a delete and the insert that brings its row back: cut there, the row is another one for all
-        // the log says, and without a match rule a person is asked.
-        let brings_back = |entry: &Logged, later: &Logged| {
-            later.xid == entry.xid && matches!((&entry.did, &later.did), (Did::Delete(a), Did::Insert(b)) if a == b)
-        };
-        let mut length = readable.len().min(limit);
-        while let Some(back) =
-            readable[length..].iter().position(|later| readable[..length].iter().any(|e| brings_back(e, later)))
-        {
-            length += back + 1;
-        }
-        let cut = &readable[..length];
+        let cut = &readable[..readable.len().min(limit)];
         let position = if cut.len() < readable.len() {
             Seen { whole, part, lsn: cut.last().map_or(seen.lsn, |entry| entry.lsn) }
         } else {
             Seen { whole: part, part, lsn: 0 }
         };
         self.positions.push(Position(format!("{}:{}:{}", position.whole, position.part, position.lsn)));
-        self.entries.extend(cut.iter().map(|entry| named(at, entry, cut)));
+        self.entries.extend(cut.iter().map(|entry| named(at, entry, database)));
         let [mut moves, mut births] = [HashSet::new(), HashSet::new()];
         for entry in unseen.iter().filter(|entry| !position.covers(entry)) {
             self.more = true;
             let named = entry.did.old().into_iter().chain(entry.did.key_after()).map(|key| Key::int(key).encode());
             match entry.did {
+                Did::Truncate => {
+                    self.unread_all.insert(self.unread.len());
+                }
                 Did::Delete(_) | Did::Rename(..) => moves.extend(named),
                 Did::Insert(_) => births.extend(named),
                 Did::Update(_) => {}
@@ -274,19 +277,21 @@ impl Moment {
 }
 
 /// An entry in the contract's words; delete and insert of one key in one transaction are one thing.
-fn named(collection: usize, entry: &Logged, all: &[&Logged]) -> Entry {
-    let same = |other: &&&Logged| other.xid == entry.xid;
-    let back = |key: i64| all.iter().filter(same).any(|other| other.lsn > entry.lsn && other.did == Did::Insert(key));
-    let was = |key: i64| all.iter().filter(same).any(|other| other.lsn < entry.lsn && other.did == Did::Delete(key));
+fn named(collection: usize, entry: &Logged, database: &Database) -> Entry {
+    let all = || database.log.iter().chain(&database.pruned).filter(|other| other.xid == entry.xid && other.table == entry.table);
+    let back = |key: i64| all().any(|other| other.lsn > entry.lsn && other.did == Did::Insert(key));
+    let replaces = |key: i64| all().any(|other| other.lsn < entry.lsn && other.did == Did::Delete(key));
     let (op, key) = match entry.did {
-        Did::Insert(key) if was(key) => (Op::Replace, key),
+        Did::Insert(key) if replaces(key) => (Op::Replace, key),
         Did::Insert(key) => (Op::Insert, key),
         Did::Update(key) => (Op::Update, key),
         Did::Delete(key) if back(key) => (Op::Update, key),
         Did::Delete(key) => (Op::Delete, key),
         Did::Rename(key, to) => (Op::Rename { to: Key::int(to) }, key),
+        Did::Truncate => (Op::Truncate, 0),
     };
-    Entry { collection, op, key: Key::int(key), pos: Pos(entry.lsn), transaction: Some(entry.xid), own: entry.own }
+    let key = if op == Op::Truncate { Key(Vec::new()) } else { Key::int(key) };
+    Entry { collection, op, key, pos: Pos(entry.lsn), transaction: Some(entry.xid), own: entry.own }
 }
 
 #[async_trait]
@@ -316,7 +321,8 @@ impl Window for Moment {
     async fn unread(&mut self, collection: usize, keys: &[Key], which: Unread) -> Result<HashSet<KeyBytes>> {
         self.endpoint.call().await?;
         let [moves, births] = &self.unread[collection];
-        let named = |key: &KeyBytes| moves.contains(key) || which == Unread::Births && births.contains(key);
+        let emptied = self.unread_all.contains(&collection);
+        let named = |key: &KeyBytes| emptied || moves.contains(key) || which == Unread::Births && births.contains(key);
         Ok(keys.iter().map(Key::encode).filter(named).collect())
     }
 
@@ -374,8 +380,9 @@ impl Open {
         if !ours.contains_key(&self.id) {
             return Err(lost());
         }
-        if !world.calm && world.chance.one_in(world.options.fault) {
-            ours.remove(&self.id);
+        let unlucky = !world.calm && world.chance.one_in(world.options.fault);
+        if unlucky || world.strikes(self.endpoint.at, Trouble::Aborted) {
+            world.databases[self.endpoint.at].ours.remove(&self.id);
             return Err(Error::new(Kind::Retry, "deadlock detected"));
         }
         act(world, self.id)
@@ -418,6 +425,15 @@ impl Open {
             self.ended = true;
             let Some(tx) = world.databases[at].ours.remove(&id) else { return Err(lost()) };
             world.land(at, tx);
+            let share = world.options.abort;
+            if !world.calm && world.chance.one_in(share) {
+                let count = world.databases.len();
+                let next = world.chance.below(count);
+                world.trouble = Some((next, Trouble::Aborted));
+            }
+            if world.strikes(at, Trouble::AnswerLost) {
+                return Err(Error::new(Kind::InDoubt, "the answer to COMMIT was lost"));
+            }
         }
         pause().await;
         Ok(())
@@ -489,7 +505,20 @@ impl Write for Open {
             for create in rows {
                 let mut row = vec![Value::Null; collection.columns.len()];
                 fields.iter().zip(&create.values).for_each(|(field, value)| row[*field] = value.clone());
-                let key = world.databases[at].new_key(table);
+                let key = match &create.key {
+                    Some(key) => int(key),
+                    None => world.databases[at].new_key(table),
+                };
+                if world.options.copy {
+                    row[KEY] = Value::Int(i128::from(key));
+                    let database = &world.databases[at];
+                    if database.locked_hard(table, key, Some(id), None) {
+                        return Err(Error::new(Kind::Retry, "lock time-out"));
+                    }
+                    if database.row(&database.ours[&id].pending, table, key).is_some() {
+                        return Err(Error::new(Kind::Duplicate, "primary key"));
+                    }
+                }
                 change(world, at, id, table, Did::Insert(key), Some(row))?;
                 outcomes.push(Outcome::Done(Key::int(key)));
             }
@@ -509,7 +538,16 @@ impl Write for Open {
                     return Err(Error::new(Kind::Stale, "no such row"));
                 };
                 fields.iter().zip(&update.values).for_each(|(field, value)| row[*field] = value.clone());
-                change(world, at, id, table, Did::Update(key), Some(row))?;
+                let to = if world.options.copy { crate::database::raw(&row[KEY]) } else { key };
+                if to == key {
+                    change(world, at, id, table, Did::Update(key), Some(row))?;
+                } else if database.locked_hard(table, to, Some(id), None) {
+                    return Err(Error::new(Kind::Retry, "lock time-out"));
+                } else if database.row(&database.ours[&id].pending, table, to).is_some() {
+                    return Err(Error::new(Kind::Duplicate, "primary key"));
+                } else {
+                    change(world, at, id, table, Did::Rename(key, to), Some(row))?;
+                }
                 outcomes.push(Outcome::Done(update.key.clone()));
             }
             Ok(outcomes)
@@ -597,7 +635,30 @@ fn change(world: &mut World, at: usize, id: u64, table: usize, did: Did, row: Op
         tx.shares.extend(shared);
         tx.pending.push(Pending { entry, row });
     }
+    if world.options.trigger && at == 1 {
+        fire(world, at, id, table, did);
+    }
     Ok(())
+}
+
+/// A trigger of the application: whatever is done to another row, the table's first row is changed too.
+fn fire(world: &mut World, at: usize, id: u64, table: usize, did: Did) {
+    let number = i64::try_from(world.id()).unwrap_or(0);
+    let value = crate::database::value(number, 0, &world.options, X);
+    let database = &mut world.databases[at];
+    let xid = database.ours[&id].xid;
+    let first = database.tables[table].rows.first_key_value().map(|(key, row)| (*key, row.clone()));
+    let Some((key, before)) = first.filter(|(key, _)| did.old() != Some(*key)) else { return };
+    let mut row = before.clone();
+    row[X] = value;
+    let of = crate::database::entity(&row);
+    let effects = [Effect::Gone(of, X, crate::database::raw(&before[X])), Effect::Set(of, X, crate::database::raw(&row[X]))];
+    let entry = database.entry(table, Did::Update(key), xid, true);
+    if let Some(tx) = database.ours.get_mut(&id) {
+        tx.locks.insert((table, key));
+        tx.pending.push(Pending { entry, row: Some(row) });
+        tx.effects.extend(effects);
+    }
 }
 
 /// Tables are named `t0`, `t1`.

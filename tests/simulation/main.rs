@@ -6,17 +6,20 @@
 mod database;
 mod endpoint;
 mod oracle;
+mod scripts;
 mod seeds;
 mod session;
 mod users;
 mod world;
 
 use seeds::{any, keeping, run, seeds};
-use twinrow::model::ConflictPolicy;
+use twinrow::model::{Blanks, ConflictPolicy, Deletes, Direction};
 use world::{Chance, Options, Rounding, Shape};
 
 /// Seeds of each test, so that all of them are more than 500.
-const EACH: u64 = 60;
+const EACH: u64 = 50;
+/// Of those that try one more policy each.
+const FEW: u64 = 30;
 
 #[test]
 fn i1_nothing_is_lost_or_doubled() {
@@ -53,7 +56,7 @@ fn i3_rounded_values_never_flow_back() {
 #[test]
 fn i4_losers_are_kept_under_every_policy() {
     seeds("i4_losers_are_kept_under_every_policy", EACH, |chance| Options {
-        conflict: *chance.pick(&[ConflictPolicy::Target, ConflictPolicy::Merge]),
+        conflict: *chance.pick(&[ConflictPolicy::Target, ConflictPolicy::Merge, ConflictPolicy::Newest]),
         ..keeping(chance)
     });
 }
@@ -75,6 +78,49 @@ fn i8_one_writer_of_many_processes() {
         second: 0.15,
         fault: 0.01,
         reuse: [chance.one_in(0.3), chance.one_in(0.3)],
+        ..any(chance)
+    });
+}
+
+#[test]
+fn i2_copied_keys_stay_with_their_records() {
+    seeds("i2_copied_keys_stay_with_their_records", FEW, |chance| Options { copy: true, ..any(chance) });
+}
+
+#[test]
+fn i4_a_held_conflict_keeps_both_values() {
+    seeds("i4_a_held_conflict_keeps_both_values", FEW, |chance| Options { conflict: ConflictPolicy::Hold, ..any(chance) });
+}
+
+#[test]
+fn a27_an_emptied_table_is_noticed() {
+    seeds("a27_an_emptied_table_is_noticed", FEW, |chance| Options { truncate: 0.02, ..any(chance) });
+}
+
+#[test]
+fn s0_2_blanks_clear_nothing_that_is_protected() {
+    seeds("s0_2_blanks_clear_nothing_that_is_protected", FEW, |chance| Options {
+        blank: 0.2,
+        blanks: *chance.pick(&[Blanks::Keep, Blanks::Propagate]),
+        conflict: *chance.pick(&[ConflictPolicy::Source, ConflictPolicy::Target, ConflictPolicy::Merge]),
+        ..any(chance)
+    });
+}
+
+#[test]
+fn one_way_links_never_write_their_source() {
+    seeds("one_way_links_never_write_their_source", FEW, |chance| Options {
+        direction: Direction::ToTarget,
+        deletes: *chance.pick(&[Deletes::Delete, Deletes::Keep, Deletes::Recreate]),
+        ..any(chance)
+    });
+}
+
+#[test]
+fn c15_nobody_waits_for_ever_where_nothing_is_deleted() {
+    seeds("c15_nobody_waits_for_ever_where_nothing_is_deleted", FEW, |chance| Options {
+        shape: *chance.pick(&[Shape::Family, Shape::Circle]),
+        delete: 0.0,
         ..any(chance)
     });
 }

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use twinrow::model::{Deletes, KeyBytes, Row, Value};
+use twinrow::model::{Blanks, ConflictPolicy, Deletes, Direction, KeyBytes, Row, Value};
 use twinrow::sql::Cell;
 
-use crate::database::{ENTITY, PARENT, X, Y, entity, raw};
+use crate::database::{ENTITY, KEY, PARENT, X, Y, entity, raw};
 use crate::session::{REASON, S_KEY, T_KEY, number};
 use crate::users::Effect;
 use crate::world::{Rounding, World, name};
@@ -19,18 +19,24 @@ pub struct Ledger {
     set: BTreeSet<Fact>,
     gone: BTreeSet<Fact>,
     pub deleted: BTreeSet<i64>,
-    values: BTreeSet<i64>,
+    /// The same as [`Ledger::set`], to the last digit.
+    exact: BTreeSet<Fact>,
+    /// Of these, what was written in the target.
+    of_target: BTreeSet<Fact>,
     /// Entities that ever stood under a database's table's key.
     stood: BTreeMap<(usize, usize, i64), BTreeSet<i64>>,
     pub faults: Vec<String>,
 }
 
 impl Ledger {
-    pub fn user(&mut self, effect: Effect) {
+    pub fn user(&mut self, at: usize, effect: Effect) {
         match effect {
             Effect::Set(entity, field, raw) => {
+                if at == 1 {
+                    self.of_target.insert((entity, field, raw));
+                }
                 self.set.insert((entity, field, raw / 10));
-                self.values.insert(raw);
+                self.exact.insert((entity, field, raw));
             }
             Effect::Gone(entity, field, raw) => {
                 self.gone.insert((entity, field, raw / 10));
@@ -81,7 +87,9 @@ impl Side {
         let mut facts = BTreeSet::new();
         for (entity, rows) in &self.rows {
             for (_, row, parent) in rows {
-                facts.extend([(*entity, X, raw(&row[X]) / 10), (*entity, Y, raw(&row[Y]) / 10), (*entity, PARENT, *parent)]);
+                let filled = [X, Y].into_iter().filter(|field| !row[*field].is_null());
+                facts.extend(filled.map(|field| (*entity, field, raw(&row[field]) / 10)));
+                facts.insert((*entity, PARENT, *parent));
             }
         }
         facts
@@ -105,7 +113,7 @@ impl World {
         }
         self.nothing_lost(&source, &target, &explained, &mut wrong);
         for (entity, rows) in &source.rows {
-            if rows.iter().any(|(_, row, _)| !self.ledger.values.contains(&raw(&row[Y]))) {
+            if rows.iter().any(|(_, row, _)| !row[Y].is_null() && !self.ledger.exact.contains(&(*entity, Y, raw(&row[Y])))) {
                 wrong.push(format!("leak: e{entity} has a value in the source that nobody wrote"));
             }
         }
@@ -120,17 +128,24 @@ impl World {
         wrong: &mut Vec<String>,
     ) {
         let (Some(source), Some(target)) = (source, target) else {
-            let kept = self.options.deletes == Deletes::Keep && self.ledger.deleted.contains(&entity);
-            if !kept {
+            let kept = (self.options.deletes == Deletes::Keep || self.one_way()) && self.ledger.deleted.contains(&entity);
+            let stays = self.one_way() && source.is_none() && self.ledger.of_target.iter().any(|fact| fact.0 == entity);
+            if !kept && !stays {
                 wrong.push(format!("diverged: e{entity} is only in the {}", if source.is_some() { "source" } else { "target" }));
             }
             return;
         };
         let ((_, s, s_parent), (_, t, t_parent)) = (&source[0], &target[0]);
         let coarse = |value: &Value| if self.options.rounding == Rounding::No { raw(value) } else { raw(value) / 10 };
+        if self.options.copy && s[KEY] != t[KEY] && !self.one_way() {
+            wrong.push(format!("diverged: e{entity} has another key"));
+        }
         for (field, same) in [(X, raw(&s[X]) == raw(&t[X])), (Y, coarse(&s[Y]) == coarse(&t[Y])), (PARENT, s_parent == t_parent)]
         {
-            if !same {
+            // The target's own changes stay there; a blank may be protected.
+            let own = self.one_way() && (field == PARENT || self.ledger.of_target.contains(&(entity, field, raw(&t[field]))));
+            let blank = self.options.blanks == Blanks::Keep && field != PARENT && (s[field].is_null() || t[field].is_null());
+            if !same && !own && !blank {
                 wrong.push(format!("diverged: e{entity} differs in field {field}"));
             }
         }
@@ -143,7 +158,8 @@ impl World {
             let deleted = ledger.deleted.contains(&fact.0);
             let anywhere = in_source.contains(fact) || in_target.contains(fact);
             // Where both sides must agree, what is not in the source is nowhere.
-            if !anywhere || (!deleted && !explained.contains(&fact.0) && !in_source.contains(fact)) {
+            let agree = !self.one_way() && self.options.blanks == Blanks::Propagate;
+            if !anywhere || (agree && !deleted && !explained.contains(&fact.0) && !in_source.contains(fact)) {
                 let how = if deleted { "lost with a delete" } else { "lost" };
                 wrong.push(format!("{how}: e{} field {} written by statement {}", fact.0, fact.1, fact.2));
             }
@@ -220,6 +236,11 @@ impl World {
     /// Whether some record may have to wait for a person: parents deleted on one side whose children
     /// were written on the other.
     fn may_be_held(&self) -> bool {
-        self.options.shape != crate::world::Shape::Flat
+        let orphans = self.options.shape != crate::world::Shape::Flat && self.options.delete + self.options.truncate > 0.0;
+        orphans || self.options.conflict == ConflictPolicy::Hold
+    }
+
+    fn one_way(&self) -> bool {
+        self.options.direction == Direction::ToTarget
     }
 }

@@ -8,18 +8,18 @@ use std::task::{Context, Poll, Waker};
 use async_trait::async_trait;
 use twinrow::error::{Kind, Result};
 use twinrow::model::{
-    Blanks, Both, BrakeLimits, Collection, Column, Deletes, Direction, Field, FirstSync, Integration, KeySource, Keys,
-    Kind as Type, Limit, Link, Lossy, MatchField, Normal, Side, Table, TableName, Value,
+    Both, BrakeLimits, Collection, Column, ConflictPolicy, Deletes, Field, FirstSync, Integration, KeySource, Keys, Kind as Type,
+    Limit, Link, Lossy, MatchField, Normal, Side, Table, TableName, Value,
 };
 use twinrow::pipeline::{Door, Pipeline};
 use twinrow::state;
 
-use crate::database::{PARENT, X, Y, value};
+use crate::database::{ENTITY, KEY, PARENT, X, Y, value};
 use crate::endpoint::{Memory, endpoints, pause, table_of};
 use crate::users::Effect;
 use crate::world::{Chance, Home, Options, Rounding, Shape, Shared, World, locked};
 
-struct SimulatedDoor(Shared);
+struct SimulatedDoor(Shared, u64);
 
 #[async_trait]
 impl Door for SimulatedDoor {
@@ -32,7 +32,11 @@ impl Door for SimulatedDoor {
     }
 
     async fn step(&self, step: &'static str) -> Result<()> {
-        locked(&self.0).tell(|| format!("  {step}"));
+        {
+            let mut world = locked(&self.0);
+            world.tell(|| format!("  {step}"));
+            world.passed = Some((self.1, step));
+        }
         pause().await;
         Ok(())
     }
@@ -49,7 +53,7 @@ struct Process {
 async fn life(world: Shared, id: u64, cycles: Arc<Mutex<(usize, bool)>>, scan_first: bool) -> Result<()> {
     let integration = integration(&locked(&world).options);
     let links: Vec<usize> = (0..integration.links.len()).collect();
-    let door = Arc::new(SimulatedDoor(world.clone()));
+    let door = Arc::new(SimulatedDoor(world.clone(), id));
     let mut pipeline = Pipeline::take_over(integration, endpoints(&world, id), door, "simulated").await?;
     locked(&world).tell(|| format!("p{id} took over, epoch {}", pipeline.epoch()));
     let mut scan_now = scan_first;
@@ -71,13 +75,13 @@ async fn life(world: Shared, id: u64, cycles: Arc<Mutex<(usize, bool)>>, scan_fi
 }
 
 /// A whole run, and where the scheduler stands in it.
-struct Run {
+pub struct Run {
     world: Shared,
     processes: Vec<Process>,
     away: i64,
     /// The process that was started last.
-    started: u64,
-    failed: Vec<String>,
+    pub started: u64,
+    pub failed: Vec<String>,
 }
 
 /// What came of a run.
@@ -90,13 +94,7 @@ pub struct Outcome {
 
 /// One run from its seed.
 pub fn run(seed: u64, options: Options, trace: bool) -> Outcome {
-    let mut run = Run {
-        world: Arc::new(Mutex::new(World::new(seed, options, trace))),
-        processes: Vec::new(),
-        away: 0,
-        started: 0,
-        failed: Vec::new(),
-    };
+    let mut run = Run::new(seed, options, trace);
     run.prepare();
     if run.failed.is_empty() {
         run.storm();
@@ -110,11 +108,21 @@ pub fn run(seed: u64, options: Options, trace: bool) -> Outcome {
 }
 
 impl Run {
-    fn world(&self) -> std::sync::MutexGuard<'_, World> {
+    pub fn new(seed: u64, options: Options, trace: bool) -> Run {
+        Run {
+            world: Arc::new(Mutex::new(World::new(seed, options, trace))),
+            processes: Vec::new(),
+            away: 0,
+            started: 0,
+            failed: Vec::new(),
+        }
+    }
+
+    pub fn world(&self) -> std::sync::MutexGuard<'_, World> {
         locked(&self.world)
     }
 
-    fn start(&mut self, scan_first: bool) {
+    pub fn start(&mut self, scan_first: bool) {
         let id = self.world().id();
         self.started = id;
         let cycles = Arc::new(Mutex::new((0, true)));
@@ -123,7 +131,7 @@ impl Run {
     }
 
     /// The tables are installed and the cursors stand; then, perhaps, data that no log knows.
-    fn prepare(&mut self) {
+    pub fn prepare(&mut self) {
         self.start(false);
         self.cycles(1);
         self.crash(0);
@@ -213,7 +221,7 @@ impl Run {
     }
 
     /// One step of a process; `false`: it is no more.
-    fn poll(&mut self, id: u64) -> bool {
+    pub fn poll(&mut self, id: u64) -> bool {
         let Some(at) = self.processes.iter().position(|process| process.id == id) else { return false };
         let ended = self.processes[at].life.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         let Poll::Ready(ended) = ended else { return true };
@@ -232,7 +240,7 @@ impl Run {
         false
     }
 
-    fn crash(&mut self, at: usize) {
+    pub fn crash(&mut self, at: usize) {
         if at < self.processes.len() {
             let process = self.processes.remove(at);
             self.world().tell(|| format!("p{} crashes", process.id));
@@ -241,7 +249,7 @@ impl Run {
     }
 
     /// Lets the only process finish so many cycles; whether the last one read anything.
-    fn cycles(&mut self, count: usize) -> bool {
+    pub fn cycles(&mut self, count: usize) -> bool {
         let Some(process) = self.processes.first() else { return false };
         let (id, done) = (process.id, process.cycles.clone());
         let now = || *done.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -256,11 +264,12 @@ impl Run {
     }
 
     /// Everything ends; a fresh process must bring both sides together, and then fall silent.
-    fn calm(&mut self) {
+    pub fn calm(&mut self) {
         if !self.failed.is_empty() {
             return;
         }
         self.world().calm = true;
+        self.world().trouble = None;
         for at in 0..2 {
             while !self.world().databases[at].users.is_empty() {
                 self.world().end_user(at, 0, Some(false));
@@ -312,7 +321,7 @@ impl Run {
     }
 
     /// A person approves what the brakes show. Whether there was anything.
-    fn approve(&mut self) -> bool {
+    pub fn approve(&mut self) -> bool {
         let (options, home) = {
             let world = self.world();
             (world.options.clone(), world.home())
@@ -371,12 +380,14 @@ impl World {
             for at in sides {
                 let (x, y) = if same { (x, y) } else { (self.id() as i64, self.id() as i64) };
                 let mut row = vec![Value::Int(i128::from(entity)), value(x, 0, &self.options, X), value(y, 0, &self.options, Y)];
+                let key = self.databases[*at].new_key(0);
                 if self.databases[*at].tables[0].refers.is_some() {
                     row.push(Value::Null);
+                } else if self.options.copy {
+                    row.extend([Value::Null, Value::Int(i128::from(key))]);
                 }
-                self.ledger.user(Effect::Set(entity, X, x * 10));
-                self.ledger.user(Effect::Set(entity, Y, y * 10));
-                let key = self.databases[*at].new_key(0);
+                self.ledger.user(*at, Effect::Set(entity, X, x * 10));
+                self.ledger.user(*at, Effect::Set(entity, Y, y * 10));
                 self.ledger.stood(*at, 0, key, &row[0]);
                 self.databases[*at].tables[0].rows.insert(key, row);
             }
@@ -395,11 +406,11 @@ fn collection(at: usize, table: usize, refers: bool, options: &Options) -> Colle
         Rounding::No | Rounding::Silent => int(),
     };
     let mut columns =
-        vec![column("id", int(), false), column("entity", int(), false), column("x", int(), false), column("y", y, false)];
-    if refers {
+        vec![column("id", int(), false), column("entity", int(), false), column("x", int(), true), column("y", y, true)];
+    if refers || options.copy {
         columns.push(column("parent", int(), true));
     }
-    let mapped = (1..columns.len()).collect();
+    let mapped = (1..columns.len()).chain(options.copy.then_some(0)).collect();
     let name = TableName { schema: String::new(), name: format!("t{table}") };
     debug_assert_eq!(table_of(&name), table);
     let table = Table {
@@ -416,13 +427,17 @@ fn collection(at: usize, table: usize, refers: bool, options: &Options) -> Colle
 }
 
 fn link(table: usize, refers: Option<usize>, options: &Options) -> Link {
-    let names: &[&str] = if refers.is_some() { &["entity", "x", "y", "parent"] } else { &["entity", "x", "y"] };
+    let names: &[&str] = match refers {
+        Some(_) => &["entity", "x", "y", "parent"],
+        None if options.copy => &["entity", "x", "y", "parent", "id"],
+        None => &["entity", "x", "y"],
+    };
     let field = |(at, name): (usize, &&str)| Field {
         name: (*name).into(),
         number: at as u16,
         via: refers.filter(|_| at == PARENT),
-        direction: Direction::Both,
-        blanks: Blanks::Propagate,
+        direction: options.direction,
+        blanks: options.blanks,
         lossy: if at == Y { Lossy::Fit } else { Lossy::Hold },
     };
     let deletes = options.brake.then_some(Limit { count: 1, percent: 10 });
@@ -432,12 +447,16 @@ fn link(table: usize, refers: Option<usize>, options: &Options) -> Link {
         endpoint: Both { source: 0, target: 1 },
         collection: Both::from_fn(|side| collection(usize::from(side == Side::Target), table, refers.is_some(), options)),
         fields: names.iter().enumerate().map(field).collect(),
-        matching: if options.matching { vec![MatchField { field: 0, normal: Normal::default() }] } else { Vec::new() },
-        direction: Direction::Both,
+        // Where keys are copied, records are matched by them.
+        matching: match options.matching || options.copy {
+            true => vec![MatchField { field: if options.copy { KEY } else { ENTITY }, normal: Normal::default() }],
+            false => Vec::new(),
+        },
+        direction: options.direction,
         conflict: options.conflict,
-        newest: None,
+        newest: (options.conflict == ConflictPolicy::Newest).then_some(X),
         deletes: options.deletes,
-        keys: Keys::Own,
+        keys: if options.copy { Keys::Copy } else { Keys::Own },
         brake: BrakeLimits { deletes, changes: options.brake.then_some(Limit { count: 2, percent: 20 }) },
     }
 }
@@ -468,13 +487,17 @@ fn count(count: u64, tests: u64) -> u64 {
 /// Runs many seeds, or the one that `TWINROW_SEED` names; tells the first failing runs.
 pub fn seeds(test: &str, default: u64, make: impl Fn(&mut Chance) -> Options) {
     let one = std::env::var("TWINROW_SEED").ok().and_then(|seed| seed.parse::<u64>().ok());
-    let list: Vec<u64> = one.map_or_else(|| (0..count(default, 9)).collect(), |seed| vec![seed]);
-    let mut failed = Vec::new();
+    let list: Vec<u64> = one.map_or_else(|| (0..count(default, 15)).collect(), |seed| vec![seed]);
+    let (mut failed, mut ran) = (Vec::new(), 0);
     for seed in &list {
+        ran += 1;
         let options = make(&mut Chance::new(seed ^ 0xabcd));
         let outcome = run(*seed, options.clone(), false);
         if !outcome.wrong.is_empty() {
             failed.push((*seed, options, outcome.wrong));
+            if std::env::var_os("TWINROW_STOP").is_some() {
+                break;
+            }
         }
     }
     if let Some((seed, options, _)) = failed.first() {
@@ -490,7 +513,7 @@ pub fn seeds(test: &str, default: u64, make: impl Fn(&mut Chance) -> Options) {
         failed.is_empty(),
         "{} of {} seeds failed: {}\nagain: TWINROW_SEED={} cargo test --test simulation {test}",
         failed.len(),
-        list.len(),
+        ran,
         numbers.join(" "),
         numbers.first().map_or("", String::as_str)
     );
@@ -504,6 +527,7 @@ fn trace_length() -> usize {
 pub fn any(chance: &mut Chance) -> Options {
     Options {
         home: *chance.pick(&[Home::Source, Home::Target, Home::Third]),
+        fault: *chance.pick(&[0.001, 0.001, 0.01]),
         limit: *chance.pick(&[3, 8, 20_000]),
         scan: if chance.one_in(0.3) { 0.15 } else { 0.0 },
         ..Options::default()

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use twinrow::model::{Row, Value};
 
-use crate::database::{Database, Did, ENTITY, PARENT, Pending, X, Y, entity, raw, value};
+use crate::database::{Database, Did, ENTITY, KEY, PARENT, Pending, X, Y, entity, raw, value};
 use crate::world::{World, name};
 
 /// What a statement does to what must be found in the end.
@@ -35,25 +35,22 @@ impl World {
         // Nothing can keep the same record from being entered on both sides at the same moment where it may
         // stand twice: there it is entered at once.
         let twin = self.options.matching && !self.options.unique && self.chance.one_in(0.1);
-        let tx = if !twin && open > 0 && self.chance.one_in(0.5) {
-            self.chance.below(open)
-        } else {
-            let database = &mut self.databases[at];
-            database.xid += 1;
-            let tx = UserTx {
-                xid: database.xid,
-                pending: Vec::new(),
-                effects: Vec::new(),
-                locks: BTreeSet::new(),
-                shares: BTreeSet::new(),
-            };
-            database.users.push(tx);
-            database.users.len() - 1
-        };
+        let tx = if !twin && open > 0 && self.chance.one_in(0.5) { self.chance.below(open) } else { self.begin_user(at) };
         if !twin && self.chance.one_in(0.15) {
             return;
         }
         let mut statement = Statement { at, tx: self.databases[at].users[tx].clone() };
+        let share = self.options.truncate;
+        if share > 0.0 && self.chance.one_in(share) {
+            let table = self.chance.below(self.databases[at].tables.len());
+            let referred = self.databases[at].tables.iter().any(|other| other.refers == Some(table));
+            if statement.tx.pending.is_empty() && !referred && !self.databases[at].in_use(table) {
+                statement.truncate(self, table);
+                self.databases[at].users[tx] = statement.tx;
+                self.end_user(at, tx, None);
+                return;
+            }
+        }
         if twin {
             statement.enter(self)
         } else {
@@ -67,6 +64,29 @@ impl World {
         }
     }
 
+    fn begin_user(&mut self, at: usize) -> usize {
+        let database = &mut self.databases[at];
+        database.xid += 1;
+        let tx = UserTx {
+            xid: database.xid,
+            pending: Vec::new(),
+            effects: Vec::new(),
+            locks: BTreeSet::new(),
+            shares: BTreeSet::new(),
+        };
+        database.users.push(tx);
+        database.users.len() - 1
+    }
+
+    /// A transaction of a user as a script wants it; it stays open.
+    pub fn open<T>(&mut self, at: usize, act: impl FnOnce(&mut Statement, &mut World) -> T) -> T {
+        let tx = self.begin_user(at);
+        let mut statement = Statement { at, tx: self.databases[at].users[tx].clone() };
+        let done = act(&mut statement, self);
+        self.databases[at].users[tx] = statement.tx;
+        done
+    }
+
     /// Commits or rolls back.
     pub fn end_user(&mut self, at: usize, tx: usize, roll_back: Option<bool>) {
         let tx = self.databases[at].users.remove(tx);
@@ -74,7 +94,7 @@ impl World {
             return;
         }
         for effect in &tx.effects {
-            self.ledger.user(*effect);
+            self.ledger.user(at, *effect);
         }
         for step in &tx.pending {
             if let (Some(key), Some(row)) = (step.entry.did.key_after(), &step.row) {
@@ -89,7 +109,8 @@ impl World {
     }
 }
 
-struct Statement {
+/// One statement of a user's transaction.
+pub struct Statement {
     at: usize,
     tx: UserTx,
 }
@@ -131,6 +152,11 @@ impl Statement {
         }
     }
 
+    /// The row of its last statement.
+    pub fn last(&self) -> Option<Row> {
+        self.tx.pending.last()?.row.clone()
+    }
+
     /// Whether someone's open transaction refers to this row, our own included.
     fn holds(&self, table: usize, key: i64) -> bool {
         self.tx.shares.contains(&(table, key))
@@ -149,6 +175,9 @@ impl Statement {
             crate::world::Rounding::Mapped => 5,
             crate::world::Rounding::Silent => 10,
         };
+        if world.options.blank > 0.0 && world.chance.one_in(world.options.blank) {
+            return Value::Null;
+        }
         let digit = if field == Y && self.at == 0 { world.chance.below(digits) as i64 } else { 0 };
         value(number, digit, &world.options, field)
     }
@@ -170,12 +199,19 @@ impl Statement {
 
     fn insert(&mut self, world: &mut World, table: usize, number: i64, known: Option<i64>) {
         let entity = known.unwrap_or_else(|| i64::try_from(world.id()).unwrap_or(0));
-        let mut row = vec![Value::Int(i128::from(entity)), self.value(world, number, X), self.value(world, number, Y)];
         let choice = world.chance.below(100);
         let database = &mut world.databases[self.at];
         let key = if choice < 50 { database.new_key(table) } else { database.free_key(table, choice) };
-        if database.tables[table].refers.is_some() {
+        self.add(world, table, key, entity, number);
+    }
+
+    /// Inserts a record under a key.
+    pub fn add(&mut self, world: &mut World, table: usize, key: i64, entity: i64, number: i64) {
+        let mut row = vec![Value::Int(i128::from(entity)), self.value(world, number, X), self.value(world, number, Y)];
+        if world.databases[self.at].tables[table].refers.is_some() {
             row.push(self.parent(world, table));
+        } else if world.options.copy {
+            row.extend([Value::Null, Value::Int(i128::from(key))]);
         }
         self.effect(world, table, &row, &[X, Y, PARENT], true);
         self.step(&mut world.databases[self.at], table, Did::Insert(key), Some(row));
@@ -194,14 +230,29 @@ impl Statement {
     fn update(&mut self, world: &mut World, table: usize, key: i64, before: Row, number: i64) {
         let fields = if world.databases[self.at].tables[table].refers.is_some() { 3 } else { 2 };
         let field = [X, Y, PARENT][world.chance.below(fields)];
+        self.set(world, table, key, &before, field, number);
+    }
+
+    /// Writes one field.
+    pub fn set(&mut self, world: &mut World, table: usize, key: i64, before: &Row, field: usize, number: i64) {
         let mut row = before.clone();
         row[field] = if field == PARENT { self.parent(world, table) } else { self.value(world, number, field) };
-        self.effect(world, table, &before, &[field], false);
+        self.effect(world, table, before, &[field], false);
         self.effect(world, table, &row, &[field], true);
         self.step(&mut world.databases[self.at], table, Did::Update(key), Some(row));
     }
 
-    fn delete(&mut self, world: &mut World, table: usize, key: i64, before: &Row) {
+    /// Empties the table, and commits at once: nobody else can use it meanwhile.
+    pub fn truncate(&mut self, world: &mut World, table: usize) {
+        for row in world.databases[self.at].rows(&[], table).into_values() {
+            self.tx.effects.push(Effect::Deleted(entity(&row)));
+            self.effect(world, table, &row, &[X, Y, PARENT], false);
+        }
+        self.step(&mut world.databases[self.at], table, Did::Truncate, None);
+    }
+
+    /// Deletes a row.
+    pub fn delete(&mut self, world: &mut World, table: usize, key: i64, before: &Row) {
         self.tx.effects.push(Effect::Deleted(entity(before)));
         self.effect(world, table, before, &[X, Y, PARENT], false);
         self.step(&mut world.databases[self.at], table, Did::Delete(key), None);
@@ -211,12 +262,20 @@ impl Statement {
         if before.get(PARENT) == Some(&Value::Int(i128::from(key))) {
             return;
         }
+        let choice = world.chance.below(100);
+        let to = world.databases[self.at].free_key(table, choice);
+        self.give_key(world, table, key, &before, to, number);
+    }
+
+    /// Gives a row another key, and a field another value.
+    pub fn give_key(&mut self, world: &mut World, table: usize, key: i64, before: &Row, to: i64, number: i64) {
         let field = *world.chance.pick(&[X, Y]);
         let mut row = before.clone();
         row[field] = self.value(world, number, field);
-        let choice = world.chance.below(100);
-        let to = world.databases[self.at].free_key(table, choice);
-        self.effect(world, table, &before, &[field], false);
+        if world.options.copy {
+            row[KEY] = Value::Int(i128::from(to));
+        }
+        self.effect(world, table, before, &[field], false);
         self.effect(world, table, &row, &[field], true);
         self.step(&mut world.databases[self.at], table, Did::Rename(key, to), Some(row));
     }

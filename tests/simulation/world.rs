@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use twinrow::model::{ConflictPolicy, Deletes};
+use twinrow::model::{Blanks, ConflictPolicy, Deletes, Direction};
 
 use crate::database::Database;
 use crate::oracle::Ledger;
@@ -83,6 +83,10 @@ pub struct Options {
     pub stocked: bool,
     pub deletes: Deletes,
     pub conflict: ConflictPolicy,
+    pub direction: Direction,
+    pub blanks: Blanks,
+    /// Whether the source's keys are the target's too.
+    pub copy: bool,
     /// How many log entries a window reads at most.
     pub limit: usize,
     /// A full compare is asked for so often, per cycle.
@@ -91,6 +95,8 @@ pub struct Options {
     pub brake: bool,
     /// Whether servers refuse some records for a while.
     pub refusing: bool,
+    /// Whether a trigger of the target's application changes the first row with every write of ours.
+    pub trigger: bool,
     /// Per step of the scheduler.
     pub crash: f64,
     pub second: f64,
@@ -98,8 +104,13 @@ pub struct Options {
     /// Per call of an endpoint: the server aborts the transaction, or cannot be reached.
     pub fault: f64,
     pub busy: f64,
+    /// Per transaction of ours that commits: the next one there is aborted.
+    pub abort: f64,
     pub delete: f64,
     pub rename: f64,
+    /// Per statement of a user: the whole table is emptied; a field is emptied.
+    pub truncate: f64,
+    pub blank: f64,
     /// Rows per table and side, about.
     pub rows: usize,
     pub steps: usize,
@@ -117,21 +128,37 @@ impl Default for Options {
             stocked: false,
             deletes: Deletes::Delete,
             conflict: ConflictPolicy::Source,
+            direction: Direction::Both,
+            blanks: Blanks::Propagate,
+            copy: false,
             limit: 20_000,
             scan: 0.0,
             brake: false,
             refusing: false,
+            trigger: false,
             crash: 0.015,
             second: 0.01,
             away: 0.004,
             fault: 0.001,
             busy: 0.4,
+            abort: 0.002,
             delete: 0.08,
             rename: 0.07,
+            truncate: 0.0,
+            blank: 0.0,
             rows: 5,
             steps: 700,
         }
     }
+}
+
+/// Something that goes wrong once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// The server aborts a transaction of ours at its next statement.
+    Aborted,
+    /// A transaction of ours commits, and nobody hears of it.
+    AnswerLost,
 }
 
 pub struct World {
@@ -147,6 +174,10 @@ pub struct World {
     /// Users have stopped, nothing fails any more.
     pub calm: bool,
     pub next_id: u64,
+    /// The step of the cycle that was passed last, and by whom.
+    pub passed: Option<(u64, &'static str)>,
+    /// What a script wants to go wrong next, and where.
+    pub trouble: Option<(usize, Trouble)>,
     /// What happened, keys only; kept when a failed run is told again.
     pub trace: Option<Vec<String>>,
 }
@@ -170,6 +201,8 @@ impl World {
             writes: 0,
             calm: true,
             next_id: 0,
+            passed: None,
+            trouble: None,
             trace: trace.then(Vec::new),
         }
     }
@@ -180,6 +213,11 @@ impl World {
             Home::Target => 1,
             Home::Third => 2,
         }
+    }
+
+    /// Whether this trouble is due here; then it is over.
+    pub fn strikes(&mut self, at: usize, trouble: Trouble) -> bool {
+        self.trouble.take_if(|due| *due == (at, trouble)).is_some()
     }
 
     pub fn id(&mut self) -> u64 {

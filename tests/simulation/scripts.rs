@@ -1,0 +1,546 @@
+//! Runs whose order of events is written down: for each rule the interleaving that needs it, once and for
+//! certain. What they end with is judged as every other run.
+
+use twinrow::model::{Blanks, ConflictPolicy, Deletes};
+use twinrow::pipeline::BATCH;
+
+use crate::database::{ENTITY, X, Y, entity, raw};
+use crate::seeds::Run;
+use crate::session::{REASON, number};
+use crate::users::Statement;
+use crate::world::{Home, Options, Rounding, Trouble, World};
+
+const S: usize = 0;
+const T: usize = 1;
+const TABLE: usize = 0;
+
+struct Script(Run);
+
+/// Nobody interferes but the script.
+fn quiet() -> Options {
+    Options { home: Home::Third, crash: 0.0, second: 0.0, away: 0.0, fault: 0.0, ..Options::default() }
+}
+
+impl Script {
+    fn new(options: Options) -> Script {
+        let mut run = Run::new(1, options, true);
+        run.prepare();
+        assert!(run.failed.is_empty(), "{:?}", run.failed);
+        Script(run)
+    }
+
+    /// A user's transaction, committed.
+    fn user<T>(&mut self, at: usize, act: impl FnOnce(&mut Statement, &mut World) -> T) -> T {
+        let done = self.open(at, act);
+        self.end(at, false);
+        done
+    }
+
+    /// A user's transaction that stays open.
+    fn open<T>(&mut self, at: usize, act: impl FnOnce(&mut Statement, &mut World) -> T) -> T {
+        self.0.world().open(at, act)
+    }
+
+    fn end(&mut self, at: usize, roll_back: bool) {
+        let mut world = self.0.world();
+        let last = world.databases[at].users.len() - 1;
+        world.end_user(at, last, Some(roll_back));
+    }
+
+    /// A new record; its key.
+    fn insert(&mut self, at: usize) -> i64 {
+        self.user(at, |statement, world| {
+            let key = world.databases[at].new_key(TABLE);
+            let entity = world.id() as i64;
+            add(statement, world, key, entity);
+            key
+        })
+    }
+
+    /// A record under a key; its entity is another one, or the one given.
+    fn insert_as(&mut self, at: usize, key: i64, entity: Option<i64>) {
+        self.user(at, |statement, world| {
+            let entity = entity.unwrap_or_else(|| world.id() as i64);
+            add(statement, world, key, entity);
+        });
+    }
+
+    fn update(&mut self, at: usize, key: i64, field: usize) {
+        self.user(at, |statement, world| set(statement, world, at, key, field));
+    }
+
+    fn delete(&mut self, at: usize, key: i64) {
+        self.user(at, |statement, world| {
+            let before = world.databases[at].tables[TABLE].rows[&key].clone();
+            statement.delete(world, TABLE, key, &before);
+        });
+    }
+
+    fn rename(&mut self, at: usize, key: i64, to: i64) {
+        self.user(at, |statement, world| {
+            let before = world.databases[at].tables[TABLE].rows[&key].clone();
+            let number = world.id() as i64;
+            statement.give_key(world, TABLE, key, &before, to, number);
+        });
+    }
+
+    /// The process that was started last, after `step`.
+    fn start_until(&mut self, step: &'static str) -> u64 {
+        self.0.start(false);
+        self.until(self.0.started, step);
+        self.0.started
+    }
+
+    fn until(&mut self, process: u64, step: &'static str) {
+        for _ in 0..10_000 {
+            self.0.world().passed = None;
+            assert!(self.0.poll(process), "process {process} ended before {step}: {:?}", self.0.failed);
+            if self.0.world().passed == Some((process, step)) {
+                return;
+            }
+        }
+        panic!("process {process} never came to {step}");
+    }
+
+    /// So many steps of a process that may be waiting for another one.
+    fn polls(&mut self, process: u64, count: usize) {
+        for _ in 0..count {
+            self.0.poll(process);
+        }
+    }
+
+    /// As many cycles as it takes, by a process that ends then.
+    fn sync(&mut self) {
+        self.0.start(false);
+        self.0.cycles(6);
+        self.crash();
+    }
+
+    fn crash(&mut self) {
+        self.0.crash(0);
+    }
+
+    fn trouble(&mut self, at: usize, trouble: Trouble) {
+        self.0.world().trouble = Some((at, trouble));
+    }
+
+    /// The key of a record of a side.
+    fn key(&self, at: usize, of: i64) -> Option<i64> {
+        let world = self.0.world();
+        world.databases[at].tables[TABLE].rows.iter().find(|(_, row)| entity(row) == of).map(|(key, _)| *key)
+    }
+
+    fn entity(&self, at: usize, key: i64) -> i64 {
+        entity(&self.0.world().databases[at].tables[TABLE].rows[&key])
+    }
+
+    /// A record both sides have; its keys.
+    fn twins(&mut self) -> [i64; 2] {
+        let source = self.insert(S);
+        self.sync();
+        let of = self.entity(S, source);
+        [source, self.key(T, of).expect("its twin was made")]
+    }
+
+    fn rows(&self, at: usize) -> Vec<Vec<i64>> {
+        self.0.world().databases[at].tables[TABLE].rows.values().map(|row| row.iter().map(raw).collect()).collect()
+    }
+
+    fn reasons(&self) -> Vec<i64> {
+        let world = self.0.world();
+        world.databases[world.home()].own.work.values().map(|work| number(&work[REASON])).collect()
+    }
+
+    /// Both sides come together, nothing is lost or doubled, and then nothing more is written.
+    fn ends_well(mut self) {
+        self.0.calm();
+        let world = self.0.world();
+        let mut wrong = self.0.failed.clone();
+        wrong.extend(world.verdict());
+        if !wrong.is_empty() {
+            let trace = world.trace.clone().unwrap_or_default();
+            println!("{}", trace[trace.len().saturating_sub(150)..].join("\n"));
+        }
+        assert!(wrong.is_empty(), "{wrong:#?}");
+    }
+}
+
+fn add(statement: &mut Statement, world: &mut World, key: i64, entity: i64) {
+    let number = world.id() as i64;
+    statement.add(world, TABLE, key, entity, number);
+}
+
+fn set(statement: &mut Statement, world: &mut World, at: usize, key: i64, field: usize) {
+    let before = world.databases[at].tables[TABLE].rows[&key].clone();
+    let number = world.id() as i64;
+    statement.set(world, TABLE, key, &before, field, number);
+}
+
+#[test]
+fn rule1_a_record_whose_twin_was_locked_comes_again() {
+    let mut script = Script::new(quiet());
+    let [s, t] = script.twins();
+    script.open(T, |statement, world| set(statement, world, T, t, Y));
+    script.update(S, s, X);
+    script.sync();
+    script.end(T, true);
+    script.ends_well();
+}
+
+#[test]
+fn rule1_the_cursor_waits_for_the_work() {
+    let mut script = Script::new(quiet());
+    script.insert(S);
+    script.start_until("apply.begun");
+    script.crash();
+    script.ends_well();
+}
+
+#[test]
+fn rule1_logs_are_acknowledged_last() {
+    let mut script = Script::new(quiet());
+    script.insert(S);
+    script.start_until("acknowledge.done");
+    script.crash();
+    script.ends_well();
+}
+
+#[test]
+fn rule2_an_absent_row_is_not_a_deleted_one() {
+    let mut script = Script::new(Options { limit: 1, ..quiet() });
+    let [_, t] = script.twins();
+    script.update(T, t, X);
+    script.rename(T, t, t + 5);
+    script.ends_well();
+}
+
+#[test]
+fn rule2_a_key_the_unread_log_gave_to_another_record() {
+    let mut script = Script::new(Options { limit: 1, reuse: [false, true], ..quiet() });
+    let [_, t] = script.twins();
+    script.update(T, t, X);
+    script.delete(T, t);
+    script.insert_as(T, t, None);
+    script.ends_well();
+}
+
+#[test]
+fn rule2_a_retry_asks_the_unread_log_too() {
+    let mut script = Script::new(Options { limit: 1, reuse: [true, false], ..quiet() });
+    let [s, t] = script.twins();
+    let [other, _] = script.twins();
+    script.open(T, |statement, world| set(statement, world, T, t, Y));
+    script.update(S, s, X);
+    script.sync();
+    script.end(T, true);
+    script.update(S, other, X);
+    script.update(S, other, Y);
+    script.delete(S, s);
+    script.insert_as(S, s, None);
+    script.ends_well();
+}
+
+#[test]
+fn rule2_a_compare_infers_nothing_while_the_log_is_unread() {
+    let mut script = Script::new(Options { limit: 1, ..quiet() });
+    let [_, t] = script.twins();
+    let [_, other] = script.twins();
+    for _ in 0..8 {
+        script.update(T, other, X);
+    }
+    script.rename(T, t, t + 5);
+    script.0.start(true);
+    script.0.cycles(6);
+    script.crash();
+    script.ends_well();
+}
+
+#[test]
+fn rule3_what_this_cycle_wrote_is_not_compared_with_older_rows() {
+    let mut script = Script::new(quiet());
+    let [s, t] = script.twins();
+    script.update(S, s, X);
+    // So many keys that came and went that the two sides' entries are decided in two batches.
+    script.user(S, |statement, world| {
+        for n in 0..BATCH as i64 {
+            let (key, entity) = (5_000 + n, world.id() as i64);
+            add(statement, world, key, entity);
+            let before = statement.last().expect("just inserted");
+            statement.delete(world, TABLE, key, &before);
+        }
+    });
+    script.update(T, t, X);
+    script.ends_well();
+}
+
+#[test]
+fn rule3_a_key_this_cycle_changed_is_not_looked_up_in_older_rows() {
+    let mut script = Script::new(Options { copy: true, ..quiet() });
+    let [s, t] = script.twins();
+    script.rename(T, t, t + 5_000);
+    let process = script.start_until("apply.begun");
+    script.update(S, s, X);
+    // Busy under the key that the source's row, which wins, does not have.
+    script.polls(process, 600);
+    script.crash();
+    script.ends_well();
+}
+
+#[test]
+fn rule4_a_take_over_waits_for_a_write_before_it_reads_receipts() {
+    let mut script = Script::new(quiet());
+    script.insert(S);
+    let old = script.start_until("apply.recorded");
+    script.0.start(false);
+    let new = script.0.started;
+    script.polls(new, 300);
+    script.polls(old, 300);
+    script.polls(new, 300);
+    script.ends_well();
+}
+
+#[test]
+fn rule5_a_base_advances_only_for_what_was_written() {
+    let mut script = Script::new(Options { conflict: ConflictPolicy::Merge, ..quiet() });
+    let [s, t] = script.twins();
+    script.update(S, s, X);
+    script.update(T, t, Y);
+    // The target has the source's field now, the source not yet the target's.
+    script.start_until("apply.absorbed");
+    script.crash();
+    script.ends_well();
+}
+
+#[test]
+fn rule5_the_base_is_what_the_database_made_of_it() {
+    let mut script = Script::new(Options { rounding: Rounding::Silent, ..quiet() });
+    let twins: Vec<[i64; 2]> = (0..4).map(|_| script.twins()).collect();
+    for [_, t] in twins {
+        script.update(T, t, X);
+    }
+    script.ends_well();
+}
+
+#[test]
+fn rule6_entries_that_are_read_again_say_nothing_of_a_later_holder() {
+    let mut script = Script::new(Options { reuse: [false, true], ..quiet() });
+    let [_, t] = script.twins();
+    script.delete(T, t);
+    script.insert(S);
+    // The new record has the key; then the same entries once more.
+    script.start_until("apply.absorbed");
+    let again = script.0.started;
+    script.until(again, "finish.recorded");
+    script.crash();
+    script.ends_well();
+}
+
+#[test]
+fn rule8_a_key_that_is_used_again_inherits_nothing() {
+    let mut script = Script::new(Options { reuse: [true, false], deletes: Deletes::Keep, ..quiet() });
+    let [s, _] = script.twins();
+    script.delete(S, s);
+    script.sync();
+    script.insert_as(S, s, None);
+    script.ends_well();
+}
+
+#[test]
+fn rule9_an_entry_is_not_void_because_a_newer_one_names_its_key() {
+    let mut script = Script::new(Options { reuse: [true, false], ..quiet() });
+    let [s, _] = script.twins();
+    script.delete(S, s);
+    script.insert_as(S, s, None);
+    script.ends_well();
+}
+
+#[test]
+fn rule10_a_write_nobody_heard_of_is_known_by_its_receipt() {
+    let mut script = Script::new(quiet());
+    script.insert(S);
+    script.start_until("apply.committed");
+    script.crash();
+    script.ends_well();
+}
+
+#[test]
+fn rule10_nothing_is_decided_while_a_receipt_is_not_absorbed() {
+    let mut script = Script::new(quiet());
+    script.insert(S);
+    let process = script.start_until("apply.committed");
+    script.trouble(2, Trouble::Aborted);
+    script.polls(process, 600);
+    script.ends_well();
+}
+
+#[test]
+fn rule10_a_lost_answer_to_commit_is_no_refusal() {
+    let mut script = Script::new(quiet());
+    script.insert(S);
+    let process = script.start_until("apply.recorded");
+    script.trouble(T, Trouble::AnswerLost);
+    script.polls(process, 600);
+    script.ends_well();
+}
+
+#[test]
+fn rule11_a_loser_is_written_down_before_it_is_overwritten() {
+    let mut script = Script::new(quiet());
+    let [s, t] = script.twins();
+    script.update(S, s, X);
+    script.update(T, t, X);
+    script.start_until("apply.committed");
+    script.crash();
+    script.ends_well();
+}
+
+#[test]
+fn rule12_a_changed_survivor_is_kept_before_it_is_deleted() {
+    let mut script = Script::new(quiet());
+    let [s, t] = script.twins();
+    script.update(T, t, X);
+    script.delete(S, s);
+    script.ends_well();
+}
+
+#[test]
+fn rule13_a_match_that_appears_before_the_create() {
+    let mut script = Script::new(Options { matching: true, ..quiet() });
+    let s = script.insert(S);
+    let of = script.entity(S, s);
+    let process = script.start_until("apply.begun");
+    let t = script.0.world().databases[T].new_key(TABLE);
+    script.insert_as(T, t, Some(of));
+    script.polls(process, 600);
+    script.ends_well();
+}
+
+#[test]
+fn rule13_several_matches_are_held_for_a_person() {
+    let mut script = Script::new(Options { matching: true, ..quiet() });
+    let s = script.insert(S);
+    let of = script.entity(S, s);
+    for _ in 0..2 {
+        let t = script.0.world().databases[T].new_key(TABLE);
+        script.insert_as(T, t, Some(of));
+    }
+    let before = [script.rows(S), script.rows(T)];
+    script.sync();
+    assert_eq!([script.rows(S), script.rows(T)], before, "nobody chose");
+    assert_eq!(script.reasons(), [2, 2, 2], "all three are held");
+}
+
+#[test]
+fn rule15_the_brake_holds_until_the_set_is_approved() {
+    let mut script = Script::new(Options { brake: true, ..quiet() });
+    let twins: Vec<[i64; 2]> = (0..5).map(|_| script.twins()).collect();
+    for [s, _] in &twins[..3] {
+        script.delete(S, *s);
+    }
+    script.sync();
+    assert_eq!(script.rows(T).len(), 5, "three of five at once wait for a person");
+    script.ends_well();
+}
+
+#[test]
+fn step7_a_row_that_changed_after_it_was_read_is_not_overwritten() {
+    let mut script = Script::new(quiet());
+    let [s, t] = script.twins();
+    script.update(S, s, X);
+    let process = script.start_until("apply.begun");
+    script.update(T, t, X);
+    script.polls(process, 600);
+    script.ends_well();
+}
+
+#[test]
+fn step7_a_key_given_out_again_proves_no_delete() {
+    let mut script = Script::new(Options { reuse: [false, true], ..quiet() });
+    let of = {
+        let t = script.0.world().databases[T].new_key(TABLE) + 6;
+        script.insert_as(T, t, None);
+        script.sync();
+        t
+    };
+    script.insert(S);
+    let process = script.start_until("apply.begun");
+    // The next key is the one this record has until now.
+    script.rename(T, of, of - 1);
+    script.polls(process, 600);
+    script.ends_well();
+}
+
+#[test]
+fn b1_what_a_trigger_does_in_our_transaction_is_no_echo() {
+    let mut script = Script::new(Options { trigger: true, ..quiet() });
+    script.twins();
+    let [s, _] = script.twins();
+    script.update(S, s, Y);
+    script.ends_well();
+}
+
+#[test]
+fn a27_both_sides_are_emptied_one_after_the_other() {
+    let mut script = Script::new(Options { brake: true, ..quiet() });
+    for _ in 0..3 {
+        script.twins();
+    }
+    script.user(S, |statement, world| statement.truncate(world, TABLE));
+    script.sync();
+    assert_eq!(script.rows(T).len(), 3, "the brake holds");
+    script.user(T, |statement, world| statement.truncate(world, TABLE));
+    script.ends_well();
+}
+
+#[test]
+fn a27_a_table_is_emptied_behind_a_compare() {
+    let mut script = Script::new(quiet());
+    script.twins();
+    script.0.start(true);
+    // Sources, targets, pairs: there is nothing left to compare.
+    script.0.cycles(3);
+    script.crash();
+    script.user(S, |statement, world| statement.truncate(world, TABLE));
+    script.ends_well();
+}
+
+#[test]
+fn s0_2_what_a_blank_did_not_clear_is_kept_before_it_is_overwritten() {
+    let mut script = Script::new(Options { blanks: Blanks::Keep, ..quiet() });
+    let [s, t] = script.twins();
+    script.update(T, t, X);
+    script.user(S, |statement, world| {
+        world.options.blank = 1.0;
+        set(statement, world, S, s, X);
+        world.options.blank = 0.0;
+    });
+    script.sync();
+    assert_eq!(script.rows(S)[0][X], 0, "the source has none, the target its own");
+    script.update(S, s, X);
+    script.ends_well();
+}
+
+#[test]
+fn c3_a_pair_that_lost_its_record_is_decided() {
+    let mut script = Script::new(Options { reuse: [true, false], ..quiet() });
+    let [s, t] = script.twins();
+    script.open(T, |statement, world| set(statement, world, T, t, Y));
+    script.delete(S, s);
+    script.sync();
+    // Its key belongs to another record before its delete could travel.
+    script.insert_as(S, s, None);
+    script.sync();
+    script.end(T, true);
+    script.ends_well();
+}
+
+#[test]
+fn a_script_would_notice_a_doubled_record() {
+    let mut script = Script::new(quiet());
+    let [s, _] = script.twins();
+    let of = script.entity(S, s);
+    script.insert_as(S, s + 1, Some(of));
+    script.sync();
+    let world = script.0.world();
+    assert!(world.verdict().iter().any(|wrong| wrong.starts_with("doubled")), "e{of}, field {ENTITY}");
+}
