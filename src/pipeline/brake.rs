@@ -185,17 +185,23 @@ impl Pipeline {
         }
     }
 
-    /// Whether a brake holds whatever would write this side.
-    pub(super) fn is_braked(&self, link: &Link, side: Side) -> bool {
-        self.braked.contains(&(link.number, side))
+    /// Whether a brake holds what was lost and would write this side.
+    pub(super) fn holds_lost(&self, link: &Link, side: Side) -> bool {
+        let place = (link.number, side);
+        self.braked.contains(&place) || self.halted.contains(&place) && !self.approved.contains(&place)
     }
 
-    /// See [`Pipeline::is_braked`]: marks what such a batch would have written.
+    /// Marks what a batch would have written on a side that a brake holds.
     pub(super) fn brake(&self, link: &Link, batch: &mut Batch) {
-        let held = |sides: &[(i64, Side)], side: Side| sides.contains(&(link.number, side));
         for side in Side::BOTH {
-            let (braked, suspended) = (held(&self.braked, side), held(&self.suspended, side));
-            let waits = |item: &&mut Item| braked && writes(item, side) || suspended && changes(item, side);
+            let place = (link.number, side);
+            let (braked, halted) = (self.braked.contains(&place), self.halted.contains(&place));
+            let (lost_waits, suspended) = (self.holds_lost(link, side), self.suspended.contains(&place));
+            let waits = |item: &&mut Item| {
+                let lost = item.pair.as_ref().is_some_and(|pair| pair.gone(side.other()));
+                let held = if lost { lost_waits } else { braked || halted };
+                held && writes(item, side) || suspended && changes(item, side)
+            };
             for item in batch.items.iter_mut().filter(waits) {
                 if let Some(decision) = &mut item.decision {
                     decision.action = Action::Hold(Cause::Held(BRAKED.to_owned()));

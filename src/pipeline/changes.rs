@@ -30,6 +30,7 @@ impl Pipeline {
         listed: &BTreeMap<(Reason, Side), u64>,
     ) -> Result<()> {
         self.suspended.retain(|(number, _)| *number != link.number);
+        self.halted.retain(|(number, _)| *number != link.number);
         for written in Side::BOTH {
             let before = brakes.iter().find(|brake| brake.side == written && brake.kind == KIND);
             match (before, link.brake.changes) {
@@ -73,21 +74,25 @@ impl Pipeline {
         let waiting = listed.iter().filter(|((reason, _), _)| *reason == Reason::Braked).map(|(_, count)| count).sum();
         let unchanged = self.hashed.insert(place, waiting) == Some(waiting);
         let off = link.brake.changes.is_none();
+        // What was lost comes first: until that is decided, an approval of the changes waits with them.
+        if self.braked.contains(&place) {
+            return Ok(());
+        }
         if unchanged && brake.approved.is_none() && !off {
-            self.braked.push(place);
+            self.halted.push(place);
             return Ok(());
         }
         let (hash, records) = self.waiting_set(doing, at, link, brake.side, KIND).await?;
         let approved = records == 0 || off || brake.approved.as_ref() == Some(&hash);
         if self.mode == super::Mode::Plan {
-            self.braked.extend((!approved).then_some(place));
+            self.halted.extend((!approved).then_some(place));
             return Ok(());
         }
         if approved {
             self.hashed.remove(&place);
             return self.release_changes(doing, at, link, brake.side).await;
         }
-        self.braked.push(place);
+        self.halted.push(place);
         // An approval of another set is void, and shown as such.
         if brake.hash != hash || brake.approved.is_some() {
             self.stop_changes(doing, link, brake.side, hash, records).await?;
@@ -138,7 +143,7 @@ impl Pipeline {
             let (hash, records) = self.waiting_set(doing, at, link, written, KIND).await?;
             let Some(limit) = link.brake.changes else { continue };
             if self.too_many(doing, link, written, limit, records).await? {
-                self.braked.push((link.number, written));
+                self.halted.push((link.number, written));
                 self.stop_changes(doing, link, written, hash, records).await?;
             }
         }
@@ -170,7 +175,7 @@ impl Pipeline {
         planned?;
         for written in sides {
             if self.too_many(doing, link, written, limit, self.planned[written]).await? {
-                self.braked.push((link.number, written));
+                self.halted.push((link.number, written));
             }
         }
         Ok(())

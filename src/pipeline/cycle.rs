@@ -170,7 +170,7 @@ impl Pipeline {
         }
         let (now, cycle) = (self.door.now(), self.cycle);
         // While a brake holds, what was lost on its side waits; the other side's is not held up by it.
-        let braked: Vec<Side> = Side::BOTH.into_iter().filter(|side| gone && self.is_braked(link, side.other())).collect();
+        let braked: Vec<Side> = Side::BOTH.into_iter().filter(|side| gone && self.holds_lost(link, side.other())).collect();
         let plan = self.mode == Mode::Plan;
         if plan || !braked.is_empty() {
             let due = |work: &Work| {

@@ -82,8 +82,10 @@ pub struct Pipeline {
     left: HashSet<(i64, Side, KeyBytes)>,
     /// Receipts that the state has absorbed, to be removed from their endpoint.
     absorbed: Vec<(usize, i64)>,
-    /// Links and sides nothing is written to until a person approves.
+    /// Links and sides nothing is written to until a person approves: too much was lost.
     braked: Vec<(i64, Side)>,
+    /// The same: too much would be changed. What was lost and approved in this cycle is written all the same.
+    halted: Vec<(i64, Side)>,
     /// Links and sides whose changes are counted before any is written.
     suspended: Vec<(i64, Side)>,
     /// How many changes each side's waiting set had when it was last hashed, by link: of the worklist as it was.

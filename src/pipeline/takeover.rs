@@ -59,6 +59,7 @@ pub(super) async fn take_over(
         left: HashSet::new(),
         absorbed: Vec::new(),
         braked: Vec::new(),
+        halted: Vec::new(),
         approved: Vec::new(),
         suspended: Vec::new(),
         hashed: HashMap::new(),
