@@ -49,6 +49,8 @@ head_of() { sed -n "/^diff /q; s/^$2: *//p" "$at/$1.patch"; }
 done >"$run/files" || exit 1
 mkdir "$run/tree" && (cd "$repo" && tar -cf - --null -T "$run/files") | tar -xf - -C "$run/tree" || exit 1
 
+at=$run/tree/tests/mutants
+
 # The copy is as the tree was. Only what differs is touched, for the compiler goes by time.
 restore() {
     (cd "$copy" && find . -type f -printf '%P\0' | sort -z | comm -z -13 "$run/files" - | xargs -0r rm -f)
