@@ -1,6 +1,8 @@
 -- No exception handler: each costs a subtransaction (A43). Keys are copied in their own types: text
 -- would follow the application's settings (A58). A full join, because a plan once made for one row is
--- used for a million: a nested loop would never end.
+-- used for a million: a nested loop would never end. Key columns are named without their table: one
+-- that was renamed or dropped is then found in `gone`, where it is NULL, and the application's write
+-- does not fail; what is logged is a mark, for a compare (A30).
 create or replace function twinrow.capture_{mark}() returns trigger language plpgsql security definer
 set search_path = pg_catalog, pg_temp as $twinrow$
 #variable_conflict use_column
@@ -9,25 +11,25 @@ begin
     insert into twinrow.{log} (op) values ('T');
   elsif tg_level = 'ROW' then
     if tg_op = 'INSERT' then
-      insert into twinrow.{log} (op, {o}) values ('I', {new});
+      insert into twinrow.{log} (op, {o}) select {I}, {o} from {new} k;
     elsif tg_op = 'DELETE' then
-      insert into twinrow.{log} (op, {o}) values ('D', {old});
-    elsif {same} then
-      insert into twinrow.{log} (op, {o}) values ('U', {new});
+      insert into twinrow.{log} (op, {o}) select {D}, {o} from {old} k;
     else
-      insert into twinrow.{log} (op, {o}, {n}) values ('R', {old}, {new});
+      insert into twinrow.{log} (op, {o}, {n})
+      select case when {b_lost} then 'T' when {same} then 'U' else 'R' end, {left}, {moved} from {old} a cross join {new} b;
     end if;
   elsif tg_op = 'INSERT' then
-    insert into twinrow.{log} (op, {o}) select 'I', {row} from new_rows r;
+    insert into twinrow.{log} (op, {o}) select {I}, {o} from {new_rows} k;
   elsif tg_op = 'DELETE' then
-    insert into twinrow.{log} (op, {o}) select 'D', {row} from old_rows r;
-  elsif exists (
-    select from (select {row_o} from old_rows r) o full join (select {row_n} from new_rows r) n on {join}
-    where o.o1 is null or n.n1 is null
-  ) then
+    insert into twinrow.{log} (op, {o}) select {D}, {o} from {old_rows} k;
+  elsif exists (select from {old_rows} a full join {new_rows} b on {same} where a.o1 is null or b.o1 is null) then
+    if exists (select from {new_rows} b where {b_lost}) then
+      insert into twinrow.{log} (op) values ('T');
+      return null;
+    end if;
     -- Keys have changed. One that went and one that came are one record (A26); of several nobody can tell.
     with u as materialized (
-      select {o}, {n} from (select {row_o} from old_rows r) o full join (select {row_n} from new_rows r) n on {join}
+      select {a_as_o}, {b_as_n} from {old_rows} a full join {new_rows} b on {same}
     ), c as materialized (select count(*) = 1 as one from u where u.o1 is null)
     insert into twinrow.{log} (op, {o}, {n})
     select 'U', {u_o}, {null} from u where u.o1 is not null and u.n1 is not null
@@ -35,7 +37,7 @@ begin
     union all select 'D', {u_o}, {null} from u cross join c where not c.one and u.n1 is null
     union all select 'I', {u_n}, {null} from u cross join c where not c.one and u.o1 is null;
   else
-    insert into twinrow.{log} (op, {o}) select 'U', {row} from new_rows r;
+    insert into twinrow.{log} (op, {o}) select {U}, {o} from {new_rows} k;
   end if;
   return null;
 end $twinrow$;

@@ -1,5 +1,5 @@
 -- What our objects of each tracked table look like now: its triggers, the function, the table's shape
--- (partitions, key), the log's columns. One query, however many tables.
+-- (partitions, key), the log's columns, what the function relies on. One query, however many tables.
 select c.name, coalesce(now.oid, 0) as table_now, array[
   coalesce((select string_agg(concat_ws(' ', g.tgname, g.tgenabled, g.tgrelid::text, g.tgtype::text, g.tgoldtable, g.tgnewtable, g.tgattr::text, g.tgqual is null), e'\n' order by g.tgrelid, g.tgname)
     from pg_catalog.pg_trigger g join pg_catalog.pg_proc p on p.oid = g.tgfoid
@@ -11,7 +11,11 @@ select c.name, coalesce(now.oid, 0) as table_now, array[
       from pg_catalog.pg_attribute a where a.attrelid = now.oid and a.attname = any(c.key) and not a.attisdropped)),
   coalesce((select string_agg(concat_ws(' ', a.attname, pg_catalog.format_type(a.atttypid, null)), ',' order by a.attnum)
     || (select string_agg(concat_ws(' ', g.tgname, g.tgenabled), ',') from pg_catalog.pg_trigger g where g.tgrelid = c.log_oid)
-      from pg_catalog.pg_attribute a where a.attrelid = c.log_oid and a.attnum > 0 and not a.attisdropped), '')
+      from pg_catalog.pg_attribute a where a.attrelid = c.log_oid and a.attnum > 0 and not a.attisdropped), ''),
+  concat_ws(' ', (select string_agg(a.attnum::text, ',' order by a.attname) from pg_catalog.pg_attribute a
+      where a.attrelid = now.oid and a.attname = any(c.key) and not a.attisdropped),
+    (select md5(string_agg(concat_ws(' ', p.proargtypes::text, p.prosrc), e'\n' order by p.proargtypes::text))
+      from pg_catalog.pg_proc p where p.pronamespace = s.oid and p.proname = 'key_part'))
 ] as definition
 from twinrow.collection c
 join pg_catalog.pg_namespace s on s.nspname = 'twinrow'

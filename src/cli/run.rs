@@ -143,6 +143,8 @@ where
             Err(error) => error,
         };
         if !matches!(error.kind(), Kind::Retry | Kind::InDoubt | Kind::Unreachable | Kind::Stale) {
+            // Nobody need wait for it; what went wrong is told, not that letting go did too.
+            let _ = pipeline.release().await;
             return Err(error);
         }
         tracing::warn!("{error}");

@@ -376,8 +376,19 @@ pub trait Tracking: Send + Sync {
     /// Empty if all is in place. `home`: this database also holds the state.
     async fn script(&self, tables: &[Table], home: bool) -> Result<String>;
 
+    /// Brings Twinrow's own tables to this program's version: before anything else is read of them or written. A
+    /// no-op if they are, or if none are there. The logs and triggers follow when they are inspected. Returns what it
+    /// did, a line each.
+    ///
+    /// # Errors
+    /// [`Kind::Tracking`](crate::error::Kind) if a newer program has installed them; so do all other methods but `uninstall`.
+    async fn upgrade(&self, home: bool) -> Result<Vec<String>>;
+
     /// Creates what is missing, replaces what is older, one table per transaction, never blocking the
     /// application for more than 2 s (A33); a no-op if all is in place. Returns what it did, a line each.
+    ///
+    /// Where tracking is repaired and changes may have been missed, the log says so itself, in an [`Op::Truncate`](crate::model::Op),
+    /// or is made anew: so the gap is compared whoever repaired it, and by whatever script.
     async fn install(&self, tables: &[Table], home: bool) -> Result<Vec<String>>;
 
     /// Compares what is there with what should be. Cheap: called at every poll.
@@ -392,6 +403,11 @@ pub trait Tracking: Send + Sync {
     /// removed, and returns the position from which it will miss nothing: for each table the current one.
     /// Repeated: the registered one stays, and is not moved.
     async fn register(&self, integration: &str, tables: &[Table]) -> Result<Vec<Position>>;
+
+    /// For each cursor that was taken on a log that is no more (dropped, emptied, made again: A11) registers
+    /// `integration` with the log there is now, and returns its current position: what lies between can only be
+    /// compared. `None`: the cursor is good, or it is not for a new log to mend.
+    async fn renew(&self, integration: &str, cursors: &[(Table, Position)]) -> Result<Vec<Option<Position>>>;
 }
 
 /// Which unread entries matter.

@@ -32,6 +32,7 @@ mod job;
 mod matching;
 mod memory;
 mod record;
+mod repair;
 mod rings;
 mod run;
 mod scan;

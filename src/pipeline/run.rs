@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::repair::by_hand;
 use super::takeover::LEASE_S;
 use super::{Counts, Door, Pipeline};
-use crate::endpoint::{Endpoint, Finding};
+use crate::endpoint::Endpoint;
 use crate::error::{Context, Error, Kind, Result};
 use crate::model::{Both, FirstSync, Integration, Link, Scan, ScanPart, Side, Table};
 use crate::state::{self, Run};
@@ -51,6 +52,19 @@ pub async fn install(integration: &Integration, endpoints: &[Arc<dyn Endpoint>])
         done.extend(lines.into_iter().map(|line| format!("{name}: {line}")));
     }
     Ok(done)
+}
+
+/// Brings what an older program has installed up to date, before anything is read of it or written.
+async fn upgrade(integration: &Integration, endpoints: &[Arc<dyn Endpoint>]) -> Result<()> {
+    for (at, endpoint) in endpoints.iter().enumerate() {
+        let Some(tracking) = endpoint.tracking() else { continue };
+        let name = &integration.endpoints[at];
+        let upgraded = tracking.upgrade(at == integration.home).await;
+        for line in upgraded.map_err(by_hand).context(format!("endpoint {name}"))? {
+            tracing::info!("{name}: {line}");
+        }
+    }
+    Ok(())
 }
 
 /// Whether the tracking objects were created by an earlier run.
@@ -114,6 +128,7 @@ impl Pipeline {
         holder: &str,
         rival: Rival,
     ) -> Result<Pipeline> {
+        upgrade(&integration, &endpoints).await?;
         if !initialised(&integration, &endpoints).await? {
             for line in install(&integration, &endpoints).await? {
                 tracing::info!("{line}");
@@ -124,6 +139,8 @@ impl Pipeline {
         }
         let mut pipeline = Pipeline::take_over(integration, endpoints, door, holder).await?;
         pipeline.start_links().await?;
+        pipeline.inspect().await?;
+        pipeline.renew_cursors().await?;
         Ok(pipeline)
     }
 
@@ -202,55 +219,11 @@ impl Pipeline {
         tx.commit().await
     }
 
-    /// Compares the tracking objects with what was installed; repairs them where the rights allow, and has
-    /// the collections compared where changes may have been missed (A17, A31).
-    pub async fn inspect(&mut self) -> Result<Vec<Finding>> {
-        let integration = self.integration.clone();
-        let mut all = Vec::new();
-        for (at, endpoint) in self.endpoints.clone().iter().enumerate() {
-            let Some(tracking) = endpoint.tracking() else { continue };
-            let tables = tables_at(&integration, at);
-            let findings = tracking.inspect(&tables).await.context(format!("endpoint {}", integration.endpoints[at]))?;
-            if findings.is_empty() {
-                continue;
-            }
-            let name = &integration.endpoints[at];
-            for finding in &findings {
-                tracing::warn!(endpoint = name, table = %finding.table, "{}", finding.problem);
-            }
-            let damaged: Vec<Table> =
-                tables.into_iter().filter(|table| findings.iter().any(|finding| finding.table == table.name)).collect();
-            let repaired = tracking.install(&damaged, at == integration.home).await;
-            repaired
-                .map_err(|error| error.hint("twinrow install   # by someone who may create triggers"))
-                .context(format!("endpoint {name}"))?;
-            self.compare_after(at, &findings).await?;
-            all.extend(findings);
-        }
-        Ok(all)
-    }
-
-    async fn compare_after(&mut self, endpoint: usize, findings: &[Finding]) -> Result<()> {
-        let integration = self.integration.clone();
-        for (at, link) in integration.links.iter().enumerate() {
-            let found = |side: Side, what: fn(&Finding) -> bool| {
-                let here = |finding: &Finding| finding.table == link.collection[side].table.name && what(finding);
-                link.endpoint[side] == endpoint && findings.iter().any(here)
-            };
-            let replaced = Both::from_fn(|side| found(side, |finding| finding.replaced));
-            if Side::BOTH.into_iter().any(|side| found(side, |finding| finding.gap)) {
-                self.ask_recheck(at, replaced).await?;
-            }
-        }
-        Ok(())
-    }
-
     /// Runs cycles until nothing more moves; `progress` hears of each.
     pub async fn run_once(&mut self, progress: &mut (dyn FnMut(&Counts) + Send)) -> Result<Counts> {
         let started = self.door.now();
         let mut run = self.record_run(None, started, &Counts::default()).await?;
         let mut total = Counts::default();
-        self.inspect().await?;
         let mut fruitless = 0;
         self.look_again = true;
         while fruitless < FRUITLESS_MAX {
@@ -287,7 +260,7 @@ impl Pipeline {
                 self.inspect().await?;
                 inspected = now;
             }
-            let counts = self.cycle().await?;
+            let counts = self.cycle_or_repair().await?;
             if moved(&counts) {
                 progress(&counts);
                 pause = POLL_MIN;

@@ -8,16 +8,25 @@ mod support;
 
 mod suite;
 
-/// The whole suite for one lab: `conformance!(crate::support::sqlite::lab)`, in a module of its own.
+/// The whole suite for one lab: `conformance!(crate::support::sqlite::lab)`, in a module of its own. After the word
+/// `matrix`: only run by `./test --matrix`.
 macro_rules! conformance {
     ($lab:path) => {
-        conformance! { $lab:
+        conformance! { [] $lab }
+    };
+    (matrix $lab:path) => {
+        conformance! { [#[ignore = "matrix"]] $lab }
+    };
+    ($mark:tt $lab:path) => {
+        conformance! { $mark $lab:
             describe_finds_keys_kinds_and_foreign_keys,
             describe_names_what_is_missing,
             describe_hides_what_is_ours,
             a57_hostile_identifiers,
             a_script_run_by_hand_equals_install,
             install_twice_is_a_no_op,
+            a32_an_upgrade_under_load_loses_no_change,
+            f15_what_a_newer_program_installed_is_left_alone,
             uninstall_leaves_nothing,
             a69_half_removed_tracking_can_be_removed,
             uninstall_keeps_what_another_integration_uses,
@@ -67,14 +76,16 @@ macro_rules! conformance {
             x2_capture_under_load_is_exact,
         }
     };
-    ($lab:path: $($name:ident),* $(,)?) => {
-        $(
+    ($mark:tt $lab:path: $($name:ident),* $(,)?) => {
+        $(conformance! { @ $mark $lab: $name })*
+    };
+    (@ [$($mark:tt)*] $lab:path: $name:ident) => {
+            $($mark)*
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
                 let name = concat!(module_path!(), "::", stringify!($name));
                 crate::support::run(name, $lab().await, |lab| Box::pin(crate::suite::$name(lab))).await;
             }
-        )*
     };
 }
 

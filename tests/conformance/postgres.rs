@@ -1,54 +1,41 @@
 //! PostgreSQL: the suite on the oldest and the newest server at hand, and what only it has.
 
+mod v13 {
+    conformance!(matrix crate::support::postgres::pg13);
+}
+
 mod v15 {
-    use std::sync::Arc;
+    conformance!(crate::support::postgres::pg15);
+}
 
-    use crate::support::Lab;
-
-    async fn lab() -> Result<Arc<dyn Lab>, String> {
-        crate::support::postgres::lab("TWINROW_TEST_POSTGRES15").await
-    }
-
-    conformance!(lab);
+mod v17 {
+    conformance!(matrix crate::support::postgres::pg17);
 }
 
 mod v18 {
-    use std::sync::Arc;
-
-    use crate::support::Lab;
-
-    async fn lab() -> Result<Arc<dyn Lab>, String> {
-        crate::support::postgres::lab("TWINROW_TEST_POSTGRES18").await
-    }
-
-    conformance!(lab);
+    conformance!(crate::support::postgres::pg18);
 }
 
 mod own;
 
-/// A test on both servers.
-macro_rules! on_both {
+/// A test on every server.
+macro_rules! on_all {
     ($($name:ident),* $(,)?) => {
-        mod own15 {
-            $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $name() {
-                    super::own::run(concat!(module_path!(), "::", stringify!($name)), "TWINROW_TEST_POSTGRES15", |lab| Box::pin(super::own::$name(lab))).await;
-                }
-            )*
-        }
-        mod own18 {
-            $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $name() {
-                    super::own::run(concat!(module_path!(), "::", stringify!($name)), "TWINROW_TEST_POSTGRES18", |lab| Box::pin(super::own::$name(lab))).await;
-                }
-            )*
+        mod own13 { $(on_all! { @ "TWINROW_TEST_POSTGRES13" [#[ignore = "matrix"]] $name })* }
+        mod own15 { $(on_all! { @ "TWINROW_TEST_POSTGRES15" [] $name })* }
+        mod own17 { $(on_all! { @ "TWINROW_TEST_POSTGRES17" [#[ignore = "matrix"]] $name })* }
+        mod own18 { $(on_all! { @ "TWINROW_TEST_POSTGRES18" [] $name })* }
+    };
+    (@ $server:literal [$($mark:tt)*] $name:ident) => {
+        $($mark)*
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            super::own::run(concat!(module_path!(), "::", stringify!($name)), $server, |lab| Box::pin(super::own::$name(lab))).await;
         }
     };
 }
 
-on_both!(
+on_all!(
     a4_prepared_transactions_and_other_databases_hold_up_nobody,
     a12_truncate_leaves_a_mark,
     a18_logical_replication_is_captured_once,
@@ -56,6 +43,7 @@ on_both!(
     a20_partitions_are_captured,
     a21_inheritance_children_are_captured,
     a23_copy_merge_and_ctes_are_captured,
+    a30_a_lost_key_column_does_not_stop_the_application,
     a26_shifted_keys_are_deletes_and_inserts,
     a33_install_does_not_freeze_the_application,
     a34_users_without_rights_and_hostile_settings,
@@ -79,5 +67,5 @@ on_both!(
     rule19_a_delete_does_not_wait_for_children_being_inserted,
     acknowledged_entries_are_removed,
     a_lost_connection_is_told_apart,
-    tls_is_verified,
+    tls_is_checked,
 );

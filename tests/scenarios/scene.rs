@@ -40,18 +40,22 @@ pub async fn play(test: &str, labs: [Result<Arc<dyn Lab>, String>; 2], body: Bod
     }
 }
 
-/// The tests of one pair of engines, in a module of that name: `scenarios! { sqlite_sqlite: s0_1_…, … }`.
+/// The tests of one pair of engines, in a module of that name: `scenarios! { sqlite_sqlite: s0_1_…, … }`. After the
+/// word `matrix`: only run by `./test --matrix`.
 macro_rules! scenarios {
     ($engines:ident: $($name:ident),* $(,)?) => {
-        mod $engines {
-            $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $name() {
-                    let test = concat!(module_path!(), "::", stringify!($name));
-                    let labs = $crate::scene::engines::$engines().await;
-                    $crate::scene::play(test, labs, |scene| Box::pin(super::$name(scene))).await;
-                }
-            )*
+        mod $engines { $($crate::scene::scenarios! { @ [] $engines $name })* }
+    };
+    ($engines:ident matrix: $($name:ident),* $(,)?) => {
+        mod $engines { $($crate::scene::scenarios! { @ [#[ignore = "matrix"]] $engines $name })* }
+    };
+    (@ [$($mark:tt)*] $engines:ident $name:ident) => {
+        $($mark)*
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            let test = concat!(module_path!(), "::", stringify!($name));
+            let labs = $crate::scene::engines::$engines().await;
+            $crate::scene::play(test, labs, |scene| Box::pin(super::$name(scene))).await;
         }
     };
 }
@@ -95,6 +99,14 @@ pub mod engines {
 
     pub async fn mysql_mariadb() -> Labs {
         [mysql::mysql().await, mysql::mariadb().await]
+    }
+
+    pub async fn postgres13_mariadb118() -> Labs {
+        [postgres::pg13().await, mysql::mariadb118().await]
+    }
+
+    pub async fn mariadb118_postgres17() -> Labs {
+        [mysql::mariadb118().await, postgres::pg17().await]
     }
 
     pub async fn mysql_sqlite() -> Labs {

@@ -4,6 +4,7 @@ pub mod kinto;
 pub mod mysql;
 pub mod postgres;
 pub mod sqlite;
+pub mod tls;
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -61,6 +62,12 @@ pub trait Lab: Send + Sync {
 
     /// Every object in the catalog, `kind name`, without the database's own.
     async fn catalog(&self) -> BTreeSet<String>;
+
+    /// The definition of every object of Twinrow's own, in full, and the versions it recorded.
+    async fn definitions(&self) -> BTreeSet<String>;
+
+    /// The script by which version 1 tracked the table `item`. Called while that is tracked, for the names.
+    async fn frozen(&self) -> String;
 
     /// Does to the tracking of a table what must not stay unnoticed.
     async fn damage(&self, table: &str, damage: Damage);
@@ -122,6 +129,8 @@ pub struct Dialect {
     /// The statements that make an insert into `stamped (id text primary key, name text)` get the key
     /// `made-by-trigger-` and its name, where a trigger can do that before the row is stored.
     pub trigger_key: &'static [&'static str],
+    /// What the names of Twinrow's own tables begin with.
+    pub own: &'static str,
     /// The directory of the named statements.
     pub statements: &'static str,
 }

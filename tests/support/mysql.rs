@@ -24,12 +24,15 @@ const DIALECT: Dialect = Dialect {
     trigger_key: &[
         "create trigger stamp before insert on stamped for each row set new.id = concat('made-by-trigger-', new.name)",
     ],
+    own: "twinrow_",
     statements: "sql/mysql",
 };
 
 /// A database and one connection of the application's.
 pub struct MysqlLab {
     pub name: String,
+    /// Which server it is on.
+    pub variable: String,
     server: String,
     app: Mutex<Conn>,
 }
@@ -44,9 +47,15 @@ pub async fn mariadb() -> Result<Arc<dyn Lab>, String> {
     Ok(Arc::new(MysqlLab::new("TWINROW_TEST_MARIADB").await?))
 }
 
+/// A fresh database on the MariaDB server of `./test --matrix`.
+pub async fn mariadb118() -> Result<Arc<dyn Lab>, String> {
+    Ok(Arc::new(MysqlLab::new("TWINROW_TEST_MARIADB118").await?))
+}
+
 impl MysqlLab {
     pub async fn new(variable: &str) -> Result<MysqlLab, String> {
-        MysqlLab::on(std::env::var(variable).map_err(|_| format!("{variable} is not set"))?).await
+        let lab = MysqlLab::on(std::env::var(variable).map_err(|_| format!("{variable} is not set"))?).await?;
+        Ok(MysqlLab { variable: variable.to_owned(), ..lab })
     }
 
     /// A fresh database on this server.
@@ -56,7 +65,7 @@ impl MysqlLab {
         let mut root = Conn::from_url(&server).await.map_err(|error| error.to_string())?;
         root.query_drop(format!("create database {name}")).await.map_err(|error| error.to_string())?;
         let app = Mutex::new(connect(&server, &name).await);
-        Ok(MysqlLab { name, server, app })
+        Ok(MysqlLab { name, variable: String::new(), server, app })
     }
 
     /// The application's own connection; made again if the server was away.
@@ -164,6 +173,44 @@ impl Lab for MysqlLab {
             self.name
         );
         self.user_rows(&sql).await.into_iter().flatten().flatten().collect()
+    }
+
+    async fn definitions(&self) -> BTreeSet<String> {
+        let sql = format!(
+            "select concat_ws(' ', 'column', table_name, ordinal_position, column_name, column_type, is_nullable, column_default, extra, collation_name) \
+               from information_schema.columns where table_schema = '{0}' and table_name like 'twinrow%' \
+             union all select concat_ws(' ', 'index', table_name, index_name, non_unique, seq_in_index, column_name) \
+               from information_schema.statistics where table_schema = '{0}' and table_name like 'twinrow%' \
+             union all select concat_ws(' ', 'table', table_name, engine, table_collation, table_comment) \
+               from information_schema.tables where table_schema = '{0}' and table_name like 'twinrow%' \
+             union all select concat_ws(' ', 'trigger', substring_index(trigger_name, '_', 3), action_timing, event_manipulation, event_object_table, trim(trailing ';' from action_statement), sql_mode, definer) \
+               from information_schema.triggers where trigger_schema = '{0}' and trigger_name like 'twinrow%' \
+             union all select concat_ws(' ', 'procedure', routine_name, trim(trailing ';' from routine_definition), sql_mode, definer) \
+               from information_schema.routines where routine_schema = '{0}' and routine_name like 'twinrow%' \
+             union all select concat_ws(' ', 'grant', user, table_name, table_priv, column_priv) from mysql.tables_priv where db = '{0}' \
+             union all select concat_ws(' ', 'grant', user, routine_name, proc_priv) from mysql.procs_priv where db = '{0}' \
+             union all select concat_ws(' ', 'recorded', substring_index(name, '_', 3), table_name, collection, body) from twinrow_trigger \
+             union all select concat_ws(' ', 'version', part, version) from twinrow_version \
+             union all select concat_ws(' ', 'collection', name, log, version) from twinrow_collection",
+            self.name
+        );
+        self.user_rows(&sql).await.into_iter().flatten().flatten().collect()
+    }
+
+    async fn frozen(&self) -> String {
+        let one = async |sql: String| self.user_rows(&sql).await[0][0].clone().unwrap();
+        let log = one("select log from twinrow_collection where name = 'item'".to_owned()).await;
+        let trigger = one("select name from twinrow_trigger where collection = 'item' limit 1".to_owned()).await;
+        let definer = format!("select definer from information_schema.triggers where trigger_schema = '{}' limit 1", self.name);
+        let definer = one(definer).await;
+        let procedures = format!("select 1 from information_schema.routines where routine_schema = '{}'", self.name);
+        let one_writer = !self.user_rows(&procedures).await.is_empty();
+        let script = if one_writer { include_str!("frozen/mariadb_1.sql") } else { include_str!("frozen/mysql_1.sql") };
+        script
+            .replace("{database}", &self.name)
+            .replace("{log}", &log)
+            .replace("{hash}", trigger.split('_').nth(1).unwrap())
+            .replace("{account}", definer.split('@').next().unwrap())
     }
 
     async fn damage(&self, table: &str, damage: Damage) {

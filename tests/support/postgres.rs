@@ -23,11 +23,13 @@ const DIALECT: Dialect = Dialect {
         "create function stamp() returns trigger language plpgsql as $$ begin new.id := 'made-by-trigger-' || new.name; return new; end $$",
         "create trigger stamp before insert on stamped for each row execute function stamp()",
     ],
+    own: "twinrow.",
     statements: "sql/postgres",
 };
 
 /// A database on one of the servers.
 pub struct PostgresLab {
+    variable: String,
     admin: String,
     url: String,
     database: String,
@@ -49,21 +51,36 @@ pub async fn pg18() -> Result<Arc<dyn Lab>, String> {
     lab("TWINROW_TEST_POSTGRES18").await
 }
 
+/// Those of `./test --matrix`.
+pub async fn pg13() -> Result<Arc<dyn Lab>, String> {
+    lab("TWINROW_TEST_POSTGRES13").await
+}
+
+/// Those of `./test --matrix`.
+pub async fn pg17() -> Result<Arc<dyn Lab>, String> {
+    lab("TWINROW_TEST_POSTGRES17").await
+}
+
 /// As [`lab`], with what only PostgreSQL's own tests need.
 pub async fn new(variable: &str) -> Result<Arc<PostgresLab>, String> {
     let admin = std::env::var(variable).map_err(|_| format!("{variable} is not set"))?;
-    on(&admin, "").await.map_err(|error| format!("{variable}: {error}"))
+    make(variable, &admin, "").await.map_err(|error| format!("{variable}: {error}"))
 }
 
 /// A new database on this server; `more` ends the statement that makes it.
 pub async fn on(admin: &str, more: &str) -> Result<Arc<PostgresLab>, String> {
+    make("", admin, more).await
+}
+
+async fn make(variable: &str, admin: &str, more: &str) -> Result<Arc<PostgresLab>, String> {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let database = format!("twinrow_test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
     let mut url = url::Url::parse(admin).unwrap();
     url.set_path(&database);
     let client = connect(admin).await.map_err(|error| error.to_string())?;
     client.batch_execute(&format!("create database {database} template template0 encoding 'UTF8' {more}")).await.unwrap();
-    Ok(Arc::new(PostgresLab { admin: admin.to_owned(), url: url.to_string(), database, idle: Arc::default() }))
+    let admin = admin.to_owned();
+    Ok(Arc::new(PostgresLab { variable: variable.to_owned(), admin, url: url.to_string(), database, idle: Arc::default() }))
 }
 
 /// A plain connection of the driver.
@@ -87,6 +104,11 @@ impl PostgresLab {
             _ => connect(&self.url).await.unwrap(),
         };
         Pooled { client: Some(client), idle: Arc::clone(&self.idle) }
+    }
+
+    /// Which server it is on.
+    pub fn variable(&self) -> &str {
+        &self.variable
     }
 
     /// The database's name.
@@ -185,12 +207,29 @@ impl Lab for PostgresLab {
         self.user_rows(sql).await.into_iter().map(|row| row[0].clone().unwrap()).collect()
     }
 
+    async fn definitions(&self) -> BTreeSet<String> {
+        let sql = "select 'column ' || concat_ws(' ', a.attrelid::regclass, a.attnum, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, pg_get_expr(d.adbin, d.adrelid)) \
+               from pg_attribute a join pg_class c on c.oid = a.attrelid left join pg_attrdef d on d.adrelid = c.oid and d.adnum = a.attnum \
+               where c.relnamespace = 'twinrow'::regnamespace and c.relkind = 'r' and a.attnum > 0 \
+             union all select 'table ' || concat_ws(' ', c.oid::regclass, c.relreplident, c.reloptions, c.relacl) from pg_class c where c.relnamespace = 'twinrow'::regnamespace and c.relkind = 'r' \
+             union all select pg_get_indexdef(c.oid) from pg_class c where c.relnamespace = 'twinrow'::regnamespace and c.relkind = 'i' \
+             union all select pg_get_functiondef(p.oid) || p.proowner::regrole || coalesce(p.proacl::text, '') from pg_proc p where p.pronamespace = 'twinrow'::regnamespace \
+             union all select pg_get_triggerdef(oid) || ' ' || tgenabled::text from pg_trigger where tgname like '%twinrow%' \
+             union all select 'schema ' || nspacl::text from pg_namespace where nspname = 'twinrow' \
+             union all select 'version ' || part || version from twinrow.version union all select concat_ws(' ', name, log, key, version) from twinrow.collection";
+        self.user_rows(sql).await.into_iter().flatten().flatten().collect()
+    }
+
+    async fn frozen(&self) -> String {
+        include_str!("frozen/postgres_1.sql").to_owned()
+    }
+
     async fn damage(&self, table: &str, damage: Damage) {
         let mark = self.mark(table).await;
         let sql = match damage {
             Damage::TriggerDropped => format!("drop trigger zz_twinrow_{mark}_u on {table}"),
             Damage::TriggerAltered => format!(
-                "create function noop() returns trigger language plpgsql as 'begin return null; end'; \
+                "create or replace function noop() returns trigger language plpgsql as 'begin return null; end'; \
                  drop trigger zz_twinrow_{mark}_i on {table}; \
                  create trigger zz_twinrow_{mark}_i after insert on {table} for each statement execute function noop()"
             ),

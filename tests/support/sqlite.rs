@@ -22,6 +22,7 @@ const DIALECT: Dialect = Dialect {
     replace: Some("insert or replace into"),
     // A trigger of SQLite's can't change the row it fires for before it is stored.
     trigger_key: &[],
+    own: "twinrow_",
     statements: "sql/sqlite",
 };
 
@@ -150,6 +151,17 @@ impl Lab for SqliteLab {
         let rows =
             self.user_rows("select type || ' ' || name from sqlite_master where name not like 'sqlite\\_%' escape '\\'").await;
         rows.into_iter().flatten().flatten().collect()
+    }
+
+    async fn definitions(&self) -> BTreeSet<String> {
+        let sql = "select coalesce(sql, name) from sqlite_master where name like '%twinrow%' \
+             union all select 'version ' || part || version from twinrow_version \
+             union all select name || log || version from twinrow_collection";
+        self.user_rows(sql).await.into_iter().flatten().flatten().collect()
+    }
+
+    async fn frozen(&self) -> String {
+        include_str!("frozen/sqlite_1.sql").to_owned()
     }
 
     async fn damage(&self, table: &str, damage: Damage) {

@@ -1,5 +1,6 @@
 //! Databases.
 
+pub(crate) mod migrations;
 pub mod mysql;
 pub mod postgres;
 pub mod sqlite;

@@ -39,6 +39,11 @@ impl<'a> Bench<'a> {
         let endpoint = lab.endpoint().await;
         let described = describe(lab, &*endpoint, tables).await;
         tracking(&*endpoint).install(&described, true).await.unwrap();
+        Bench::installed(lab, endpoint, described).await
+    }
+
+    /// With these tables, which are tracked.
+    pub async fn installed(lab: &'a dyn Lab, endpoint: Arc<dyn Endpoint>, described: Vec<Table>) -> Bench<'a> {
         let fence = fence(&*endpoint, INTEGRATION).await;
         let since = tracking(&*endpoint).register(INTEGRATION, &described).await.unwrap();
         let tracked = described

@@ -1,5 +1,9 @@
 //! Describing what is there; installing, checking and removing what is ours.
 
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use twinrow::error::Kind as ErrorKind;
 use twinrow::model::{KeySource, Kind};
 
@@ -119,6 +123,97 @@ pub async fn install_twice_is_a_no_op(lab: &dyn Lab) {
     assert_eq!(bench.read().await.len(), 1, "what was logged is still there");
 }
 
+/// From the first version's objects to today's, while the application goes on writing.
+pub async fn a32_an_upgrade_under_load_loses_no_change(lab: &dyn Lab) {
+    lab.user(&item(lab, "item")).await;
+    let endpoint = lab.endpoint().await;
+    let tables = describe(lab, &*endpoint, &["item"]).await;
+    tracking(&*endpoint).install(&tables, true).await.unwrap();
+    let (fresh, frozen) = (lab.definitions().await, lab.frozen().await);
+    tracking(&*endpoint).uninstall(None, &[]).await.unwrap();
+    assert_eq!(tracking(&*endpoint).upgrade(true).await.unwrap(), Vec::<String>::new(), "nothing is there to be upgraded");
+
+    lab.script(&frozen).await;
+    let mut bench = Bench::installed(lab, lab.endpoint().await, tables).await;
+    lab.user("insert into item (id, name) values (1, 'before'), (2, 'before')").await;
+    let stop = AtomicBool::new(false);
+    let writing = async {
+        let mut last = 2;
+        while !stop.load(Ordering::Relaxed) {
+            last += 1;
+            lab.user(&format!("insert into item (id, name) values ({last}, 'during')")).await;
+            lab.user(&format!("update item set name = 'again' where id = {last}")).await;
+            if last % 2 == 0 {
+                lab.user(&format!("delete from item where id = {last}")).await;
+            }
+        }
+        last
+    };
+    let upgrading = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let upgraded = bench.tracking().upgrade(true).await.unwrap();
+        assert!(!upgraded.is_empty(), "our own tables");
+        let findings = bench.tracking().inspect(&bench.tables()).await.unwrap();
+        assert!(!findings.is_empty(), "they are of an older version");
+        let installed = bench.tracking().install(&bench.tables(), true).await.unwrap();
+        assert!(!installed.is_empty(), "triggers");
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        stop.store(true, Ordering::Relaxed);
+    };
+    let (last, ()) = tokio::join!(writing, upgrading);
+    lab.user("update item set name = 'after' where id = 1").await;
+
+    let upgraded = lab.definitions().await;
+    let differ: Vec<_> = fresh.symmetric_difference(&upgraded).collect();
+    assert!(differ.is_empty(), "upgraded and fresh are not the same: {differ:#?}");
+    assert_eq!(bench.tracking().inspect(&bench.tables()).await.unwrap(), []);
+    assert_eq!(bench.tracking().upgrade(true).await.unwrap(), Vec::<String>::new());
+    assert_eq!(bench.tracking().install(&bench.tables(), true).await.unwrap(), Vec::<String>::new());
+    let ops: BTreeSet<String> = bench.ops().await.into_iter().collect();
+    let mut wanted: BTreeSet<String> = ["insert 1", "insert 2", "update 1"].map(str::to_owned).into();
+    for id in 3..=last {
+        wanted.extend([format!("insert {id}"), format!("update {id}")]);
+        wanted.extend((id % 2 == 0).then(|| format!("delete {id}")));
+    }
+    assert!(last > 4, "the application came to write");
+    assert_eq!(ops, wanted, "every change, and nothing else");
+}
+
+pub async fn f15_what_a_newer_program_installed_is_left_alone(lab: &dyn Lab) {
+    let bench = Bench::item(lab).await;
+    let own = lab.dialect().own;
+    let refused = async |what: &str| {
+        let before = lab.definitions().await;
+        let [upgrade, install, script] = [
+            bench.tracking().upgrade(true).await.map(|_| ()),
+            bench.tracking().install(&bench.tables(), true).await.map(|_| ()),
+            bench.tracking().script(&bench.tables(), true).await.map(|_| ()),
+        ]
+        .map(|result| result.unwrap_err());
+        for error in [upgrade, install, script] {
+            assert_eq!(error.kind(), ErrorKind::Tracking, "{what}: {error}");
+            assert_eq!(error.next_step(), Some("update twinrow"), "{what}");
+            assert!(error.to_string().contains("newer"), "{what}: {error}");
+        }
+        assert_eq!(lab.definitions().await, before);
+    };
+    for part in ["endpoint", "state"] {
+        let set = |version: &str| format!("update {own}version set version = version {version} where part = '{part}'");
+        lab.user(&set("+ 1")).await;
+        refused(part).await;
+        lab.user(&set("- 1")).await;
+    }
+    bench.tracking().inspect(&bench.tables()).await.unwrap();
+    // While it runs: a newer program has made the triggers again.
+    lab.damage("item", Damage::TriggerAltered).await;
+    lab.user(&format!("update {own}collection set version = version + 1")).await;
+    let error = bench.tracking().inspect(&bench.tables()).await.unwrap_err();
+    assert_eq!((error.kind(), error.next_step()), (ErrorKind::Tracking, Some("update twinrow")), "{error}");
+    let error = bench.tracking().install(&bench.tables(), true).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Tracking, "{error}");
+    assert!(!bench.tracking().uninstall(None, &[]).await.unwrap().is_empty(), "it can still be removed");
+}
+
 pub async fn uninstall_leaves_nothing(lab: &dyn Lab) {
     lab.user(&item(lab, "item")).await;
     let before = lab.catalog().await;
@@ -190,7 +285,8 @@ async fn damaged_tracking_is_found_and_repaired(lab: &dyn Lab, damage: Damage) {
     lab.user("insert into item (id, name) values (7, 'Ann')").await;
     lab.user("update item set name = 'Bea' where id = 7").await;
     lab.user("delete from item where id = 7").await;
-    assert_eq!(bench.ops().await, ["insert 7", "update 7", "delete 7"]);
+    // First the mark that says: compare, whoever repaired it.
+    assert_eq!(bench.ops().await, ["truncate", "insert 7", "update 7", "delete 7"]);
 }
 
 pub async fn a68_a_replaced_table_is_found(lab: &dyn Lab) {

@@ -10,7 +10,7 @@ use crate::support::Lab;
 /// The parameters of every statement, a letter each: `i` integer, `t` text, `b` bytes, `n` NULL.
 const PARAMETERS: &[(&str, &str)] = &[
     ("brake_approve", "iiib"),
-    ("brake_count", "iiii"),
+    ("brake_count", "iiiii"),
     ("brake_delete", "iii"),
     ("brake_read", "i"),
     ("brake_reset", "ii"),

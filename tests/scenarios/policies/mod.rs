@@ -2,6 +2,7 @@
 
 mod brake;
 mod conflicts;
+mod damage;
 mod deletes;
 mod first_sync;
 mod held;

@@ -23,6 +23,17 @@ scenarios! { postgres_postgres:
     s4_54_updates_that_change_nothing_write_nothing,
 }
 
+scenarios! { postgres13_mariadb118 matrix:
+    s2_6_changes_made_while_stopped_are_delivered,
+    s1_10_a_full_compare_repairs_what_triggers_did_not_see,
+    s4_54_updates_that_change_nothing_write_nothing,
+}
+
+scenarios! { mariadb118_postgres17 matrix:
+    s2_6_changes_made_while_stopped_are_delivered,
+    s4_54_updates_that_change_nothing_write_nothing,
+}
+
 async fn two(scene: &Scene) {
     scene.customers("    safety: mirror").await;
     scene.customer("a@x", "Ada").await;

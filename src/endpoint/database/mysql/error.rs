@@ -31,11 +31,30 @@ pub(super) fn classify(error: Driver) -> Error {
 
 /// The same for a connection that could not be made.
 pub(super) fn unreachable(error: Driver) -> Error {
+    let cause = tls_cause(&error);
     let classified = classify(error);
     match classified.kind() {
+        _ if cause.is_some() => {
+            let cause = cause.unwrap_or_default();
+            Error::new(Kind::Unreachable, format!("no secure connection to the server: {cause}")).source(classified)
+        }
         Kind::Denied | Kind::Config => classified,
         _ => Error::new(Kind::Unreachable, "the server can't be reached").source(classified),
     }
+}
+
+/// What is wrong with the server's certificate, if it is that.
+fn tls_cause(error: &Driver) -> Option<String> {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        let inner = error.downcast_ref::<std::io::Error>().and_then(|io| io.get_ref());
+        let rustls = error.downcast_ref::<rustls::Error>().or_else(|| inner?.downcast_ref());
+        if let Some(rustls) = rustls {
+            return Some(rustls.to_string());
+        }
+        cause = error.source();
+    }
+    None
 }
 
 /// The same for COMMIT: a server that answers has rolled back, a lost answer can mean either.

@@ -4,16 +4,30 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use mysql_async::Value as Wire;
 
-use super::catalog::{quoted, schema_of};
-use super::connection::{Connection, field_optional, field_text};
+use super::catalog::{describe, quoted, schema_of};
+use super::connection::{Connection, Server, field_optional, field_text};
 use super::log::{self, Log, short_hash};
 use super::triggers::{Installed, Trigger, wanted};
+use crate::endpoint::database::migrations::{Part, refuse_newer};
 use crate::error::{Error, Kind, Result};
-use crate::model::{KeySource, Table};
+use crate::model::{KeySource, Table, TableName};
 
-const ENDPOINT: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/mysql/endpoint.sql"));
-const STATE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/mysql/state.sql"));
-const LOG: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/mysql/log.sql"));
+macro_rules! migration {
+    ($name:literal) => {
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/mysql/", $name, ".sql"))
+    };
+}
+
+/// The version of a table's log and triggers; a greater one is not ours to touch (F15).
+pub(super) const VERSION: i64 = 2;
+/// In its place while a table's tracking is being repaired.
+pub(super) const IN_DOUBT: i64 = 0;
+
+/// The migrations of our own tables, oldest first. What was released is never changed: a change is a
+/// further one. Each statement creates a table, a column or a first row, and is left out where that is there.
+const ENDPOINT: [&str; 2] = [migration!("endpoint_1"), migration!("endpoint_2")];
+const STATE: [&str; 1] = [migration!("state_1")];
+const LOG: &str = migration!("log");
 
 /// What a script sets first, as our own connections do: a trigger keeps the modes it was created under (A59).
 pub(super) const PREAMBLE: &str = "set names utf8mb4 collate utf8mb4_bin;\n\
@@ -43,15 +57,45 @@ fn literal(text: &str) -> String {
 /// Everything that is there of ours in this database.
 pub(super) struct Present {
     pub(super) tables: BTreeSet<String>,
-    /// Those that write logs, under the logs' names.
-    pub(super) procedures: BTreeSet<String>,
+    /// Those that write logs, under the logs' names, with what they do if this user may see it.
+    pub(super) procedures: BTreeMap<String, Option<String>>,
     pub(super) triggers: Vec<Installed>,
-    /// Name of the collection, its log, and the counter and number of the table when it was recorded.
-    pub(super) collections: BTreeMap<String, (String, Option<u64>, Option<u64>)>,
+    /// What is recorded of each collection, by its name.
+    pub(super) collections: BTreeMap<String, Recorded>,
     /// Where the tracked tables stand now.
     pub(super) now: HashMap<String, Standing>,
     /// The triggers as they were recorded.
     recorded: BTreeSet<(String, String, String)>,
+}
+
+/// A tracked table as it was recorded.
+pub(super) struct Recorded {
+    pub(super) log: String,
+    /// Counter and number it had then.
+    pub(super) was: (Option<u64>, Option<u64>),
+    /// Of its log and triggers.
+    pub(super) version: i64,
+}
+
+/// The key columns of each table with their types, as the catalog has them now, by the collection's name.
+pub(super) async fn keys(connection: &mut Connection, tables: &[Table]) -> Result<HashMap<String, String>> {
+    let database = connection.server.database.clone();
+    let columns = tables.iter().flat_map(|table| table.key_columns().map(move |column| (table, column)));
+    let set: Vec<[&str; 3]> = columns.map(|(t, c)| [schema_of(&t.name, &database), &t.name.name, &c.name]).collect();
+    let set = serde_json::Value::from(set.iter().map(|one| one.to_vec()).collect::<Vec<_>>()).to_string();
+    let sql = "select a.s, a.n, group_concat(c.column_name, ' ', c.column_type order by c.ordinal_position) \
+               from json_table(?, '$[*]' columns (s longtext path '$[0]' error on error, n longtext path '$[1]' error on error, \
+               c longtext path '$[2]' error on error)) as a straight_join information_schema.columns as c \
+               on c.table_schema = a.s and c.table_name = a.n and c.column_name = a.c group by a.s, a.n";
+    let mut found = HashMap::new();
+    for row in connection.rows(sql, vec![Wire::from(set)]).await? {
+        found.insert((field_text(&row, 0)?, field_text(&row, 1)?), field_text(&row, 2)?);
+    }
+    let of = |table: &Table| {
+        let key = (schema_of(&table.name, &database).to_owned(), table.name.name.clone());
+        (table.name.to_string(), found.get(&key).cloned().unwrap_or_default())
+    };
+    Ok(tables.iter().map(of).collect())
 }
 
 /// A tracked table as the catalog has it.
@@ -62,19 +106,30 @@ pub(super) struct Standing {
     table_id: Option<u64>,
 }
 
-pub(super) async fn present(connection: &mut Connection, tables: &[Table]) -> Result<Present> {
-    let database = connection.server.database.clone();
+/// The names of our own tables that are there.
+async fn own(connection: &mut Connection) -> Result<BTreeSet<String>> {
     let sql = "select table_name from information_schema.tables where table_schema = ? and table_name like 'twinrow\\_%'";
-    let rows = connection.rows(sql, vec![database.as_str().into()]).await?;
-    let mine = rows.iter().map(|row| field_text(row, 0)).collect::<Result<BTreeSet<_>>>()?;
+    let database = connection.server.database.clone();
+    let rows = connection.rows(sql, vec![database.into()]).await?;
+    rows.iter().map(|row| field_text(row, 0)).collect()
+}
+
+pub(super) async fn present(connection: &mut Connection, tables: &[Table]) -> Result<Present> {
+    let mine = own(connection).await?;
     let procedures = procedures(connection).await?;
     let triggers = super::triggers::installed(connection).await?;
     let mut collections = BTreeMap::new();
     let mut recorded = BTreeSet::new();
     if mine.contains("twinrow_collection") && mine.contains("twinrow_trigger") {
-        for row in connection.rows("select name, log, auto_increment, table_id from twinrow_collection", Vec::new()).await? {
+        // The first version did not record it.
+        let version = if mine.contains("twinrow_version") { "version" } else { "1" };
+        let sql = format!("select name, log, auto_increment, table_id, {version} from twinrow_collection");
+        for row in connection.rows(&sql, Vec::new()).await? {
             let number = |at| Ok::<_, Error>(field_optional(&row, at)?.and_then(|text| text.parse().ok()));
-            collections.insert(field_text(&row, 0)?, (field_text(&row, 1)?, number(2)?, number(3)?));
+            let version: i64 = log::number(&row, 4)?;
+            refuse_newer(version, VERSION)?;
+            let was = (number(2)?, number(3)?);
+            collections.insert(field_text(&row, 0)?, Recorded { log: field_text(&row, 1)?, was, version });
         }
         for row in connection.rows("select schema_name, name, collection from twinrow_trigger", Vec::new()).await? {
             recorded.insert((field_text(&row, 0)?, field_text(&row, 1)?, field_text(&row, 2)?));
@@ -84,12 +139,37 @@ pub(super) async fn present(connection: &mut Connection, tables: &[Table]) -> Re
     Ok(Present { tables: mine, procedures, triggers, collections, now, recorded })
 }
 
-pub(super) async fn procedures(connection: &mut Connection) -> Result<BTreeSet<String>> {
-    let sql =
-        "select routine_name from information_schema.routines where routine_schema = ? and routine_name like 'twinrow\\_log\\_%'";
+pub(super) async fn procedures(connection: &mut Connection) -> Result<BTreeMap<String, Option<String>>> {
+    let sql = "select routine_name, routine_definition from information_schema.routines \
+               where routine_schema = ? and routine_name like 'twinrow\\_log\\_%'";
     let database = connection.server.database.clone();
     let rows = connection.rows(sql, vec![database.into()]).await?;
-    rows.iter().map(|row| field_text(row, 0)).collect()
+    rows.iter().map(|row| Ok((field_text(row, 0)?, field_optional(row, 1)?))).collect()
+}
+
+/// The parts of our own tables, with their migrations and how many of those this database has had.
+async fn parts(connection: &mut Connection, present: &BTreeSet<String>, home: bool) -> Result<Vec<Part>> {
+    let mut recorded = HashMap::new();
+    if present.contains("twinrow_version") {
+        for row in connection.rows("select part, version from twinrow_version", Vec::new()).await? {
+            recorded.insert(field_text(&row, 0)?, log::number(&row, 1)?);
+        }
+    }
+    let all: [(&str, &str, &'static [&'static str]); 2] =
+        [("endpoint", "twinrow_fence", &ENDPOINT), ("state", "twinrow_pair", &STATE)];
+    let mut parts = Vec::new();
+    for (name, table, migrations) in all {
+        parts.push(Part::found(name, migrations, recorded.get(name).copied(), present.contains(table))?);
+    }
+    parts.truncate(1 + usize::from(home));
+    Ok(parts)
+}
+
+/// What brings our own tables to this program's version, if an older one has made them.
+pub(super) async fn upgrade(connection: &mut Connection, home: bool) -> Result<Vec<Step>> {
+    let present = own(connection).await?;
+    let parts = parts(connection, &present, home).await?;
+    if parts.iter().any(Part::outdated) { own_tables(connection, &parts, &present).await } else { Ok(Vec::new()) }
 }
 
 /// Counter and number of each table. The number says more, but needs PROCESS and a search through the
@@ -160,6 +240,9 @@ pub(super) async fn definer(connection: &mut Connection) -> Result<Option<String
 
 /// All that is missing, in order: tables, and then a table at a time its log and its triggers.
 pub(super) async fn plan(connection: &mut Connection, tables: &[Table], home: bool) -> Result<Vec<Step>> {
+    // As they are now: until a trigger that names a lost key column is made again, the application can't write (A30).
+    let names: Vec<TableName> = tables.iter().map(|table| table.name.clone()).collect();
+    let tables = &describe(connection, Some(&names)).await?;
     for table in tables {
         if let Some(why) = &table.refused {
             return Err(Error::new(Kind::Config, format!("{} can't be tracked: {why}", table.name)));
@@ -168,26 +251,25 @@ pub(super) async fn plan(connection: &mut Connection, tables: &[Table], home: bo
     let present = present(connection, tables).await?;
     let definer = definer(connection).await?;
     let database = connection.server.database.clone();
-    let mut steps = Vec::new();
-    for script in [Some(ENDPOINT), home.then_some(STATE)].into_iter().flatten() {
-        own_tables(script, &present, &database, &mut steps);
-    }
+    let parts = parts(connection, &present.tables, home).await?;
+    let mut steps = own_tables(connection, &parts, &present.tables).await?;
     let triggers = wanted(connection, tables).await?;
     let mut account_made = false;
     for table in tables {
         let mut of_table = Vec::new();
+        let mine: Vec<&Trigger> = triggers.iter().filter(|trigger| trigger.collection == table.name.to_string()).collect();
+        let gap = present.gap(table, &mine, &Log::of(table, &database).name, &connection.server);
+        if gap {
+            of_table.push(doubt(&table.name, &database));
+        }
         log_steps(connection, table, &present, &mut of_table).await?;
         let log = Log::of(table, &database);
-        if connection.server.flavour.one_writer() && !present.procedures.contains(&log.name) {
-            let sql = super::triggers::procedure(&log, &database, definer.as_deref());
-            of_table.push(step(
-                sql,
-                format!("created the procedure that writes the log of {}", table.name),
-                &database,
-                &log.name,
-            ));
+        let procedure = present.procedures.get(&log.name);
+        if connection.server.flavour.one_writer() && !super::triggers::writes(&log, &database, procedure) {
+            let sql = super::triggers::procedure(&log, &database, definer.as_deref(), procedure.is_some());
+            let what = format!("made the procedure that writes the log of {}", table.name);
+            of_table.push(step(sql, what, &database, &log.name));
         }
-        let mine: Vec<&Trigger> = triggers.iter().filter(|trigger| trigger.collection == table.name.to_string()).collect();
         let missing = mine.iter().any(|trigger| !present.triggers.iter().any(|installed| installed.is(trigger)));
         if let (Some(account), true) = (&definer, missing || !of_table.is_empty()) {
             if !account_made {
@@ -197,27 +279,96 @@ pub(super) async fn plan(connection: &mut Connection, tables: &[Table], home: bo
             of_table.extend(grants(account, &mine, &log, connection.server.flavour.one_writer(), &database));
         }
         trigger_steps(&mine, &present, definer.as_deref(), &database, &mut of_table);
+        if gap {
+            // A mark, for a compare by everyone who reads the log.
+            let sql = format!("insert into {}.{} (op) values ('T')", quoted(&database), quoted(&log.name));
+            of_table.push(step(sql, String::new(), &database, &log.name));
+        }
         register_steps(table, &present, !of_table.is_empty(), &database, &mut of_table);
         steps.extend(of_table);
     }
     Ok(steps)
 }
 
+impl Present {
+    /// Whether changes of this table may be missing in its log, which stays.
+    fn gap(&self, table: &Table, wanted: &[&Trigger], log: &str, server: &Server) -> bool {
+        let name = table.name.to_string();
+        let Some(recorded) = self.collections.get(&name) else { return false };
+        if recorded.log != log || !self.tables.contains(log) {
+            return false;
+        }
+        let gone = |(schema, name, of): &(String, String, String)| {
+            *of == table.name.to_string() && !self.triggers.iter().any(|other| other.schema == *schema && other.name == *name)
+        };
+        let altered = || wanted.iter().any(|trigger| !self.triggers.iter().any(|installed| installed.is(trigger)));
+        let procedure = || {
+            let writes = |log: &Log| super::triggers::writes(log, &server.database, self.procedures.get(&log.name));
+            server.flavour.one_writer() && !writes(&Log::of(table, &server.database))
+        };
+        let standing = self.now.get(&name).copied().unwrap_or_default();
+        recorded.version == IN_DOUBT
+            || self.recorded.iter().any(gone)
+            || reset(recorded.was, standing)
+            || recorded.version == VERSION && (altered() || procedure())
+    }
+}
+
+/// Until the repair is finished, whoever finds it half done knows that there was a gap: each of these statements is
+/// committed by itself.
+fn doubt(table: &TableName, database: &str) -> Step {
+    let name = literal(&table.to_string());
+    let sql = format!("update {}.twinrow_collection set version = {IN_DOUBT} where name = {name}", quoted(database));
+    step(sql, String::new(), database, "twinrow_collection")
+}
+
 pub(super) fn step(sql: String, what: String, schema: &str, table: &str) -> Step {
     Step { sql, what, table: (schema.to_owned(), table.to_owned()) }
 }
 
-fn own_tables(script: &str, present: &Present, database: &str, steps: &mut Vec<Step>) {
-    let code: Vec<&str> = script.lines().filter(|line| !line.starts_with("--")).collect();
-    for statement in code.join("\n").split(';').map(str::trim).filter(|statement| !statement.is_empty()) {
-        let table = statement.split_whitespace().find(|word| word.starts_with("twinrow_")).unwrap_or_default();
-        if present.tables.contains(table) {
-            continue;
+/// What is missing of our own tables: definition statements commit by themselves, so each says what it makes.
+async fn own_tables(connection: &mut Connection, parts: &[Part], present: &BTreeSet<String>) -> Result<Vec<Step>> {
+    let database = connection.server.database.clone();
+    let sql = "select concat(table_name, ' ', column_name) from information_schema.columns \
+               where table_schema = ? and table_name like 'twinrow\\_%'";
+    let rows = connection.rows(sql, vec![database.as_str().into()]).await?;
+    let columns = rows.iter().map(|row| field_text(row, 0)).collect::<Result<BTreeSet<_>>>()?;
+    let mut steps = Vec::new();
+    for part in parts {
+        let before = steps.len();
+        for statement in part.migrations.iter().flat_map(|script| statements(script)) {
+            let words: Vec<&str> = statement.split_whitespace().collect();
+            let table = words.iter().copied().find(|word| word.starts_with("twinrow_")).unwrap_or_default();
+            let column = words.iter().position(|word| *word == "column").and_then(|at| words.get(at + 1));
+            let there = match column {
+                Some(column) => columns.contains(&format!("{table} {column}")),
+                None => present.contains(table),
+            };
+            if !there {
+                let what = match (column, words[0]) {
+                    (Some(column), _) => format!("added column {column} to table {table}"),
+                    (None, "create") => format!("created table {table}"),
+                    _ => String::new(),
+                };
+                let sql = statement.replacen(table, &format!("{}.{}", quoted(&database), quoted(table)), 1);
+                steps.push(step(sql, what, &database, table));
+            }
         }
-        let what = if statement.starts_with("create") { format!("created table {table}") } else { String::new() };
-        let sql = statement.replacen(table, &format!("{}.{}", quoted(database), quoted(table)), 1);
-        steps.push(step(sql, what, database, table));
+        let now = part.current();
+        if !part.settled() || steps.len() > before {
+            let version =
+                format!("replace into {}.twinrow_version (part, version) values ('{}', {now})", quoted(&database), part.name);
+            steps.push(step(version, String::new(), &database, "twinrow_version"));
+        }
     }
+    Ok(steps)
+}
+
+/// The statements of a migration.
+fn statements(script: &str) -> Vec<String> {
+    let code: Vec<&str> = script.lines().filter(|line| !line.starts_with("--")).collect();
+    let code = code.join("\n");
+    code.split(';').map(str::trim).filter(|statement| !statement.is_empty()).map(str::to_owned).collect()
 }
 
 /// The log, with the row that says which log it is (A11).
@@ -231,13 +382,10 @@ async fn log_steps(connection: &mut Connection, table: &Table, present: &Present
         let sql = LOG.replace("{log}", &name).replace("{columns}", &log.columns()).replace("{comment}", &literal(&comment));
         steps.push(step(sql.trim().to_owned(), format!("created the log of {}", table.name), &database, &log.name));
     }
-    if !there || log::epoch(connection, &log).await.is_err() {
+    if !there || !log::unmarked(connection, &[&log.name]).await?.is_empty() {
         let what = if there { format!("marked the log of {} as a new one", table.name) } else { String::new() };
-        // Before all other rows, so that it is the first one read.
-        let sql = format!("insert into {name} (op, origin) values ('E', uuid())");
-        if there {
-            steps.push(step(format!("delete from {name}"), String::new(), &database, &log.name));
-        }
+        // The first row, whatever was written meanwhile by triggers that waited for their log.
+        let sql = format!("insert into {name} (seq, op, origin) values (0, 'E', uuid())");
         steps.push(step(sql, what, &database, &log.name));
     }
     Ok(())
@@ -324,14 +472,15 @@ fn register_steps(table: &Table, present: &Present, changed: bool, database: &st
     let log = Log::of(table, database).name;
     let standing = present.now.get(&name).copied().unwrap_or_default();
     let recorded = present.collections.get(&name);
-    let same = recorded.is_some_and(|(old, counter, id)| *old == log && !reset((*counter, *id), standing));
+    let same =
+        recorded.is_some_and(|recorded| recorded.log == log && recorded.version == VERSION && !reset(recorded.was, standing));
     if same && !changed {
         return;
     }
     let number = |value: Option<u64>| value.map_or_else(|| "null".to_owned(), |value| value.to_string());
     let sql = format!(
-        "insert into {}.twinrow_collection (name, n, log, table_id, auto_increment) values ({}, 0, {}, {}, {}) \
-         on duplicate key update log = {}, table_id = {}, auto_increment = {}",
+        "insert into {}.twinrow_collection (name, n, log, table_id, auto_increment, version) values ({}, 0, {}, {}, {}, {VERSION}) \
+         on duplicate key update log = {}, table_id = {}, auto_increment = {}, version = {VERSION}",
         quoted(database),
         literal(&name),
         literal(&log),

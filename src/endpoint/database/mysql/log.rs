@@ -4,7 +4,7 @@
 //! one reader loses exactly the rows that were read and recorded. A log with several is drained: its committed rows
 //! move to `twinrow_queue`, under new numbers given out in one transaction at a time; there a cursor is safe.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use mysql_async::{Row, Value as Wire};
 use sha2::{Digest, Sha256};
@@ -346,6 +346,17 @@ pub(super) async fn epoch(connection: &mut Connection, log: &Log) -> Result<Stri
 pub(super) fn emptied(log: &Log) -> Error {
     Error::new(Kind::Tracking, format!("the log of {} was emptied or made again: changes may be missing", log.collection))
         .hint("twinrow install, then twinrow resync full")
+}
+
+/// Those of these logs, which exist, that lack the row that says which they are.
+pub(super) async fn unmarked(connection: &mut Connection, logs: &[&str]) -> Result<BTreeSet<String>> {
+    if logs.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let first = |log: &&str| format!("select '{log}' from dual where not exists (select 1 from {} where op = 'E')", quoted(log));
+    let sql: Vec<String> = logs.iter().map(first).collect();
+    let rows = connection.rows(&sql.join(" union all "), Vec::new()).await.map_err(missing)?;
+    rows.iter().map(|row| field_text(row, 0)).collect()
 }
 
 /// Acknowledges what one consumer has recorded. Inside its fenced transaction.

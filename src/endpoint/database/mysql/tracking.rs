@@ -9,8 +9,10 @@ use async_trait::async_trait;
 use super::Mysql;
 use super::catalog::{qualified, quoted};
 use super::connection::{Connection, field_text};
-use super::install::{PREAMBLE, Step, capture_account, definer, plan, present, procedures, reset, step};
-use super::log::{self, Log};
+use super::install::{
+    IN_DOUBT, PREAMBLE, Step, VERSION, capture_account, definer, keys, plan, present, procedures, reset, step, upgrade,
+};
+use super::log::{self, Log, Stand};
 use super::triggers::Installed;
 use crate::endpoint::{Finding, Tracking};
 use crate::error::{Context, Error, Kind, Result};
@@ -19,9 +21,10 @@ use crate::model::{Position, Table, TableName};
 /// How often a definition statement is tried, 2 s each, before the one in the way is named.
 const TRIES_MAX: u32 = 5;
 
-/// The greatest counters seen of the tracked tables: one that falls was reset by TRUNCATE (A12).
+/// What was seen of the tracked tables before: the greatest counters, for one that falls was reset by TRUNCATE
+/// (A12), and the key columns (A30).
 #[derive(Default)]
-pub(super) struct Watch(Mutex<HashMap<String, u64>>);
+pub(super) struct Watch(Mutex<HashMap<String, u64>>, Mutex<HashMap<String, String>>);
 
 impl Watch {
     /// Whether the counter fell since it was last seen.
@@ -33,7 +36,14 @@ impl Watch {
         fell
     }
 
+    /// Whether the key columns are others than when they were first seen.
+    fn rekeyed(&self, collection: &str, now: &str) -> bool {
+        let mut seen = self.1.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.entry(collection.to_owned()).or_insert_with(|| now.to_owned()) != now
+    }
+
     fn forget(&self, collection: &str) {
+        self.1.lock().unwrap_or_else(PoisonError::into_inner).remove(collection);
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(collection);
     }
 }
@@ -54,6 +64,18 @@ async fn define(connection: &mut Connection, step: &Step) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Runs an installation; returns what it did.
+async fn run(connection: &mut Connection, steps: Vec<Step>) -> Result<Vec<String>> {
+    let mut done = Vec::new();
+    for step in steps {
+        define(connection, &step).await?;
+        if !step.what.is_empty() {
+            done.push(step.what);
+        }
+    }
+    Ok(done)
 }
 
 async fn blockers(connection: &mut Connection, table: &(String, String)) -> String {
@@ -96,16 +118,17 @@ impl Tracking for Mysql {
         Ok(format!("{PREAMBLE}\n{}", statements.join("\n")))
     }
 
+    async fn upgrade(&self, home: bool) -> Result<Vec<String>> {
+        let mut connection = self.connection().await?;
+        let steps = upgrade(&mut connection, home).await.context(self.place())?;
+        run(&mut connection, steps).await.context(self.place())
+    }
+
     async fn install(&self, tables: &[Table], home: bool) -> Result<Vec<String>> {
         let mut connection = self.connection().await?;
         refuse_replica(&mut connection).await.context(self.place())?;
-        let mut done = Vec::new();
-        for step in plan(&mut connection, tables, home).await.context(self.place())? {
-            define(&mut connection, &step).await.context(self.place())?;
-            if !step.what.is_empty() {
-                done.push(step.what);
-            }
-        }
+        let steps = plan(&mut connection, tables, home).await.context(self.place())?;
+        let done = run(&mut connection, steps).await.context(self.place())?;
         if !done.is_empty() {
             tables.iter().for_each(|table| self.watch.forget(&table.name.to_string()));
         }
@@ -118,20 +141,33 @@ impl Tracking for Mysql {
         let database = connection.server.database.clone();
         let present = present(&mut connection, tables).await.context(self.place())?;
         let recorded = super::triggers::recorded(&mut connection, &present.tables).await.context(self.place())?;
+        let logs: Vec<String> = tables.iter().map(|table| Log::of(table, &database).name).collect();
+        let logs: Vec<&str> = logs.iter().map(String::as_str).filter(|log| present.tables.contains(*log)).collect();
+        let unmarked = log::unmarked(&mut connection, &logs).await.context(self.place())?;
+        let keys = keys(&mut connection, tables).await.context(self.place())?;
         for table in tables {
             let name = table.name.to_string();
             let standing = present.now.get(&name).copied().unwrap_or_default();
-            let mut problems = super::triggers::problems(table, &recorded, &present.triggers, &connection.server);
-            let log = Log::of(table, &database).name;
-            if !present.tables.contains(&log) {
+            let older = present.collections.get(&name).is_some_and(|recorded| recorded.version < VERSION);
+            let mut problems = super::triggers::problems(table, older, &recorded, &present.triggers, &connection.server);
+            let log = Log::of(table, &database);
+            if !present.tables.contains(&log.name) {
                 problems.push("its log is missing".to_owned());
-            } else if connection.server.flavour.one_writer() && !present.procedures.contains(&log) {
-                problems.push("the procedure that writes its log is missing".to_owned());
+            } else if unmarked.contains(&log.name) {
+                problems.push("its log was emptied or made again".to_owned());
+            } else if connection.server.flavour.one_writer()
+                && !older
+                && !super::triggers::writes(&log, &database, present.procedures.get(&log.name))
+            {
+                problems.push("the procedure that writes its log is missing or was altered".to_owned());
             }
             let mut replaced = super::triggers::all_gone(table, &present.triggers, &connection.server);
             match present.collections.get(&name) {
-                Some((old, ..)) if *old != log => problems.push("its key has changed".to_owned()),
-                Some((_, counter, id)) if reset((*counter, *id), standing) => {
+                Some(recorded) if recorded.log != log.name => problems.push("its key has changed".to_owned()),
+                Some(_) if keys.get(&name).is_some_and(|now| self.watch.rekeyed(&name, now)) => {
+                    problems.push("its key columns have changed".to_owned());
+                }
+                Some(recorded) if reset(recorded.was, standing) => {
                     replaced = true;
                     problems.push("it was truncated or replaced".to_owned());
                 }
@@ -141,8 +177,12 @@ impl Tracking for Mysql {
                 Some(_) => {}
                 None => problems.push("it is not tracked".to_owned()),
             }
+            let gap = !problems.is_empty() || present.collections.get(&name).is_some_and(|recorded| recorded.version == IN_DOUBT);
+            if older {
+                problems.push("its tracking is of an older version".to_owned());
+            }
             if !problems.is_empty() {
-                findings.push(Finding { table: table.name.clone(), problem: problems.join("; "), gap: true, replaced });
+                findings.push(Finding { table: table.name.clone(), problem: problems.join("; "), gap, replaced });
             }
         }
         Ok(findings)
@@ -166,6 +206,18 @@ impl Tracking for Mysql {
         }
         Ok(positions)
     }
+
+    async fn renew(&self, _integration: &str, cursors: &[(Table, Position)]) -> Result<Vec<Option<Position>>> {
+        let mut connection = self.connection().await?;
+        let mut renewed = Vec::with_capacity(cursors.len());
+        for (table, since) in cursors {
+            let log = Log::of(table, &connection.server.database);
+            let (epoch, stand) = (log::epoch(&mut connection, &log).await.context(self.place())?, Stand::parse(since)?);
+            // The queue is numbered on, whatever became of the log.
+            renewed.push((stand.epoch != epoch).then(|| Stand { epoch, n: stand.n }.position()));
+        }
+        Ok(renewed)
+    }
 }
 
 /// Triggers, then tables, then the account: at no moment does a trigger lack what it needs (A69).
@@ -175,7 +227,7 @@ async fn uninstall_all(connection: &mut Connection) -> Result<Vec<String>> {
     for trigger in super::triggers::installed(connection).await? {
         drop_trigger(connection, &trigger, &mut removed).await?;
     }
-    for procedure in procedures(connection).await? {
+    for procedure in procedures(connection).await?.into_keys() {
         drop_procedure(connection, &database, &procedure, &mut removed).await?;
     }
     let sql = "select table_name from information_schema.tables where table_schema = ? and table_name like 'twinrow\\_%'";

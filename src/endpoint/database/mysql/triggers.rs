@@ -120,11 +120,18 @@ pub(super) async fn recorded(connection: &mut Connection, tables: &BTreeSet<Stri
     rows.iter().map(|row| Ok([field_text(row, 0)?, field_text(row, 1)?, field_text(row, 2)?, field_text(row, 3)?])).collect()
 }
 
-/// What is wrong with the triggers of one table.
-pub(super) fn problems(table: &Table, recorded: &[[String; 4]], installed: &[Installed], server: &Server) -> Vec<String> {
+/// What is wrong with the triggers of one table. Those of an `older` version are as they should be if they are as
+/// they were recorded.
+pub(super) fn problems(
+    table: &Table,
+    older: bool,
+    recorded: &[[String; 4]],
+    installed: &[Installed],
+    server: &Server,
+) -> Vec<String> {
     let mut problems = Vec::new();
     let collection = table.name.to_string();
-    for trigger in own(table, server) {
+    for trigger in own(table, server).into_iter().filter(|_| !older) {
         if !installed.iter().any(|other| other.is(&trigger)) {
             let there = installed.iter().any(|other| other.name == trigger.name(1) && other.schema == trigger.schema);
             let how = if there { "is not as it was installed" } else { "is missing" };
@@ -189,15 +196,23 @@ fn own(table: &Table, server: &Server) -> Vec<Trigger> {
     ]
 }
 
-/// The procedure that writes a log, where the triggers must share one.
-pub(super) fn procedure(log: &Log, database: &str, definer: Option<&str>) -> String {
+/// The procedure that writes a log, where the triggers must share one; `replace`: one that is there.
+pub(super) fn procedure(log: &Log, database: &str, definer: Option<&str>, replace: bool) -> String {
     let name = format!("{}.{}", quoted(database), quoted(&log.name));
     let columns = log.typed_columns();
     let parameters = columns.iter().map(|(name, kind)| format!(", p_{name} {kind}"));
     let list = |prefix: &str| columns.iter().map(|(name, _)| format!("{prefix}{name}")).collect::<Vec<_>>().join(", ");
-    let sql = PROCEDURE.replace("{definer}", definer.unwrap_or("current_user")).replace("{procedure}", &name);
+    let sql = PROCEDURE.replace("{create}", if replace { "create or replace" } else { "create" });
+    let sql = sql.replace("{definer}", definer.unwrap_or("current_user")).replace("{procedure}", &name);
     let sql = sql.replace("{parameters}", &format!("p_op char(1){}", parameters.collect::<String>()));
     sql.replace("{log}", &name).replace("{columns}", &list("")).replace("{values}", &list("p_")).trim().to_owned()
+}
+
+/// Whether the procedure does what it should, as far as this user may see what it does.
+pub(super) fn writes(log: &Log, database: &str, body: Option<&Option<String>>) -> bool {
+    let wanted = procedure(log, database, None, false);
+    let wanted = wanted.split_once("modifies sql data").map_or("", |(_, body)| body.trim());
+    body.is_some_and(|body| body.as_ref().is_none_or(|body| body.trim().trim_end_matches(';') == wanted))
 }
 
 fn empty(table: &Table, database: &str, event: &'static str) -> Trigger {

@@ -87,7 +87,8 @@ fn sides(connection: &Connection, collections: &[Tracked]) -> Result<Vec<Side>> 
             stand: tracked.since.as_ref().map(Stand::parse).transpose()?,
             since: tracked.since.clone(),
             read: Vec::new(),
-            boundary: 0,
+            // Below the first row, which says which log it is.
+            boundary: -1,
             queue: 0,
             log_more: false,
             queue_more: false,

@@ -1,17 +1,13 @@
 //! What an installation is made of: transactions of statements, filled in from `migrations/postgres`.
 
+use std::collections::HashMap;
+
 use super::catalog::{Described, literal, log_type, quote, quote_table};
 use super::log::{collection_name, log_name, mark};
 use super::session::Conn;
+use crate::endpoint::database::migrations::Part;
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::model::{Column, Kind, Table};
-
-/// The version of our objects in the database; a greater one is not ours to touch (F15).
-pub(super) const VERSION: i64 = 1;
-/// Tables of the endpoint and of the state.
-const ENDPOINT_TABLES: [&str; 4] = ["fence", "receipt", "collection", "consumer"];
-const STATE_TABLES: [&str; 12] =
-    ["lease", "seen", "link", "cursor", "pair", "work", "conflict", "scan", "brake", "brake_window", "intent", "run"];
 
 macro_rules! migration {
     ($name:literal) => {
@@ -24,6 +20,18 @@ macro_rules! sql {
         include_str!(concat!("../../../../sql/postgres/", $name, ".sql"))
     };
 }
+
+/// The version of a table's log, function and triggers; a greater one is not ours to touch (F15).
+pub(super) const VERSION: i64 = 2;
+/// Tables of the endpoint and of the state.
+const ENDPOINT_TABLES: [&str; 5] = ["version", "fence", "receipt", "collection", "consumer"];
+const STATE_TABLES: [&str; 13] =
+    ["lease", "seen", "link", "cursor", "pair", "work", "conflict", "scan", "brake", "brake_window", "intent", "run", "setting"];
+
+/// The migrations of our own tables, oldest first. What was released is never changed: a change is a
+/// further one. Each can be run again.
+const ENDPOINT: [&str; 2] = [migration!("endpoint_1"), migration!("endpoint_2")];
+const STATE: [&str; 1] = [migration!("state_1")];
 
 /// One transaction of an installation.
 pub(super) struct Step {
@@ -46,31 +54,67 @@ impl Step {
 pub(super) struct Base {
     pub(super) schema: bool,
     tables: Vec<String>,
-    emptied: bool,
+    functions: bool,
     capture_role: bool,
     superuser: bool,
     user: String,
+    versions: HashMap<String, i64>,
 }
 
 impl Base {
-    pub(super) async fn read(conn: &mut Conn, version: i64) -> Result<Base> {
+    /// # Errors
+    /// [`ErrorKind::Tracking`] if a newer program has been at our tables.
+    pub(super) async fn read(conn: &mut Conn, server: i64) -> Result<Base> {
         let rows = conn.query(sql!("tracking_base"), &[]).await?;
         let row = rows.first().ok_or_else(|| Error::new(ErrorKind::Internal, "the server does not know its own user"))?;
         let (superuser, creates, exists, member): (bool, bool, bool, bool) = (row.get(3), row.get(4), row.get(5), row.get(6));
         // From version 16 on, a role that another made can't be taken.
-        let capture_role = superuser || member || (creates && (!exists || version < 160_000));
-        Ok(Base { schema: row.get(0), tables: row.get(1), emptied: row.get(2), capture_role, superuser, user: row.get(7) })
+        let capture_role = superuser || member || (creates && (!exists || server < 160_000));
+        let mut base = Base {
+            schema: row.get(0),
+            tables: row.get(1),
+            functions: row.get(2),
+            capture_role,
+            superuser,
+            user: row.get(7),
+            versions: HashMap::new(),
+        };
+        if base.has("version") {
+            let rows = conn.query(sql!("version_read"), &[]).await?;
+            base.versions = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+        }
+        base.parts(true)?;
+        Ok(base)
     }
 
-    pub(super) fn complete(&self, home: bool) -> bool {
-        let has = |name: &&str| self.tables.iter().any(|table| table == name);
-        self.schema
-            && self.emptied
-            && ENDPOINT_TABLES.iter().all(has)
-            && (!home || (STATE_TABLES.iter().all(has) && has(&"setting")))
+    pub(super) fn has(&self, table: &str) -> bool {
+        self.tables.iter().any(|there| there == table)
     }
 
-    pub(super) fn step(&self, home: bool) -> Step {
+    fn whole(&self, home: bool) -> bool {
+        let has = |tables: &[&str]| tables.iter().all(|table| self.has(table));
+        self.schema && self.functions && has(&ENDPOINT_TABLES) && (!home || has(&STATE_TABLES))
+    }
+
+    fn parts(&self, home: bool) -> Result<Vec<Part>> {
+        let recorded = |part: &str| self.versions.get(part).copied();
+        let mut parts = vec![Part::found("endpoint", &ENDPOINT, recorded("endpoint"), self.has("fence"))?];
+        if home {
+            parts.push(Part::found("state", &STATE, recorded("state"), self.has("pair"))?);
+        }
+        Ok(parts)
+    }
+
+    pub(super) fn complete(&self, home: bool) -> Result<bool> {
+        Ok(self.whole(home) && self.parts(home)?.iter().all(Part::settled))
+    }
+
+    /// Whether an older program has made them.
+    pub(super) fn outdated(&self, home: bool) -> Result<bool> {
+        Ok(self.parts(home)?.iter().any(Part::outdated))
+    }
+
+    pub(super) fn step(&self, home: bool) -> Result<Step> {
         let mut sql = String::new();
         if self.capture_role {
             sql.push_str(migration!("role"));
@@ -79,10 +123,15 @@ impl Base {
             }
         }
         sql.push_str(migration!("schema"));
-        sql.push_str(migration!("endpoint"));
-        if home {
-            sql.push_str(migration!("state"));
+        let mut recorded = String::new();
+        for part in self.parts(home)? {
+            // Each can be run again: where something is missing, all of them are.
+            let had = if self.whole(home) { part.had } else { 0 };
+            part.migrations.iter().skip(usize::try_from(had).unwrap_or(0)).for_each(|migration| sql.push_str(migration));
+            let version = sql!("version_write").replace("{part}", part.name);
+            recorded.push_str(&version.replace("{version}", &part.current().to_string()));
         }
+        sql.push_str(&recorded);
         if self.capture_role {
             sql.push_str(migration!("role_grants"));
         }
@@ -90,12 +139,17 @@ impl Base {
         sql.push_str(&format!(
             "grant usage on schema twinrow to {user};\ngrant select, insert, update, delete on all tables in schema twinrow to {user};\n"
         ));
-        Step { done: "made schema twinrow and its tables".into(), table: None, sql }
+        let done = match self.outdated(home)? {
+            true => "brought the tables of schema twinrow up to date",
+            false => "made schema twinrow and its tables",
+        };
+        Ok(Step { done: done.into(), table: None, sql })
     }
 }
 
-/// The statements that make the tracking of a table, whatever of it exists.
-pub(super) fn table_step(described: &Described, existing: &[(String, String)], keep_log: bool, base: &Base) -> Step {
+/// The statements that make the tracking of a table, whatever of it exists. `keep`: the log stays; and whether
+/// it may lack changes, of which a mark in it tells everyone who reads it.
+pub(super) fn table_step(described: &Described, existing: &[(String, String)], keep: Option<bool>, base: &Base) -> Step {
     let table = &described.table;
     let name = quote_table(&table.name);
     let (mark, log) = (mark(&table.name), log_name(&table.name));
@@ -104,7 +158,7 @@ pub(super) fn table_step(described: &Described, existing: &[(String, String)], k
     for (target, trigger) in existing {
         sql.push_str(&format!("drop trigger if exists {} on {target};\n", quote(trigger)));
     }
-    if !keep_log {
+    if keep.is_none() {
         sql.push_str(&format!("drop table if exists twinrow.{log};\n"));
         sql.push_str(&fill(migration!("log"), &name));
     }
@@ -125,6 +179,9 @@ pub(super) fn table_step(described: &Described, existing: &[(String, String)], k
         described.members.iter().for_each(|member| sql.push_str(&fill(migration!("triggers_member"), member)));
     } else {
         sql.push_str(&fill(migration!("triggers_statement"), &name));
+    }
+    if keep == Some(true) {
+        sql.push_str(&format!("insert into twinrow.{log} (op) values ('T');\n"));
     }
     let key: Vec<String> = table.key_columns().map(|column| literal(&column.name)).collect();
     let values = [
@@ -149,9 +206,17 @@ fn fill(template: &str, table: &Table, target: &str) -> String {
     let list = |make: &dyn Fn(usize, &Column) -> String, separator: &str| {
         columns.iter().enumerate().map(|(i, column)| make(i + 1, column)).collect::<Vec<_>>().join(separator)
     };
-    let kinds = |prefix: char| list(&|i, column| format!("{prefix}{i} {}", log_type(&column.kind).unwrap_or("text")), ", ");
+    let logged = |column: &Column| log_type(&column.kind).unwrap_or("text");
+    let kinds = |prefix: char| list(&|i, column| format!("{prefix}{i} {}", logged(column)), ", ");
     let names = |prefix: &str| list(&|i, _| format!("{prefix}{i}"), ", ");
-    let row = |from: &str| list(&|_, column| captured(column, from), ", ");
+    let lost = |row: &str| list(&|i, _| format!("{row}.o{i} is null"), " or ");
+    let op = |op: char| format!("case when {} then 'T' else '{op}' end", lost("k"));
+    let same = list(&|i, _| format!("a.o{i} = b.o{i}"), " and ");
+    let keys = |rows: &str| {
+        let gone = list(&|_, column| format!("null::{} as {}", logged(column), quote(&column.name)), ", ");
+        let parts = list(&|i, column| format!("{} as o{i}", captured(column)), ", ");
+        format!("(select k.* from (select {gone}) gone cross join lateral (select {parts} from {rows}) k)")
+    };
     let replacements = [
         ("{columns}", format!("{}, {}", kinds('o'), kinds('n'))),
         ("{log}", log_name(&table.name)),
@@ -162,14 +227,20 @@ fn fill(template: &str, table: &Table, target: &str) -> String {
         ("{u_n}", names("u.n")),
         ("{a_o}", names("a.o")),
         ("{b_n}", names("b.n")),
-        ("{null}", list(&|_, column| format!("null::{}", log_type(&column.kind).unwrap_or("text")), ", ")),
-        ("{join}", list(&|i, _| format!("n.n{i} = o.o{i}"), " and ")),
-        ("{row}", row("r")),
-        ("{row_o}", list(&|i, column| format!("{} as o{i}", captured(column, "r")), ", ")),
-        ("{row_n}", list(&|i, column| format!("{} as n{i}", captured(column, "r")), ", ")),
-        ("{new}", row("new")),
-        ("{old}", row("old")),
-        ("{same}", list(&|_, column| format!("{} = {}", captured(column, "new"), captured(column, "old")), " and ")),
+        ("{a_as_o}", list(&|i, _| format!("a.o{i} as o{i}"), ", ")),
+        ("{b_as_n}", list(&|i, _| format!("b.o{i} as n{i}"), ", ")),
+        ("{left}", list(&|i, _| format!("case when {same} then b.o{i} else a.o{i} end"), ", ")),
+        ("{moved}", list(&|i, _| format!("case when not ({same}) then b.o{i} end"), ", ")),
+        ("{null}", list(&|_, column| format!("null::{}", logged(column)), ", ")),
+        ("{b_lost}", lost("b")),
+        ("{I}", op('I')),
+        ("{U}", op('U')),
+        ("{D}", op('D')),
+        ("{new_rows}", keys("new_rows")),
+        ("{old_rows}", keys("old_rows")),
+        ("{new}", keys("(select new.*) new_row")),
+        ("{old}", keys("(select old.*) old_row")),
+        ("{same}", same.clone()),
         ("{table}", target.to_owned()),
     ];
     let mut out = String::with_capacity(template.len() * 2);
@@ -194,12 +265,12 @@ fn fill(template: &str, table: &Table, target: &str) -> String {
 }
 
 /// A key column as it goes into the log: texts by their bytes, whatever the column's collation calls
-/// equal (C6); the rest in a wider type of its own.
-fn captured(column: &Column, from: &str) -> String {
-    let sql = format!("{from}.{}", quote(&column.name));
+/// equal (C6); the rest in a wider type of its own. Whatever the column's type has become, it parses (A30).
+fn captured(column: &Column) -> String {
+    let name = quote(&column.name);
     match column.kind {
-        Kind::Text { .. } | Kind::Enum(_) => format!("{sql}::text collate \"C\""),
-        _ => sql,
+        Kind::Text { .. } | Kind::Enum(_) => format!("{name}::text collate \"C\""),
+        _ => format!("twinrow.key_part({name}, null::{})", log_type(&column.kind).unwrap_or("text")),
     }
 }
 

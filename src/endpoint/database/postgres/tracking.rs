@@ -10,9 +10,10 @@ use super::Postgres;
 use super::catalog::{describe, literal, quote};
 use super::install::{Base, Step, VERSION, log_fits, table_step};
 use super::log::{collection_name, mark};
-use super::position::Snapshot;
+use super::position::{Cursor, Snapshot};
 use super::session::Conn;
 use super::window::start;
+use crate::endpoint::database::migrations::refuse_newer;
 use crate::endpoint::{Finding, Tracking};
 use crate::error::{Context, Error, Kind as ErrorKind, Result};
 use crate::model::{Position, Table, TableName};
@@ -56,9 +57,6 @@ impl Tracked {
         let [then, now] = &self.definition;
         let part = |i: usize| (then.get(i).map_or("", String::as_str), now.get(i).map_or("", String::as_str));
         let changed = |i: usize| part(i).0 != part(i).1;
-        if self.version > VERSION {
-            return Some(("its tracking is of a newer version of Twinrow".into(), false));
-        }
         if self.table_now == 0 {
             return Some(("the table is gone".into(), true));
         }
@@ -74,8 +72,9 @@ impl Tracked {
         if changed(0) {
             return Some((triggers_problem(part(0)), true));
         }
-        if changed(1) {
-            return Some(("its capture function is missing or was altered".into(), true));
+        // The first version did not record the last part.
+        if changed(1) || then.len() > 4 && changed(4) {
+            return Some(("its capture function is missing or was altered, or its key columns were exchanged".into(), true));
         }
         if changed(3) {
             return Some(("its change log was altered".into(), true));
@@ -100,15 +99,33 @@ fn triggers_problem((then, now): (&str, &str)) -> String {
 }
 
 impl Postgres {
+    /// Where the logs of these tables stand at this moment.
+    async fn now(&self, conn: &mut Conn, tables: &[Table]) -> Result<Vec<Cursor>> {
+        let facts = self.shared.server.facts().await?;
+        let names: Vec<String> = tables.iter().map(|table| collection_name(&table.name)).collect();
+        let rows = conn.query(sql!("window_open"), &[&names]).await.context(self.named())?;
+        let mut cursors = Vec::with_capacity(names.len());
+        for (table, name) in tables.iter().zip(&names) {
+            let row = rows.iter().find(|row| row.get::<_, Option<&str>>(1) == Some(name));
+            let row = row.ok_or_else(|| {
+                Error::new(ErrorKind::Tracking, format!("{} is not tracked", table.name)).hint("twinrow install")
+            })?;
+            let moment = Snapshot::parse(row.get(0))
+                .ok_or_else(|| Error::new(ErrorKind::Internal, "the server's snapshot can't be read"))?;
+            cursors.push(start(row.get(2), &facts, &moment));
+        }
+        Ok(cursors)
+    }
+
     /// The steps that are missing.
     async fn steps(&self, conn: &mut Conn, tables: &[Table], home: bool) -> Result<Vec<Step>> {
         let version = self.shared.server.facts().await?.version;
         let base = Base::read(conn, version).await?;
         let mut steps = Vec::new();
-        if !base.complete(home) {
-            steps.push(base.step(home));
+        if !base.complete(home)? {
+            steps.push(base.step(home)?);
         }
-        let found = if base.complete(false) { inspected(conn, tables).await? } else { HashMap::new() };
+        let found = if base.has("collection") { inspected(conn, tables).await? } else { HashMap::new() };
         let names: Vec<TableName> = tables.iter().map(|table| table.name.clone()).collect();
         for described in describe(conn, Some(&names)).await? {
             let table = &described.table;
@@ -116,23 +133,17 @@ impl Postgres {
                 return Err(Error::new(ErrorKind::Schema, format!("{} can't be tracked: {why}", table.name)));
             }
             let known = found.get(&collection_name(&table.name));
-            match known.and_then(|known| Some((known, known.problem(table)?))) {
-                None if known.is_some() => continue,
-                Some((known, _)) if known.version > VERSION => {
-                    return Err(Error::new(
-                        ErrorKind::Tracking,
-                        format!("the tracking of {} is of a newer version of Twinrow", table.name),
-                    )
-                    .hint("update twinrow"));
-                }
-                _ => {}
-            }
+            let gap = match known.map(|known| known.problem(table)) {
+                Some(None) => continue,
+                Some(Some((_, gap))) => gap,
+                None => false,
+            };
             let existing = triggers(conn, &format!("{}(_|$)", mark(&table.name))).await?;
             let existing: Vec<(String, String)> = existing.into_iter().map(|(target, trigger, _)| (target, trigger)).collect();
             let keep_log = base.schema
                 && known.is_some_and(|known| known.log && known.definition[0].get(3) == known.definition[1].get(3))
                 && log_fits(conn, table).await?;
-            steps.push(table_step(&described, &existing, keep_log, &base));
+            steps.push(table_step(&described, &existing, if keep_log { Some(gap) } else { None }, &base));
         }
         Ok(steps)
     }
@@ -174,7 +185,9 @@ impl Postgres {
 async fn inspected(conn: &mut Conn, tables: &[Table]) -> Result<HashMap<String, Tracked>> {
     let names: Vec<String> = tables.iter().map(|table| collection_name(&table.name)).collect();
     let sql = sql!("tracking_inspect").replace("{definition}", sql!("tracking_definition"));
-    Ok(conn.query(&sql, &[&names]).await?.iter().map(Tracked::of).collect())
+    let found: HashMap<String, Tracked> = conn.query(&sql, &[&names]).await?.iter().map(Tracked::of).collect();
+    found.values().try_for_each(|tracked| refuse_newer(tracked.version, VERSION))?;
+    Ok(found)
 }
 
 /// Our triggers whose mark matches: table, name, schema-and-table.
@@ -191,6 +204,18 @@ impl Tracking for Postgres {
         let mut conn = self.connect().await?;
         let steps = self.steps(&mut conn, tables, home).await.context(self.named())?;
         Ok(steps.iter().map(Step::script).collect::<Vec<_>>().join("\n"))
+    }
+
+    async fn upgrade(&self, home: bool) -> Result<Vec<String>> {
+        let mut conn = self.connect().await?;
+        let version = self.shared.server.facts().await?.version;
+        let base = Base::read(&mut conn, version).await.context(self.named())?;
+        if !base.outdated(home).context(self.named())? {
+            return Ok(Vec::new());
+        }
+        let step = base.step(home)?;
+        self.run_step(&mut conn, &step).await.context(self.named())?;
+        Ok(vec![step.done])
     }
 
     async fn install(&self, tables: &[Table], home: bool) -> Result<Vec<String>> {
@@ -233,19 +258,8 @@ impl Tracking for Postgres {
     async fn register(&self, integration: &str, tables: &[Table]) -> Result<Vec<Position>> {
         self.shared.is_ours(integration);
         let mut conn = self.connect().await?;
-        let facts = self.shared.server.facts().await?;
         let names: Vec<String> = tables.iter().map(|table| collection_name(&table.name)).collect();
-        let rows = conn.query(sql!("window_open"), &[&names]).await.context(self.named())?;
-        let mut positions = Vec::with_capacity(names.len());
-        for (table, name) in tables.iter().zip(&names) {
-            let row = rows.iter().find(|row| row.get::<_, Option<&str>>(1) == Some(name));
-            let row = row.ok_or_else(|| {
-                Error::new(ErrorKind::Tracking, format!("{} is not tracked", table.name)).hint("twinrow install")
-            })?;
-            let moment = Snapshot::parse(row.get(0))
-                .ok_or_else(|| Error::new(ErrorKind::Internal, "the server's snapshot can't be read"))?;
-            positions.push(start(row.get(2), &facts, &moment).position().0);
-        }
+        let positions: Vec<String> = self.now(&mut conn, tables).await?.into_iter().map(|now| now.position().0).collect();
         conn.query(sql!("consumer_register"), &[&integration, &names, &positions]).await?;
         let registered = conn.query(sql!("consumer_read"), &[&integration, &names]).await?;
         let registered: HashMap<String, String> = registered.iter().map(|row| (row.get(0), row.get(1))).collect();
@@ -254,6 +268,25 @@ impl Tracking for Postgres {
             .iter()
             .map(|name| position(name).ok_or_else(|| Error::new(ErrorKind::Internal, "a consumer was not registered")))
             .collect()
+    }
+
+    async fn renew(&self, integration: &str, cursors: &[(Table, Position)]) -> Result<Vec<Option<Position>>> {
+        let mut conn = self.connect().await?;
+        let tables: Vec<Table> = cursors.iter().map(|(table, _)| table.clone()).collect();
+        let now = self.now(&mut conn, &tables).await?;
+        let mut renewed = Vec::with_capacity(cursors.len());
+        for ((table, since), now) in cursors.iter().zip(now) {
+            let then = Cursor::parse(since)?;
+            // Another cluster or history is not for us to decide about (A65).
+            let same = (&then.system, &then.timeline) == (&now.system, &now.timeline);
+            let position = (same && then.epoch != now.epoch).then(|| now.position());
+            if let Some(Position(position)) = &position {
+                let (names, positions) = (vec![collection_name(&table.name)], vec![position.clone()]);
+                conn.query(sql!("consumer_write"), &[&integration, &names, &positions]).await?;
+            }
+            renewed.push(position);
+        }
+        Ok(renewed)
     }
 }
 

@@ -136,7 +136,7 @@ fn raw_of(table: &Table, row: &Row<'_>, writer: Option<&str>) -> Result<Raw> {
             .map(|(n, column)| Ok(value::read_key(&column.kind, row.get_ref(first + n).map_err(fault)?)));
         parts.collect::<Result<Vec<_>>>().map(Key)
     };
-    let old = if op == b'I' { None } else { Some(key(3)?) };
+    let old = if matches!(op, b'I' | b'T') { None } else { Some(key(3)?) };
     let new = if matches!(op, b'I' | b'U') { Some(key(3 + table.key.len())?) } else { None };
     Ok(Raw { seq: row.get(0).map_err(fault)?, op, own: origin.is_some() && origin.as_deref() == writer, old, new })
 }
@@ -172,6 +172,7 @@ fn interpret(raw: &[Raw]) -> Vec<Event> {
     let mut dropped: HashSet<usize> = HashSet::new();
     // Where the probes and deletes began that may belong to one statement.
     let mut statement = 0;
+    let all = Key(Vec::new());
     for entry in raw {
         let at = events.len();
         let (key, op) = match (entry.op, &entry.old, &entry.new) {
@@ -206,6 +207,8 @@ fn interpret(raw: &[Raw]) -> Vec<Event> {
                 }
                 (old, Op::Rename { to: new.clone() })
             }
+            // A mark: triggers were repaired, and changes may have been missed.
+            (b'T', ..) => (&all, Op::Truncate),
             // Nothing our triggers write; whatever it is, the key is worth a look.
             (_, Some(old), _) => (old, Op::Update),
             _ => continue,

@@ -95,8 +95,12 @@ impl Endpoint for Sqlite {
 
     async fn window(&self, collections: &[Tracked], limit: usize) -> Result<Box<dyn Window>> {
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let window = window::open(&self.pool, collections, limit, writer).await.context(self.context())?;
-        Ok(Box::new(window))
+        let window = window::open(&self.pool, collections, limit, writer).await;
+        if window.is_err() {
+            // A log may have been emptied, which changes no definition.
+            self.set_inspected(None);
+        }
+        Ok(Box::new(window.context(self.context())?))
     }
 
     async fn begin(&self, fence: &Fence) -> Result<Box<dyn Write>> {

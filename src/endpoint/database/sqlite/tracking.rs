@@ -6,20 +6,24 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::Sqlite;
-use super::catalog::{self, Part, Shape, quoted};
+use super::catalog::{self, Shape, quoted};
 use super::log::Log;
 use super::rows::column;
 use super::session::{Writer, fault};
+use crate::endpoint::database::migrations::{Part, refuse_newer};
 use crate::endpoint::database::name_hash;
 use crate::endpoint::{Finding, Tracking};
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::model::{Position, Table, TableName};
 
-/// Of the triggers and logs; an older one is replaced.
-const VERSION: i64 = 1;
+/// Of the triggers and logs: an older one is replaced, a newer one not ours to touch (F15).
+const VERSION: i64 = 2;
 
-const ENDPOINT: &str = include_str!("../../../../migrations/sqlite/endpoint.sql");
-const STATE: &str = include_str!("../../../../migrations/sqlite/state.sql");
+/// The migrations of our own tables, oldest first. What was released is never changed: a change is a
+/// further one.
+const ENDPOINT: [&str; 2] =
+    [include_str!("../../../../migrations/sqlite/endpoint_1.sql"), include_str!("../../../../migrations/sqlite/endpoint_2.sql")];
+const STATE: [&str; 1] = [include_str!("../../../../migrations/sqlite/state_1.sql")];
 const LOG: &str = include_str!("../../../../migrations/sqlite/log.sql");
 const TRIGGERS: &str = include_str!("../../../../migrations/sqlite/triggers.sql");
 const PROBE: &str = include_str!("../../../../migrations/sqlite/probe.sql");
@@ -82,7 +86,7 @@ impl Wanted {
             ("new", keys("new")),
         ];
         let probes = |update: bool| {
-            let one = |unique: &Vec<Part>| {
+            let one = |unique: &Vec<catalog::Part>| {
                 let taken = [words.as_slice(), &[("taken", taken(shape, unique, update))]].concat();
                 filled(&code(PROBE), &taken)
             };
@@ -106,9 +110,9 @@ impl Wanted {
 
 /// The condition under which a row `t` is in the way of the new one by this unique key. Compared as
 /// the key compares. For an update, the row itself is not.
-fn taken(shape: &Shape, unique: &[Part], update: bool) -> String {
+fn taken(shape: &Shape, unique: &[catalog::Part], update: bool) -> String {
     let table = &shape.table;
-    let equal = |part: &Part| {
+    let equal = |part: &catalog::Part| {
         let name = &table.columns[part.column].name;
         format!("{} = new.{} collate {}", column(table, part.column), quoted(name), part.collation)
     };
@@ -167,15 +171,7 @@ fn holds(catalog: &HashMap<String, (String, String)>, name: &str, wanted: &str) 
 
 fn plan(connection: &Connection, tables: &[Table], home: bool) -> Result<Vec<Step>> {
     let catalog = catalog_of(connection)?;
-    let mut own = missing(ENDPOINT, &catalog);
-    if home {
-        own.extend(missing(STATE, &catalog));
-    }
-    let mut steps = Vec::new();
-    if !own.is_empty() {
-        let did = own.iter().map(|(name, _)| format!("created {name}")).collect();
-        steps.push(Step { did, sql: own.into_iter().map(|(_, sql)| sql).collect() });
-    }
+    let mut steps: Vec<Step> = own_tables(&parts(connection, &catalog, home)?, &catalog).into_iter().collect();
     let versions = versions(connection, &catalog)?;
     for table in tables {
         let shape = catalog::shape(connection, &table.name)?
@@ -208,6 +204,8 @@ fn plan_table(
     }
     let mut sql: String = wanted.triggers.iter().map(|(name, _)| format!("drop trigger if exists {name};\n")).collect();
     let mut did = Vec::new();
+    // What is repaired may have missed changes: the log says so to everyone who reads it.
+    let gap = log && !triggers && version == Some(&VERSION);
     if !log {
         did.push(format!("made the change log of {}", table.name));
         sql.push_str(&wanted.log);
@@ -215,8 +213,45 @@ fn plan_table(
     }
     did.push(format!("made the triggers on {}", table.name));
     wanted.triggers.iter().for_each(|(_, trigger)| sql.push_str(&format!("{trigger};\n")));
+    if gap {
+        sql.push_str(&format!("insert into {} (op) values ('T');\n", wanted.names.log));
+    }
     sql.push_str(&format!("update twinrow_collection set version = {VERSION} where name = {};\n", literal(&table.name.name)));
     Ok(Some(Step { did, sql }))
+}
+
+/// The two parts of our own tables, with their migrations and how many of those this file has had.
+fn parts(connection: &Connection, catalog: &HashMap<String, (String, String)>, home: bool) -> Result<Vec<Part>> {
+    let mut parts = Vec::new();
+    let all: [(&str, &str, &'static [&'static str]); 2] =
+        [("endpoint", "twinrow_fence", &ENDPOINT), ("state", "twinrow_pair", &STATE)];
+    for (name, table, migrations) in all {
+        let mut recorded = None;
+        if catalog.contains_key("twinrow_version") {
+            let mut statement = connection.prepare_cached(sql!("version_read")).map_err(fault)?;
+            recorded = statement.query_row([name], |row| row.get(0)).optional().map_err(fault)?;
+        }
+        parts.push(Part::found(name, migrations, recorded, catalog.contains_key(table))?);
+    }
+    parts.truncate(1 + usize::from(home));
+    Ok(parts)
+}
+
+/// What is missing of our own tables.
+fn own_tables(parts: &[Part], catalog: &HashMap<String, (String, String)>) -> Option<Step> {
+    let mut step = Step { did: Vec::new(), sql: String::new() };
+    for part in parts {
+        for (name, sql) in part.migrations.iter().flat_map(|script| missing(script, catalog)) {
+            step.did.push(format!("created {name}"));
+            step.sql.push_str(&sql);
+        }
+        let now = part.current();
+        if !part.settled() || !step.sql.is_empty() {
+            step.sql
+                .push_str(&format!("insert or replace into twinrow_version (part, version) values ('{}', {now});\n", part.name));
+        }
+    }
+    (!step.sql.is_empty()).then_some(step)
 }
 
 /// The statements of a script whose object is not there, with its name.
@@ -236,7 +271,9 @@ fn versions(connection: &Connection, catalog: &HashMap<String, (String, String)>
     }
     let mut statement = connection.prepare_cached(sql!("collection_list")).map_err(fault)?;
     let found = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(fault)?;
-    found.collect::<rusqlite::Result<_>>().map_err(fault)
+    let found: HashMap<String, i64> = found.collect::<rusqlite::Result<_>>().map_err(fault)?;
+    found.values().try_for_each(|version| refuse_newer(*version, VERSION))?;
+    Ok(found)
 }
 
 /// What is not as it should be with these tables.
@@ -260,10 +297,12 @@ fn findings(connection: &Connection, tables: &[TableName]) -> Result<Vec<Finding
                 continue;
             }
             Some(&VERSION) => {}
-            Some(_) => found("its triggers are of another version".to_owned(), false),
+            Some(_) => found("its tracking is of an older version".to_owned(), false),
         }
         if !holds(&catalog, &wanted.names.log, wanted.log_table()) {
             found(format!("its change log {} is gone or has another key", wanted.names.log), true);
+        } else if let Err(error) = Log::of(connection, table) {
+            found(error.message().to_owned(), true);
         }
         for (name, sql) in &wanted.triggers {
             if !catalog.contains_key(name) {
@@ -276,18 +315,9 @@ fn findings(connection: &Connection, tables: &[TableName]) -> Result<Vec<Finding
     Ok(findings)
 }
 
-#[async_trait]
-impl Tracking for Sqlite {
-    async fn script(&self, tables: &[Table], home: bool) -> Result<String> {
-        let tables = tables.to_vec();
-        let steps = self.pool.connect().await?.read(move |connection| plan(connection, &tables, home)).await?;
-        let transaction = |step: &Step| format!("begin immediate;\n{}commit;\n", step.sql);
-        Ok(steps.iter().map(transaction).collect::<Vec<_>>().join("\n"))
-    }
-
-    async fn install(&self, tables: &[Table], home: bool) -> Result<Vec<String>> {
-        let tables = tables.to_vec();
-        let steps = self.pool.connect().await?.read(move |connection| plan(connection, &tables, home)).await?;
+impl Sqlite {
+    /// Runs an installation; returns what it did.
+    async fn run(&self, steps: Vec<Step>) -> Result<Vec<String>> {
         let mut did = Vec::new();
         for step in steps {
             // Milliseconds each: the application waits no longer than for any other writer (A33).
@@ -297,6 +327,32 @@ impl Tracking for Sqlite {
             did.extend(step.did);
         }
         Ok(did)
+    }
+}
+
+#[async_trait]
+impl Tracking for Sqlite {
+    async fn script(&self, tables: &[Table], home: bool) -> Result<String> {
+        let tables = tables.to_vec();
+        let steps = self.pool.connect().await?.read(move |connection| plan(connection, &tables, home)).await?;
+        let transaction = |step: &Step| format!("begin immediate;\n{}commit;\n", step.sql);
+        Ok(steps.iter().map(transaction).collect::<Vec<_>>().join("\n"))
+    }
+
+    async fn upgrade(&self, home: bool) -> Result<Vec<String>> {
+        let outdated = move |connection: &Connection| {
+            let catalog = catalog_of(connection)?;
+            let parts = parts(connection, &catalog, home)?;
+            Ok(if parts.iter().any(Part::outdated) { own_tables(&parts, &catalog) } else { None })
+        };
+        let step = self.pool.connect().await?.read(outdated).await?;
+        self.run(step.into_iter().collect()).await
+    }
+
+    async fn install(&self, tables: &[Table], home: bool) -> Result<Vec<String>> {
+        let tables = tables.to_vec();
+        let steps = self.pool.connect().await?.read(move |connection| plan(connection, &tables, home)).await?;
+        self.run(steps).await
     }
 
     async fn inspect(&self, tables: &[Table]) -> Result<Vec<Finding>> {
@@ -347,6 +403,29 @@ impl Tracking for Sqlite {
         writer.commit().await?;
         Ok(positions)
     }
+
+    async fn renew(&self, integration: &str, cursors: &[(Table, Position)]) -> Result<Vec<Option<Position>>> {
+        let (integration, cursors) = (integration.to_owned(), cursors.to_vec());
+        let mut writer = Writer::unfenced(&self.pool).await?;
+        let renew = move |connection: &Connection| {
+            cursors.iter().map(|(table, since)| renew(connection, &integration, &table.name, since)).collect::<Result<Vec<_>>>()
+        };
+        let renewed = writer.run(renew).await.context("renew")?;
+        writer.commit().await?;
+        Ok(renewed)
+    }
+}
+
+/// Registers a consumer anew whose position was taken on another log than there is.
+fn renew(connection: &Connection, integration: &str, table: &TableName, since: &Position) -> Result<Option<Position>> {
+    let log = Log::of(connection, table)?;
+    let same = since.0.split_once(':').is_some_and(|(epoch, _)| epoch == log.epoch);
+    if same {
+        return Ok(None);
+    }
+    connection.execute(sql!("consumer_register"), params![table.name, integration, log.end]).map_err(fault)?;
+    connection.execute(sql!("consumer_move"), params![table.name, integration, log.end]).map_err(fault)?;
+    Ok(Some(log.position(log.end)))
 }
 
 /// What [`Tracking::inspect`] found, and for which definitions.

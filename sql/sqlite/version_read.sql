@@ -1,0 +1,1 @@
+select version from twinrow_version where part = ?1
