@@ -73,7 +73,6 @@ macro_rules! conformance {
             work_counts_attempts,
             receipts_come_back_in_order,
             every_lease_has_a_higher_epoch,
-            x2_capture_under_load_is_exact,
         }
     };
     ($mark:tt $lab:path: $($name:ident),* $(,)?) => {
@@ -93,3 +92,4 @@ mod kinto;
 mod mysql;
 mod postgres;
 mod sqlite;
+mod stress;

@@ -63,7 +63,8 @@ impl SqliteLab {
 
 async fn connect(path: &str) -> Connection {
     let connection = Connection::open(path).await.unwrap();
-    connection.call(|c| c.busy_timeout(Duration::from_secs(10))).await.unwrap();
+    // A queue for the one writer's place is not fair.
+    connection.call(|c| c.busy_timeout(Duration::from_secs(60))).await.unwrap();
     connection
 }
 

@@ -54,6 +54,16 @@ impl<'a> Bench<'a> {
         Bench { lab, endpoint, fence, tracked }
     }
 
+    /// Another integration on the same tables, from now on: with an endpoint of its own, as another process.
+    pub async fn beside(&self, integration: &str) -> Bench<'a> {
+        let endpoint = self.lab.endpoint().await;
+        let fence = fence(&*endpoint, integration).await;
+        let since = tracking(&*endpoint).register(integration, &self.tables()).await.unwrap();
+        let tracked = self.tracked.iter().zip(since);
+        let tracked = tracked.map(|(one, since)| Tracked { since: Some(since), ..one.clone() }).collect();
+        Bench { lab: self.lab, endpoint, fence, tracked }
+    }
+
     pub fn tracking(&self) -> &dyn Tracking {
         tracking(&*self.endpoint)
     }

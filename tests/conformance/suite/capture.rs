@@ -1,13 +1,11 @@
 //! The change log says exactly what was committed.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
 
-use twinrow::endpoint::Tracked;
 use twinrow::error::Kind;
 use twinrow::model::{Key, Op};
 
-use super::bench::{Bench, describe, fence, int, item, op, t, tracking, whole};
+use super::bench::{Bench, int, item, op, t};
 use crate::support::{Damage, Lab};
 
 pub async fn capture_is_exact(lab: &dyn Lab) {
@@ -161,12 +159,7 @@ pub async fn a8_acknowledge_removes_only_what_was_read(lab: &dyn Lab) {
 
 pub async fn a76_two_consumers_read_all(lab: &dyn Lab) {
     let mut first = Bench::item(lab).await;
-    let endpoint = lab.endpoint().await;
-    let tables = describe(lab, &*endpoint, &["item"]).await;
-    let fence = fence(&*endpoint, "slow").await;
-    let since = tracking(&*endpoint).register("slow", &tables).await.unwrap().remove(0);
-    let tracked = vec![Tracked { collection: whole(tables[0].clone()), since: Some(since) }];
-    let mut second = Bench { lab, endpoint, fence, tracked };
+    let mut second = first.beside("slow").await;
     for id in 1..=3 {
         lab.user(&format!("insert into item (id, name) values ({id}, 'Ann')")).await;
         assert_eq!(first.ops().await, [format!("insert {id}")]);
@@ -242,66 +235,4 @@ pub async fn i5_the_application_notices_nothing(lab: &dyn Lab) {
         assert_eq!(noticed, lab.noticed(&statement.replace("TABLE", "bare")).await, "{statement}");
     }
     drop(bench);
-}
-
-pub async fn x2_capture_under_load_is_exact(lab: &dyn Lab) {
-    let seconds = std::env::var("TWINROW_TEST_STRESS_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(5);
-    capture_stress(lab, Duration::from_secs(seconds)).await;
-}
-
-/// Five writers commit and roll back in every order; the log names each committed row exactly once
-/// and none that was rolled back (A1).
-async fn capture_stress(lab: &dyn Lab, duration: Duration) {
-    let mut bench = Bench::item(lab).await;
-    let until = Instant::now() + duration;
-    let writers = async {
-        let all = [1_i64, 2, 3, 4, 5].map(|writer| stress_writer(lab, writer, until));
-        let [a, b, c, d, e] = all;
-        let (a, b, c, d, e) = tokio::join!(a, b, c, d, e);
-        [a, b, c, d, e].into_iter().flatten().collect::<BTreeSet<i64>>()
-    };
-    let reader = async {
-        let mut read = Vec::new();
-        while Instant::now() < until {
-            read.extend(bench.read().await);
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        read
-    };
-    let (committed, mut read) = tokio::join!(writers, reader);
-    read.extend(bench.read().await);
-    let mut keys: Vec<String> = read.iter().map(op).collect();
-    keys.sort_unstable();
-    let mut expected: Vec<String> = committed.iter().map(|id| format!("insert {id}")).collect();
-    expected.sort_unstable();
-    assert!(committed.len() > 20, "no load: {}", committed.len());
-    assert_eq!(keys, expected);
-}
-
-/// One writer's transactions until the end; the keys it committed.
-async fn stress_writer(lab: &dyn Lab, writer: i64, until: Instant) -> Vec<i64> {
-    let mut committed = Vec::new();
-    let mut id = writer * 1_000_000;
-    // The same for every run: a small generator of its own per writer.
-    let mut random = 0x9e37_79b9_u64.wrapping_mul(writer as u64);
-    while Instant::now() < until {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let mut open = lab.open().await;
-        let rows = 1 + (random >> 33) as i64 % 4;
-        let keys: Vec<i64> = (id..id + rows).collect();
-        id += rows;
-        for key in &keys {
-            open.run(&format!("insert into item (id, name) values ({key}, 'w')")).await;
-        }
-        if (random >> 40) & 1 == 1 {
-            tokio::time::sleep(Duration::from_millis((random >> 45) % 8)).await;
-        }
-        if (random >> 50).is_multiple_of(4) {
-            open.rollback().await;
-        } else {
-            open.commit().await;
-            committed.extend(keys);
-        }
-    }
-    committed
 }
