@@ -154,6 +154,7 @@ where
                 _ = stop.changed() => return Ok(()),
             }
             pause = (pause * 2).min(RETRY_MAX);
+            pipeline.compact_what_is_in_reach().await;
             match start().await {
                 Ok(started) => {
                     pipeline = started;

@@ -83,6 +83,7 @@ impl Checked<'_> {
             home,
             first_sync: file.first_sync,
             keep_values: file.keep_values,
+            log_max: file.log_max,
             links: file.links.0,
         })
     }

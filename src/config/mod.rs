@@ -41,6 +41,8 @@ pub struct Config {
     pub first_sync: FirstSync,
     /// Whether kept conflicts hold values.
     pub keep_values: bool,
+    /// So many entries of a change log are read one by one; of more, everything is compared.
+    pub log_max: u64,
     /// The links by name, in the order of the file.
     pub links: Vec<(Text, LinkConfig)>,
 }

@@ -43,6 +43,7 @@ pub fn resolve(config: &Config, catalogs: &[Vec<Table>]) -> Result<Resolved> {
         links: order::parents_first(config, links)?,
         first_sync: config.first_sync,
         keep_values: config.keep_values,
+        log_max: config.log_max,
     };
     Ok(Resolved { integration, warnings })
 }

@@ -27,6 +27,8 @@ pub(super) struct File {
     pub first_sync: FirstSync,
     #[serde(default = "yes")]
     pub keep_values: bool,
+    #[serde(default = "log_max")]
+    pub log_max: u64,
     pub links: Named<LinkConfig>,
 }
 
@@ -307,4 +309,8 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for WordOr<T> {
 
 fn yes() -> bool {
     true
+}
+
+fn log_max() -> u64 {
+    1_000_000
 }

@@ -65,6 +65,19 @@ pub trait Endpoint: Send + Sync {
     /// has are removed, in small steps, never by a range of ids (A8). Fenced.
     async fn acknowledge(&self, fence: &Fence, upto: &[Acknowledge]) -> Result<()>;
 
+    /// Keeps the logs of these tables short though somebody does not read them: removes updates that keep their key
+    /// and that a newer entry of the same key repeats (rule 9). Never anything else, and nothing of a transaction
+    /// that is not over. One bite of it, small enough to be taken between two cycles; `true`: there is more to do.
+    /// Fenced. Called between windows, never while one is open.
+    async fn compact(&self, _fence: &Fence, _tables: &[Table]) -> Result<bool> {
+        Ok(false)
+    }
+
+    /// How many entries of each log come after its position; where there are more than `most`, any number above it.
+    async fn backlog(&self, collections: &[Tracked], _most: u64) -> Result<Vec<u64>> {
+        Ok(vec![0; collections.len()])
+    }
+
     /// The endpoint's tables of Twinrow's own, for fence and receipts; `None` for an app.
     fn store(&self) -> Option<&dyn Store>;
 

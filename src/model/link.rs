@@ -270,6 +270,8 @@ pub struct Integration {
     pub first_sync: FirstSync,
     /// Whether kept conflicts hold the loser's values (I10).
     pub keep_values: bool,
+    /// A change log with more entries than this waiting is not read entry by entry: everything is compared.
+    pub log_max: u64,
 }
 
 /// What the first run does where both sides already hold data.

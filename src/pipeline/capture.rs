@@ -81,15 +81,16 @@ impl Pipeline {
             places,
         };
         for (at, link) in integration.links.iter().enumerate() {
-            let (mut dirty, mut folded) = (Both::default(), Vec::new());
+            let (mut dirty, mut folded): (Both<Vec<Dirty>>, Vec<Pair>) = (Both::default(), Vec::new());
             for side in Side::BOTH {
                 let entries = moment.entries_of(at, link, side);
                 dirty[side] = reconcile::coalesce(&entries);
                 folded.extend(self.fold(session, link, side, &entries).await?);
             }
-            moment.last.push(Both::from_fn(|side| {
-                dirty[side].iter().map(|dirty| (dirty.key.clone(), (dirty.pos, dirty.born))).collect()
-            }));
+            let last =
+                Both::from_fn(|side| dirty[side].iter().map(|dirty| (dirty.key.clone(), (dirty.pos, dirty.born))).collect());
+            self.leave_to_compare(&moment, at, link, &mut dirty);
+            moment.last.push(last);
             moment.dirty.push(dirty);
             moment.folded.push(folded);
         }
@@ -165,7 +166,7 @@ async fn record(session: &mut dyn Session, link: &Link, side: Side, folded: &Fol
 }
 
 impl Moment {
-    fn entries_of(&self, at: usize, link: &Link, side: Side) -> Vec<Entry> {
+    pub(super) fn entries_of(&self, at: usize, link: &Link, side: Side) -> Vec<Entry> {
         let place = self.places[at][side];
         let window = &self.windows[link.endpoint[side]];
         window.entries().iter().filter(|entry| entry.collection == place).cloned().collect()

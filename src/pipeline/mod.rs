@@ -16,6 +16,7 @@
 
 mod apply;
 mod apply_app;
+mod backlog;
 mod batch;
 mod brake;
 mod capture;
@@ -116,6 +117,10 @@ pub struct Pipeline {
     fences: HashMap<usize, i64>,
     /// Creates at apps whose outcome is not known.
     unsettled: apply_app::Unsettled,
+    /// Per link and side, while a log is read that was longer than `log_max`.
+    overlong: Vec<Both<bool>>,
+    /// When a bite was last taken of the logs.
+    compacted_at: i64,
     /// When the cursors were last written though nothing had happened.
     closed_at: i64,
 }

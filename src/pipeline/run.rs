@@ -224,12 +224,14 @@ impl Pipeline {
         let started = self.door.now();
         let mut run = self.record_run(None, started, &Counts::default()).await?;
         let mut total = Counts::default();
+        self.catch_up().await?;
         let mut fruitless = 0;
         self.look_again = true;
         while fruitless < FRUITLESS_MAX {
             // Nothing that is due may be left over.
             self.look_again = true;
             let counts = self.cycle().await?;
+            self.compact_now_and_then().await?;
             total.add(&counts);
             progress(&total);
             fruitless = match moved(&counts) {
@@ -253,7 +255,9 @@ impl Pipeline {
         stop: &mut tokio::sync::watch::Receiver<bool>,
         progress: &mut (dyn FnMut(&Counts) + Send),
     ) -> Result<()> {
-        let (mut pause, mut inspected, mut beaten) = (POLL_MIN, 0, 0);
+        self.inspect().await?;
+        self.catch_up().await?;
+        let (mut pause, mut inspected, mut beaten) = (POLL_MIN, self.door.now(), 0);
         while !*stop.borrow() {
             let now = self.door.now();
             if now - inspected >= INSPECT_EVERY_S {
@@ -261,6 +265,7 @@ impl Pipeline {
                 inspected = now;
             }
             let counts = self.cycle_or_repair().await?;
+            self.compact_now_and_then().await?;
             if moved(&counts) {
                 progress(&counts);
                 pause = POLL_MIN;
@@ -281,7 +286,7 @@ impl Pipeline {
         Ok(())
     }
 
-    async fn beat(&self) -> Result<()> {
+    pub(super) async fn beat(&self) -> Result<()> {
         let mut session = self.home_session().await?;
         state::beat(&mut *session, &self.fence.integration, self.fence.epoch, self.door.now() + LEASE_S).await
     }

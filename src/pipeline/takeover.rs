@@ -46,6 +46,8 @@ pub(super) async fn take_over(
     let numbers: HashSet<i64> = integration.links.iter().map(|link| link.number).collect();
     let mut pipeline = Pipeline {
         cursors: vec![None; integration.links.len()],
+        overlong: vec![Both::default(); integration.links.len()],
+        compacted_at: 0,
         looked_at: 0,
         look_again: true,
         fences: HashMap::new(),

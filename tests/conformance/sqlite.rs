@@ -36,6 +36,7 @@ macro_rules! on_sqlite {
 on_sqlite! {
     a15_replace_is_the_same_with_and_without_recursive_triggers,
     a15_a_row_hidden_by_a_replace_on_another_key,
+    rule9_compaction_keeps_what_probes_mean,
     a16_no_clause_of_the_statement_keeps_a_change_from_the_log,
     a29_the_usual_migrations_succeed,
     a31_a_rebuilt_table_is_found,
@@ -98,6 +99,35 @@ async fn a15_a_row_hidden_by_a_replace_on_another_key(lab: &dyn Lab) {
     assert_eq!(window.entries().iter().map(crate::suite::bench::op).collect::<Vec<_>>(), ["update 1"]);
     bench.acknowledge(window).await;
     assert_eq!(bench.ops().await, ["rename 1 to 11"]);
+}
+
+/// A probe means what the entries behind it make of it: what stands between them is no mere repetition (A15).
+async fn rule9_compaction_keeps_what_probes_mean(lab: &dyn Lab) {
+    let mut bench = Bench::item(lab).await;
+    let mut absent = bench.beside("absent").await;
+    lab.user("insert into item (id, code, name) values (1, 'a', 'Ann'), (2, 'b', 'Bob'), (5, 'e', 'Eve')").await;
+    // The probe of an insert that came to nothing, and then a key that is given out again.
+    lab.user("insert or ignore into item (id, name) values (1, 'ignored')").await;
+    lab.user("update item set name = 'between' where id = 5").await;
+    lab.user("delete from item where id = 1").await;
+    lab.user("insert into item (id, name) values (1, 'another')").await;
+    lab.user("insert or replace into item (id, code, name) values (9, 'b', 'hides 2')").await;
+    for _ in 0..4_000 {
+        lab.user("insert into item (id, name) values (5, 'x') on conflict (id) do update set name = excluded.name").await;
+    }
+    lab.user("update item set name = 'x'").await;
+    lab.user("insert or replace into item (id, name) values (5, 'replaced')").await;
+    for _ in 0..3_000 {
+        lab.user("update item set qty = qty + 1 where id = 1").await;
+    }
+    let whole = bench.ops().await;
+    while bench.endpoint.compact(&bench.fence, &bench.tables()).await.unwrap() {}
+    let waiting = absent.endpoint.backlog(&absent.tracked, 1_000_000).await.unwrap()[0];
+    assert!(waiting < 40, "{waiting}");
+    let told = |ops: &[String]| ops.iter().filter(|op| !op.starts_with("update")).cloned().collect::<Vec<_>>();
+    let compacted = absent.ops().await;
+    assert_eq!(told(&compacted), told(&whole));
+    assert_eq!(told(&whole), ["insert 1", "insert 2", "insert 5", "delete 1", "insert 1", "delete 2", "insert 9", "replace 5"]);
 }
 
 async fn a16_no_clause_of_the_statement_keeps_a_change_from_the_log(lab: &dyn Lab) {

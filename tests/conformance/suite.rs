@@ -4,12 +4,14 @@
 pub mod bench;
 mod capture;
 mod catalog;
+mod compact;
 mod read;
 mod store;
 mod write;
 
 pub use capture::*;
 pub use catalog::*;
+pub use compact::*;
 pub use read::*;
 pub use store::*;
 pub use write::*;

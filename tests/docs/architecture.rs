@@ -199,7 +199,9 @@ fn engines_are_twins() {
     let listed = listed();
     assert!(listed.len() > 50, "{listed:?}");
     let mut engines = names(&root().join("src/endpoint/database"));
-    assert!(engines.remove("mod.rs") && engines.len() >= 2, "{engines:?}");
+    // What they share stands beside them.
+    engines.retain(|name| !name.ends_with(".rs"));
+    assert!(engines.len() >= 3, "{engines:?}");
     for engine in engines {
         let files = names(&root().join("sql").join(&engine));
         let missing: Vec<_> = listed.difference(&files).collect();

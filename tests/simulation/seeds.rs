@@ -476,7 +476,15 @@ fn integration(options: &Options) -> Integration {
         Home::Target => 1,
         Home::Third => 2,
     };
-    Integration { name: "simulated".into(), endpoints, home, links, first_sync: FirstSync::Auto, keep_values: true }
+    Integration {
+        name: "simulated".into(),
+        endpoints,
+        home,
+        links,
+        first_sync: FirstSync::Auto,
+        keep_values: true,
+        log_max: 1_000_000,
+    }
 }
 
 /// How many seeds a test runs: `TWINROW_SEEDS` in all, spread evenly; else `count`.

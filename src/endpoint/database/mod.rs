@@ -1,5 +1,6 @@
 //! Databases.
 
+mod compaction;
 pub(crate) mod migrations;
 pub mod mysql;
 pub mod postgres;

@@ -1,5 +1,6 @@
 //! What users were promised, in their words.
 
+mod backlog;
 mod brake;
 mod conflicts;
 mod damage;

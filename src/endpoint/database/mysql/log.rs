@@ -81,8 +81,13 @@ impl Log {
         [side('o'), side('n')].concat()
     }
 
-    /// Selects rows after `after` in order, the keys padded to `width` parts.
+    /// Selects rows after `after` in order.
     fn select(&self, at: usize, width: usize, after: i64, most: usize) -> String {
+        self.rows(at, width, &format!("where seq > {after} order by seq limit {most}"))
+    }
+
+    /// Selects rows, the keys padded to `width` parts.
+    fn rows(&self, at: usize, width: usize, which: &str) -> String {
         let side = |letter: char| {
             (0..width).map(move |i| match self.key.get(i) {
                 Some(column) => from_log(column, &format!("{letter}{}", i + 1)),
@@ -90,11 +95,7 @@ impl Log {
             })
         };
         let keys: Vec<String> = side('o').chain(side('n')).collect();
-        format!(
-            "(select {at}, seq, op, origin, {} from {} where seq > {after} order by seq limit {most})",
-            keys.join(", "),
-            quoted(&self.name)
-        )
+        format!("(select {at}, seq, op, origin, {} from {} {which})", keys.join(", "), quoted(&self.name))
     }
 
     fn key(&self, row: &Row, from: usize) -> Option<Key> {
@@ -110,7 +111,7 @@ impl Log {
     }
 }
 
-fn what(op: &str, old: Option<Key>, new: Option<Key>) -> What {
+pub(super) fn what(op: &str, old: Option<Key>, new: Option<Key>) -> What {
     match (op, old, new) {
         ("E", ..) => What::Epoch,
         ("I", _, Some(new)) => What::Insert(new),
@@ -158,6 +159,14 @@ pub(super) fn missing(error: Error) -> Error {
     }
 }
 
+/// The newest rows below a number, newest first.
+pub(super) async fn newest(connection: &mut Connection, log: &Log, below: i64, most: usize) -> Result<Vec<Logged>> {
+    let width = log.key.len();
+    let sql = log.rows(0, width, &format!("where seq < {below} and op <> 'E' order by seq desc limit {most}"));
+    let rows = connection.rows(&sql, Vec::new()).await.map_err(missing)?;
+    rows.iter().map(|row| log.logged(0, row, width)).collect()
+}
+
 /// The keys that rows of this kind after the boundary name, or all keys of the collection.
 pub(super) async fn unread(
     connection: &mut Connection,
@@ -168,10 +177,9 @@ pub(super) async fn unread(
 ) -> Result<()> {
     let width = log.key.len();
     let changed: Vec<String> = (1..=width).map(|i| format!("o{i} <=> n{i}")).collect();
-    let inner = log.select(0, width, after, usize::MAX >> 1);
+    let changed = changed.join(" and ");
     let births = if which == Unread::Births { "true" } else { "op <> 'I'" };
-    let filter = format!("where ({births} and not (op = 'U' and {})) and seq > {after} order", changed.join(" and "));
-    let sql = inner.replacen(&format!("where seq > {after} order"), &filter, 1);
+    let sql = log.rows(0, width, &format!("where ({births} and not (op = 'U' and {changed})) and seq > {after} order by seq"));
     let mut failed = None;
     let each = |row: Row| match log.logged(0, &row, width) {
         Ok(logged) => match &logged.what {

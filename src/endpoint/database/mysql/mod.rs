@@ -4,6 +4,7 @@
 //! of commits, so what was read is removed row by row (A1, A8); several readers share a queue.
 
 mod catalog;
+mod compact;
 mod connection;
 mod error;
 mod flavour;
@@ -17,7 +18,7 @@ mod value;
 mod window;
 mod write;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -40,6 +41,7 @@ pub struct Mysql {
     /// The integrations that write through this endpoint: their entries are our own.
     own: Mutex<HashSet<String>>,
     watch: tracking::Watch,
+    compactions: tokio::sync::Mutex<HashMap<String, compact::Compactions>>,
 }
 
 impl Mysql {
@@ -52,7 +54,13 @@ impl Mysql {
     /// [`Kind::Config`] for a URL that can't be read.
     pub fn open(url: &str, name: &str) -> Result<Mysql> {
         let opts = options(url).context(format!("endpoint {name}"))?;
-        Ok(Mysql { pool: Pool::new(name, opts), name: name.to_owned(), own: Mutex::default(), watch: tracking::Watch::default() })
+        Ok(Mysql {
+            pool: Pool::new(name, opts),
+            name: name.to_owned(),
+            own: Mutex::default(),
+            watch: tracking::Watch::default(),
+            compactions: tokio::sync::Mutex::default(),
+        })
     }
 
     async fn connection(&self) -> Result<connection::Connection> {
@@ -151,6 +159,32 @@ impl Endpoint for Mysql {
         let mut fenced = self.fenced(fence).await?;
         log::acknowledge(fenced.connection()?, &fence.integration, upto).await.context(self.place())?;
         fenced.commit().await.context(self.place())
+    }
+
+    async fn compact(&self, fence: &Fence, tables: &[Table]) -> Result<bool> {
+        let mut compactions = self.compactions.lock().await;
+        let mut any = false;
+        for table in tables {
+            let mut fenced = self.fenced(fence).await?;
+            let connection = fenced.connection()?;
+            let log = log::Log::of(table, &connection.server.database);
+            // After an error the walk begins anew.
+            let mut state = compactions.remove(&log.name).unwrap_or_default();
+            any |= compact::step(connection, &log, &mut state).await.context(self.place())?;
+            fenced.commit().await.context(self.place())?;
+            compactions.insert(log.name, state);
+        }
+        Ok(any)
+    }
+
+    async fn backlog(&self, collections: &[Tracked], most: u64) -> Result<Vec<u64>> {
+        let mut connection = self.connection().await?;
+        let mut all = Vec::with_capacity(collections.len());
+        for tracked in collections {
+            let log = log::Log::of(&tracked.collection.table, &connection.server.database);
+            all.push(compact::backlog(&mut connection, &log, tracked, most).await.context(self.place())?);
+        }
+        Ok(all)
     }
 
     fn store(&self) -> Option<&dyn Store> {

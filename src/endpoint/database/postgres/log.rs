@@ -90,6 +90,11 @@ pub(super) fn entries_sql(table: &Table) -> String {
     )
 }
 
+/// Counts entries, at most `$5`.
+pub(super) fn backlog_sql(table: &Table) -> String {
+    format!("select count(*) from (select from {} limit $5::int8) b", unread(table))
+}
+
 /// Whether there is an unread delete, rename or truncate at all.
 pub(super) fn unread_any_sql(table: &Table) -> String {
     format!("select exists (select from {} and l.op in ('D', 'R', 'T'))", unread(table))

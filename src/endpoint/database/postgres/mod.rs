@@ -5,6 +5,7 @@
 //! installs what is ours, `window` reads logs and rows of one moment, `write` writes under the fence.
 
 mod catalog;
+mod compact;
 mod error;
 mod insert;
 mod install;
@@ -61,6 +62,7 @@ struct Learned {
     assigning: HashSet<TableName>,
     /// When each log was last pruned to its end.
     pruned: HashMap<TableName, Instant>,
+    compactions: compact::Compactions,
 }
 
 impl Shared {
@@ -201,6 +203,28 @@ impl Endpoint for Postgres {
         conn.commit().await.context(self.named())?;
         pruned.iter().for_each(|table| self.shared.pruned(table));
         Ok(())
+    }
+
+    async fn compact(&self, fence: &Fence, tables: &[Table]) -> Result<bool> {
+        let mut any = false;
+        for table in tables {
+            let state = self.shared.learned().compactions.get(&table.name).copied().unwrap_or_default();
+            let mut conn = self.begin_fenced(fence).await?;
+            let (state, more) = compact::step(&mut conn, table, state).await.context(self.named())?;
+            conn.commit().await.context(self.named())?;
+            self.shared.learned().compactions.insert(table.name.clone(), state);
+            any |= more;
+        }
+        Ok(any)
+    }
+
+    async fn backlog(&self, collections: &[Tracked], most: u64) -> Result<Vec<u64>> {
+        let mut conn = self.connect().await?;
+        let mut all = Vec::with_capacity(collections.len());
+        for tracked in collections {
+            all.push(compact::backlog(&mut conn, tracked, most).await.context(self.named())?);
+        }
+        Ok(all)
     }
 
     fn store(&self) -> Option<&dyn Store> {

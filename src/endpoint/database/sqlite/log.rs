@@ -75,12 +75,12 @@ pub(super) struct Read {
 
 /// A row of a log as it stands there.
 #[derive(Clone, Debug)]
-struct Raw {
-    seq: i64,
-    op: u8,
+pub(super) struct Raw {
+    pub(super) seq: i64,
+    pub(super) op: u8,
     own: bool,
-    old: Option<Key>,
-    new: Option<Key>,
+    pub(super) old: Option<Key>,
+    pub(super) new: Option<Key>,
 }
 
 /// Reads at most `limit` entries of `tracked`, the collection number `index`, after `since`.
@@ -123,6 +123,22 @@ pub(super) fn read(
         own: event.own,
     };
     Ok(Read { entries: events.into_iter().map(entry).collect(), upto, more })
+}
+
+/// The newest entries below a number, newest first.
+pub(super) fn newest(connection: &Connection, table: &Table, log: &Log, below: i64, limit: usize) -> Result<Vec<Raw>> {
+    let sql = format!(
+        "select seq, op, origin, {} from main.{} where seq < ?1 and op <> 'E' order by seq desc limit ?2",
+        log.names.parts(table.key.len()),
+        log.names.log
+    );
+    let mut statement = connection.prepare_cached(&sql).map_err(fault)?;
+    let mut rows = statement.query(params![below, i64::try_from(limit).unwrap_or(i64::MAX)]).map_err(fault)?;
+    let mut raw = Vec::new();
+    while let Some(row) = rows.next().map_err(fault)? {
+        raw.push(raw_of(table, row, None)?);
+    }
+    Ok(raw)
 }
 
 fn raw_of(table: &Table, row: &Row<'_>, writer: Option<&str>) -> Result<Raw> {

@@ -12,6 +12,7 @@ macro_rules! sql {
 }
 
 mod catalog;
+mod compact;
 mod consumer;
 mod log;
 mod rows;
@@ -21,9 +22,9 @@ mod value;
 mod window;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use rusqlite::Connection;
@@ -34,6 +35,7 @@ use self::log::Log;
 use self::session::{Pool, Reader, Writer};
 use self::tracking::Inspected;
 use super::super::{Acknowledge, Capabilities, Endpoint, Tracked, Tracking, Window, Write};
+use super::compaction::Compaction;
 use crate::error::{Context as _, Result};
 use crate::model::{Table, TableName};
 use crate::sql::{Fence, Session, Store, Transaction};
@@ -45,6 +47,7 @@ pub struct Sqlite {
     /// The integration this object last wrote for: its entries are our own.
     writer: Mutex<Option<String>>,
     inspected: Mutex<Option<Inspected>>,
+    compactions: Mutex<HashMap<TableName, Compaction>>,
 }
 
 impl Sqlite {
@@ -61,7 +64,13 @@ impl Sqlite {
 
     fn new(path: PathBuf, name: &str, create: bool) -> Sqlite {
         let pool = Arc::new(Pool::new(name, path, create));
-        Sqlite { name: name.to_owned(), pool, writer: Mutex::new(None), inspected: Mutex::new(None) }
+        Sqlite {
+            name: name.to_owned(),
+            pool,
+            writer: Mutex::new(None),
+            inspected: Mutex::new(None),
+            compactions: Mutex::default(),
+        }
     }
 
     fn context(&self) -> String {
@@ -70,6 +79,10 @@ impl Sqlite {
 
     fn remember_writer(&self, fence: &Fence) {
         *self.writer.lock().unwrap_or_else(PoisonError::into_inner) = Some(fence.integration.clone());
+    }
+
+    fn compactions(&self) -> MutexGuard<'_, HashMap<TableName, Compaction>> {
+        self.compactions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn inspected(&self) -> Option<Inspected> {
@@ -136,6 +149,41 @@ impl Endpoint for Sqlite {
             writer.commit().await?;
         }
         Ok(())
+    }
+
+    async fn compact(&self, fence: &Fence, tables: &[Table]) -> Result<bool> {
+        let mut any = false;
+        for table in tables {
+            let compaction = self.compactions().remove(&table.name).unwrap_or_default();
+            let looked = table.clone();
+            let look = move |connection: &Connection| compact::look(connection, &looked, compaction);
+            let found = self.pool.connect().await?.read(look).await.context(self.context())?;
+            if !found.repeated.is_empty() {
+                let (removed, seqs) = (table.clone(), found.repeated);
+                let mut writer = Writer::begin(&self.pool, fence).await.context(self.context())?;
+                writer.run(move |connection| compact::remove(connection, &removed, &seqs)).await.context(self.context())?;
+                writer.commit().await?;
+            }
+            any |= found.more;
+            self.compactions().insert(table.name.clone(), found.compaction);
+        }
+        Ok(any)
+    }
+
+    async fn backlog(&self, collections: &[Tracked], most: u64) -> Result<Vec<u64>> {
+        let lease = self.pool.connect().await?;
+        let mut all = Vec::with_capacity(collections.len());
+        for tracked in collections {
+            let (mut from, mut total, mut more) = (None, 0, true);
+            while more && total <= most {
+                let one = tracked.clone();
+                let (last, count, again) =
+                    lease.read(move |connection| compact::count(connection, &one, from)).await.context(self.context())?;
+                (from, total, more) = (Some(last), total + count.unsigned_abs(), again);
+            }
+            all.push(total);
+        }
+        Ok(all)
     }
 
     fn store(&self) -> Option<&dyn Store> {

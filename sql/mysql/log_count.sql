@@ -1,0 +1,1 @@
+select count(*) from (select 1 from {log} where op <> 'E' limit ?) as l

@@ -1,0 +1,1 @@
+select seq from {log} order by seq desc limit 1

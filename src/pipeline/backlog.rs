@@ -1,0 +1,124 @@
+//! Logs that somebody does not read for a while, we ourselves or another: they are kept short, and a backlog that is
+//! longer than `log_max` becomes a full compare.
+
+use super::capture::Moment;
+use super::run::tables_at;
+use super::takeover::LEASE_S;
+use super::{Mode, Pipeline};
+use crate::endpoint::Tracked;
+use crate::error::{Context, Result};
+use crate::model::{Both, Entry, KeyBytes, Link, Op, Side};
+use crate::reconcile::Dirty;
+use crate::state;
+
+/// How often a bite is taken of the logs while a process runs, in seconds.
+const COMPACT_EVERY_S: i64 = 5;
+
+impl Pipeline {
+    /// Before the first reading: what waited is compacted, and measured.
+    ///
+    /// Of a log that is longer than `log_max` after that, updates are not looked into one by one: the full compare
+    /// that is asked for here, before anything of the log is read, finds them. Deletes, renames and inserts are
+    /// read as ever: they are evidence, which a compare can't replace (rules 2 and 6, C4).
+    pub(super) async fn catch_up(&mut self) -> Result<()> {
+        if self.mode == Mode::Plan {
+            return Ok(());
+        }
+        let mut beaten = self.door.now();
+        while self.compact().await? {
+            if self.door.now() - beaten >= LEASE_S / 3 {
+                self.beat().await?;
+                beaten = self.door.now();
+            }
+        }
+        let overlong = self.measure().await?;
+        let links: Vec<usize> = (0..overlong.len()).filter(|at| overlong[*at].source || overlong[*at].target).collect();
+        if !links.is_empty() {
+            self.ask_scan(&links).await?;
+        }
+        self.overlong = overlong;
+        Ok(())
+    }
+
+    /// Per link and side, whether more than `log_max` entries wait.
+    async fn measure(&self) -> Result<Vec<Both<bool>>> {
+        let integration = self.integration.clone();
+        let mut overlong = vec![Both::default(); integration.links.len()];
+        let mut session = self.home_session().await?;
+        for (at, link) in integration.links.iter().enumerate() {
+            let mut cursors = state::cursors(&mut *session, link).await?;
+            for side in Side::BOTH {
+                let tracked = Tracked { collection: link.collection[side].clone(), since: cursors[side].take() };
+                let name = &integration.endpoints[link.endpoint[side]];
+                let endpoint = &self.endpoints[link.endpoint[side]];
+                let waiting = endpoint.backlog(&[tracked], integration.log_max).await.context(format!("endpoint {name}"))?;
+                overlong[at][side] = waiting.iter().any(|waiting| *waiting > integration.log_max);
+                if overlong[at][side] {
+                    let log_max = integration.log_max;
+                    tracing::warn!(
+                        link = link.name,
+                        endpoint = name,
+                        log_max,
+                        "the backlog is longer than log_max: a full compare instead"
+                    );
+                }
+            }
+        }
+        Ok(overlong)
+    }
+
+    /// One bite of every log; whether there is more to do.
+    async fn compact(&mut self) -> Result<bool> {
+        let integration = self.integration.clone();
+        self.compacted_at = self.door.now();
+        let mut more = false;
+        for (at, endpoint) in self.endpoints.clone().iter().enumerate() {
+            let compacted = endpoint.compact(&self.fence, &tables_at(&integration, at)).await;
+            more |= compacted.context(format!("endpoint {}", integration.endpoints[at]))?;
+        }
+        Ok(more)
+    }
+
+    /// Between two cycles, now and then: for consumers that are away. No window is open.
+    pub(super) async fn compact_now_and_then(&mut self) -> Result<()> {
+        if self.door.now() - self.compacted_at < COMPACT_EVERY_S {
+            return Ok(());
+        }
+        self.compact().await.map(|_| ())
+    }
+
+    /// While an endpoint is out of reach no cycle runs, and the logs of the others grow: they are kept short. What
+    /// can't be done is left: this is no moment for more errors.
+    pub async fn compact_what_is_in_reach(&self) {
+        for (at, endpoint) in self.endpoints.iter().enumerate() {
+            let tables = tables_at(&self.integration, at);
+            while let Ok(true) = endpoint.compact(&self.fence, &tables).await {}
+        }
+    }
+
+    /// Takes keys that were only updated off the dirty keys of an overlong log: the compare that was asked for looks at
+    /// all rows, and its first page is read when the log has been read to its end, or later.
+    pub(super) fn leave_to_compare(&mut self, moment: &Moment, at: usize, link: &Link, dirty: &mut Both<Vec<Dirty>>) {
+        for side in Side::BOTH {
+            if self.overlong[at][side] {
+                let entries = moment.entries_of(at, link, side);
+                dirty[side] = without_updates(std::mem::take(&mut dirty[side]), &entries);
+                self.overlong[at][side] = moment.windows[link.endpoint[side]].more();
+            }
+        }
+    }
+}
+
+/// Without the keys that were only updated.
+pub(super) fn without_updates(dirty: Vec<Dirty>, entries: &[Entry]) -> Vec<Dirty> {
+    let mut told: Vec<KeyBytes> = Vec::new();
+    for entry in entries {
+        match &entry.op {
+            Op::Update | Op::Truncate => {}
+            Op::Rename { to } => told.extend([entry.key.encode(), to.encode()]),
+            Op::Insert | Op::Delete | Op::Replace => told.push(entry.key.encode()),
+        }
+    }
+    told.sort_unstable();
+    dirty.into_iter().filter(|dirty| told.binary_search(&dirty.key).is_ok()).collect()
+}
