@@ -7,8 +7,10 @@ use serde::Serialize;
 use super::Context;
 use super::open::{Opened, home_session, open, with_numbers};
 use super::output;
+use crate::endpoint::OpenTransaction;
 use crate::error::Result;
 use crate::model::Reason;
+use crate::pipeline::tables_at;
 use crate::state::{self, BrakeKind, PairCounts};
 
 #[derive(Serialize)]
@@ -17,6 +19,23 @@ struct Status {
     run_by: Option<String>,
     settings: BTreeMap<String, String>,
     links: Vec<LinkStatus>,
+    open_transactions: Vec<Open>,
+    missing_rights: Vec<MissingRight>,
+}
+
+/// A transaction of the application's that has not ended: what it changed comes when it does.
+#[derive(Serialize)]
+struct Open {
+    endpoint: String,
+    #[serde(flatten)]
+    transaction: OpenTransaction,
+}
+
+/// What we may not see, and the statement that would let us.
+#[derive(Serialize)]
+struct MissingRight {
+    endpoint: String,
+    grant: String,
 }
 
 #[derive(Serialize)]
@@ -68,7 +87,15 @@ pub async fn run(context: &Context) -> Result<()> {
     }
     let run_by =
         lease.filter(|lease| lease.until > 0).map(|lease| format!("{} until {}", lease.holder, output::time(lease.until)));
-    let status = Status { integration: integration.name.clone(), run_by, settings, links };
+    let (mut open_transactions, mut missing_rights) = (Vec::new(), Vec::new());
+    for (at, (name, one)) in integration.endpoints.iter().zip(&endpoints).enumerate() {
+        let found = one.open_transactions(&tables_at(&integration, at)).await?;
+        let here = |transaction| Open { endpoint: name.clone(), transaction };
+        open_transactions.extend(found.transactions.into_iter().map(here));
+        missing_rights.extend(found.missing_right.map(|grant| MissingRight { endpoint: name.clone(), grant }));
+    }
+    let integration = integration.name.clone();
+    let status = Status { integration, run_by, settings, links, open_transactions, missing_rights };
     if context.json {
         return output::json(&status);
     }
@@ -97,5 +124,14 @@ fn print(status: &Status) {
         for brake in &link.brakes {
             println!("{}: BRAKE: {brake}", link.link);
         }
+    }
+    for open in &status.open_transactions {
+        let since = open.transaction.since.map_or_else(String::new, |since| format!(", open since {}", output::time(since)));
+        let tables = &open.transaction.tables;
+        let what = if tables.is_empty() { "what it changed".to_owned() } else { format!("its changes of {}", tables.join(", ")) };
+        println!("{}: {}{since}: {what} will come when it ends", open.endpoint, open.transaction.who);
+    }
+    for missing in &status.missing_rights {
+        println!("{}: to see who keeps transactions open: {}", missing.endpoint, missing.grant);
     }
 }

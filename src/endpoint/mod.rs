@@ -78,6 +78,12 @@ pub trait Endpoint: Send + Sync {
         Ok(vec![0; collections.len()])
     }
 
+    /// Transactions that have changed these tables and have been open for a second or more: what they did comes when
+    /// they end. They hold up nobody else's changes (A3, A4); it is for people who wait for one of theirs.
+    async fn open_transactions(&self, _tables: &[Table]) -> Result<OpenTransactions> {
+        Ok(OpenTransactions::default())
+    }
+
     /// The endpoint's tables of Twinrow's own, for fence and receipts; `None` for an app.
     fn store(&self) -> Option<&dyn Store>;
 
@@ -87,6 +93,36 @@ pub trait Endpoint: Send + Sync {
     /// How records are written where there are no transactions; `None` for a database.
     fn conditional(&self) -> Option<&dyn Conditional> {
         None
+    }
+}
+
+/// What an endpoint knows of transactions that are not over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OpenTransactions {
+    /// The longest one first.
+    pub transactions: Vec<OpenTransaction>,
+    /// The statement that gives our login the right to see what it could not see.
+    pub missing_right: Option<String>,
+}
+
+/// A transaction that is not over.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct OpenTransaction {
+    /// `process 4711 of user app (psql)`.
+    pub who: String,
+    /// In seconds since 1970, if we may know.
+    pub since: Option<i64>,
+    /// The tables whose changes it holds back; empty: the server does not say which.
+    pub tables: Vec<String>,
+}
+
+impl OpenTransactions {
+    /// Adds what was found out: one transaction may hold several tables.
+    fn add(&mut self, found: OpenTransaction) {
+        match self.transactions.iter_mut().find(|known| known.who == found.who) {
+            Some(known) => known.tables.extend(found.tables),
+            None => self.transactions.push(found),
+        }
     }
 }
 

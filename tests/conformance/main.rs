@@ -39,6 +39,7 @@ macro_rules! conformance {
             a6_every_window_sees_what_was_committed_before,
             a1_commit_order_differs_from_id_order,
             a3_an_idle_transaction_holds_up_nobody,
+            a3_an_open_transaction_is_named,
             a8_acknowledge_removes_only_what_was_read,
             a76_two_consumers_read_all,
             a_window_that_was_not_acknowledged_is_read_again,

@@ -49,6 +49,9 @@ macro_rules! both {
 
 both! {
     a12_truncate_is_found,
+    a3_a_missing_right_to_see_who_is_named,
+    a12_partitions_are_captured_and_what_ends_them_is_named,
+    a23_load_data_is_captured,
     a13_cascades_are_logged_by_the_parent,
     a13_cascades_in_a_circle_compare_the_whole,
     a31_a_swapped_table_is_found,
@@ -114,6 +117,57 @@ mod tests {
         // Repaired: recorded as it is now.
         assert!(!bench.tracking().install(&bench.tables(), true).await.unwrap().is_empty());
         assert_eq!(bench.tracking().inspect(&bench.tables()).await.unwrap(), []);
+    }
+
+    pub async fn a3_a_missing_right_to_see_who_is_named(lab: &MysqlLab) {
+        let bench = Bench::item(lab).await;
+        let name = user(lab, "onlooker", "select").await;
+        let onlooker = Mysql::open(&lab.url_as(&name, "S3cret-s3cret"), "lab").unwrap();
+        let found = onlooker.open_transactions(&bench.tables()).await.unwrap();
+        let missing = found.missing_right.unwrap();
+        assert!(missing.starts_with(&format!("grant process on *.* to '{name}'@'%'")), "{missing}");
+        // The statement it prints is enough.
+        for statement in missing.split("; ") {
+            lab.user(statement).await;
+        }
+        let onlooker = Mysql::open(&lab.url_as(&name, "S3cret-s3cret"), "lab").unwrap();
+        assert_eq!(onlooker.open_transactions(&bench.tables()).await.unwrap().missing_right, None);
+        lab.user(&format!("drop user '{name}'@'%'")).await;
+    }
+
+    pub async fn a12_partitions_are_captured_and_what_ends_them_is_named(lab: &MysqlLab) {
+        lab.user(
+            "create table part (id int primary key, v int) partition by range (id) \
+             (partition low values less than (100), partition high values less than maxvalue)",
+        )
+        .await;
+        let mut bench = Bench::new(lab, &["part"]).await;
+        lab.user("insert into part values (1, 1), (200, 1)").await;
+        lab.user("update part set id = 201 where id = 1").await;
+        lab.user("delete from part where id = 200").await;
+        assert_eq!(bench.ops().await, ["insert 1", "insert 200", "rename 1 to 201", "delete 200"]);
+        let spots = bench.tables()[0].blind_spots.join("; ");
+        assert!(spots.contains("PARTITION fires no trigger") && spots.contains("TRUNCATE fires no trigger"), "{spots}");
+    }
+
+    pub async fn a23_load_data_is_captured(lab: &MysqlLab) {
+        let mut bench = Bench::item(lab).await;
+        let dir = lab.user_rows("select @@secure_file_priv").await.remove(0).remove(0);
+        let file = match dir.as_deref() {
+            Some("") => std::env::temp_dir().join(format!("{}.tsv", lab.name)),
+            Some(dir) => std::path::Path::new(dir).join(format!("{}.tsv", lab.name)),
+            None => return skip("a23_load_data_is_captured", "the server's secure_file_priv is NULL: it loads no files"),
+        };
+        if let Err(error) = std::fs::write(&file, "1\tAnn\n2\tBob\n") {
+            return skip("a23_load_data_is_captured", &format!("{}: {error}", file.display()));
+        }
+        lab.user(&format!("load data infile '{}' into table item (id, name)", file.display())).await;
+        lab.user(&format!("load data infile '{}' replace into table item (id, name)", file.display())).await;
+        std::fs::remove_file(&file).unwrap();
+        let ops = bench.ops().await;
+        assert_eq!(ops[..2], ["insert 1", "insert 2"]);
+        let again: BTreeSet<&str> = ops[2..].iter().map(|op| op.rsplit(' ').next().unwrap()).collect();
+        assert_eq!(again.into_iter().collect::<Vec<_>>(), ["1", "2"], "{ops:?}");
     }
 
     pub async fn a13_cascades_are_logged_by_the_parent(lab: &MysqlLab) {

@@ -37,7 +37,9 @@ macro_rules! on_all {
 
 on_all!(
     a4_prepared_transactions_and_other_databases_hold_up_nobody,
+    a4_a_prepared_transaction_is_named_and_a_missing_right_too,
     a12_truncate_leaves_a_mark,
+    a13_cascades_are_captured,
     a18_logical_replication_is_captured_once,
     a17_replica_role_is_captured_once,
     a20_partitions_are_captured,

@@ -35,6 +35,8 @@ macro_rules! on_sqlite {
 
 on_sqlite! {
     a15_replace_is_the_same_with_and_without_recursive_triggers,
+    a12_a_delete_of_all_rows_is_captured,
+    a15_a_replace_by_a_partial_index_is_named_beforehand,
     a15_a_row_hidden_by_a_replace_on_another_key,
     rule9_compaction_keeps_what_probes_mean,
     a16_no_clause_of_the_statement_keeps_a_change_from_the_log,
@@ -128,6 +130,24 @@ async fn rule9_compaction_keeps_what_probes_mean(lab: &dyn Lab) {
     let compacted = absent.ops().await;
     assert_eq!(told(&compacted), told(&whole));
     assert_eq!(told(&whole), ["insert 1", "insert 2", "insert 5", "delete 1", "insert 1", "delete 2", "insert 9", "replace 5"]);
+}
+
+/// SQLite has no TRUNCATE, and does not take its short way round where there are triggers.
+async fn a12_a_delete_of_all_rows_is_captured(lab: &dyn Lab) {
+    let mut bench = Bench::item(lab).await;
+    lab.user("insert into item (id, name) values (1, 'Ann'), (2, 'Bob')").await;
+    lab.user("delete from item").await;
+    assert_eq!(bench.ops().await, ["insert 1", "insert 2", "delete 1", "delete 2"]);
+}
+
+/// What a REPLACE deletes by such an index no trigger sees: `check` says which index it is.
+async fn a15_a_replace_by_a_partial_index_is_named_beforehand(lab: &dyn Lab) {
+    lab.user("create table person (id integer primary key, mail text, active integer)").await;
+    lab.user("create unique index one_active on person (mail) where active = 1").await;
+    lab.user("create unique index lower_mail on person (lower(mail))").await;
+    let bench = Bench::new(lab, &["person"]).await;
+    let spots = bench.tables()[0].blind_spots.join("; ");
+    assert!(spots.contains("one_active") && spots.contains("lower_mail"), "{spots}");
 }
 
 async fn a16_no_clause_of_the_statement_keeps_a_change_from_the_log(lab: &dyn Lab) {

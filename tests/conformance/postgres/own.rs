@@ -58,6 +58,44 @@ pub async fn a4_prepared_transactions_and_other_databases_hold_up_nobody(lab: &P
     assert_eq!(bench.ops().await, ["insert 1"]);
 }
 
+pub async fn a4_a_prepared_transaction_is_named_and_a_missing_right_too(lab: &PostgresLab) {
+    let bench = Bench::item(lab).await;
+    lab.user("begin; insert into item (id) values (1); prepare transaction 'of the shop'").await;
+    let user = format!("onlooker_{}", lab.database());
+    let url = as_user(lab, &user).await;
+    lab.user(&format!("grant usage on schema twinrow to {user}; grant select on all tables in schema twinrow to {user}")).await;
+    let onlooker = Postgres::open(&url, "lab").unwrap();
+    let mut idle = lab.open().await;
+    idle.run("insert into item (id) values (2)").await;
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let found = bench.endpoint.open_transactions(&bench.tables()).await.unwrap();
+    let named = |who: &str| found.transactions.iter().any(|one| one.who.contains(who) && one.tables == ["public.item"]);
+    assert!(named("prepared transaction 'of the shop'") && named("process "), "{found:?}");
+    let seen = onlooker.open_transactions(&bench.tables()).await.unwrap();
+    assert_eq!(seen.missing_right, Some(format!("grant pg_read_all_stats to \"{user}\"")));
+    assert!(seen.transactions.iter().any(|one| one.who.starts_with("process ") && one.since.is_none()), "{seen:?}");
+    idle.rollback().await;
+    lab.user("rollback prepared 'of the shop'").await;
+    drop(onlooker);
+    drop_user(lab, &user).await;
+}
+
+pub async fn a13_cascades_are_captured(lab: &PostgresLab) {
+    lab.user("create table parent (id int primary key)").await;
+    lab.user("create table child (id int primary key, up int references parent on delete cascade on update cascade)").await;
+    lab.user("create table loose (id int primary key, up int references parent on delete set null)").await;
+    let mut bench = Bench::new(lab, &["parent", "child", "loose"]).await;
+    lab.user("insert into parent values (1), (2); insert into child values (10, 1), (11, 2); insert into loose values (20, 2)")
+        .await;
+    bench.read().await;
+    lab.user("update parent set id = 3 where id = 1").await;
+    assert_eq!(bench.ops().await, ["rename 1 to 3", "update 10"]);
+    lab.user("delete from parent where id = 2").await;
+    let mut ops = bench.ops().await;
+    ops.sort_unstable();
+    assert_eq!(ops, ["delete 11", "delete 2", "update 20"]);
+}
+
 pub async fn a12_truncate_leaves_a_mark(lab: &PostgresLab) {
     let mut bench = Bench::item(lab).await;
     lab.user("insert into item (id) values (1), (2)").await;

@@ -1,6 +1,7 @@
 //! The change log says exactly what was committed.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant, SystemTime};
 
 use twinrow::error::Kind;
 use twinrow::model::{Key, Op};
@@ -133,6 +134,35 @@ pub async fn a3_an_idle_transaction_holds_up_nobody(lab: &dyn Lab) {
     }
     idle.commit().await;
     assert_eq!(bench.ops().await, ["insert 1000"]);
+}
+
+/// Who keeps changes back is named, and what; and nobody is when it is over.
+pub async fn a3_an_open_transaction_is_named(lab: &dyn Lab) {
+    if !lab.dialect().concurrent_writers {
+        return;
+    }
+    let bench = Bench::item(lab).await;
+    let mut idle = lab.open().await;
+    idle.run("insert into item (id, name) values (1000, 'idle')").await;
+    let asked = || async { bench.endpoint.open_transactions(&bench.tables()).await.unwrap() };
+    let mut found = asked().await;
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while found.transactions.is_empty() && Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        found = asked().await;
+    }
+    let [one] = found.transactions.as_slice() else { panic!("{found:?}") };
+    assert!(one.who.contains(" of user "), "{one:?}");
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() as i64;
+    assert!(one.since.is_some_and(|since| (now - 30..=now).contains(&since)), "{one:?} at {now}");
+    // MariaDB does not say which tables.
+    assert!(one.tables.is_empty() || one.tables == [bench.tables()[0].name.to_string()], "{one:?}");
+    assert_eq!(found.missing_right, None);
+    idle.rollback().await;
+    while !asked().await.transactions.is_empty() {
+        assert!(Instant::now() < deadline, "it is over");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 pub async fn a8_acknowledge_removes_only_what_was_read(lab: &dyn Lab) {

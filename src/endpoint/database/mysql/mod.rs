@@ -10,6 +10,7 @@ mod error;
 mod flavour;
 mod install;
 mod log;
+mod open;
 mod rows;
 mod session;
 mod tracking;
@@ -26,7 +27,7 @@ use async_trait::async_trait;
 use mysql_async::{Opts, OptsBuilder, SslOpts};
 use url::Url;
 
-use crate::endpoint::{Acknowledge, Capabilities, Endpoint, Tracked, Tracking, Window, Write};
+use crate::endpoint::{Acknowledge, Capabilities, Endpoint, OpenTransactions, Tracked, Tracking, Window, Write};
 use crate::error::{Context, Error, Kind, Result};
 use crate::model::{Table, TableName};
 use crate::sql::{Fence, Session, Store, Transaction};
@@ -185,6 +186,10 @@ impl Endpoint for Mysql {
             all.push(compact::backlog(&mut connection, &log, tracked, most).await.context(self.place())?);
         }
         Ok(all)
+    }
+
+    async fn open_transactions(&self, tables: &[Table]) -> Result<OpenTransactions> {
+        open::transactions(&mut self.connection().await?, tables).await.context(self.place())
     }
 
     fn store(&self) -> Option<&dyn Store> {

@@ -11,6 +11,7 @@ mod insert;
 mod install;
 mod log;
 mod named;
+mod open;
 mod position;
 mod rows;
 mod session;
@@ -29,7 +30,7 @@ use tokio_postgres::types::ToSql;
 
 use self::catalog::Described;
 use self::session::{Conn, Server};
-use crate::endpoint::{Acknowledge, Capabilities, Endpoint, Tracked, Tracking, Window, Write};
+use crate::endpoint::{Acknowledge, Capabilities, Endpoint, OpenTransactions, Tracked, Tracking, Window, Write};
 use crate::error::{Context, Result};
 use crate::model::{KeySource, Table, TableName};
 use crate::sql::{Fence, Session, Store, Transaction};
@@ -225,6 +226,10 @@ impl Endpoint for Postgres {
             all.push(compact::backlog(&mut conn, tracked, most).await.context(self.named())?);
         }
         Ok(all)
+    }
+
+    async fn open_transactions(&self, tables: &[Table]) -> Result<OpenTransactions> {
+        open::transactions(&mut self.connect().await?, tables).await.context(self.named())
     }
 
     fn store(&self) -> Option<&dyn Store> {
