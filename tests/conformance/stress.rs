@@ -253,7 +253,7 @@ impl<'a> Writer<'a> {
             }
             self.random.pause(15).await;
             self.end(open).await;
-            self.random.pause(if self.lab.dialect().concurrent_writers { 10 } else { 80 }).await;
+            self.random.pause(if self.lab.dialect().concurrent_writers { 10 } else { 40 }).await;
         }
         self.journal
     }
