@@ -375,6 +375,19 @@ pub enum Outcome {
     Unknown,
 }
 
+/// How far the deletion of a row would go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Only this row.
+    Row,
+    /// By `ON DELETE CASCADE`, rows of this table too: perhaps its own.
+    Cascades(TableName),
+    /// Perhaps rows of this table too, which the user may not read.
+    Hidden(TableName),
+    /// A row that refers to it is being written at this moment.
+    Locked,
+}
+
 /// An open write transaction.
 ///
 /// Order of calls: `lock`, then statements, then `read_back`, then receipts or the state through
@@ -395,6 +408,13 @@ pub trait Write: Send {
 
     /// Sets the same `fields` of many rows.
     async fn update(&mut self, collection: &Collection, fields: &[usize], rows: &[Change]) -> Result<Vec<Outcome>>;
+
+    /// How far the deletion of each of these rows would go (rule 18). They are locked, and stay so: nobody can add a
+    /// row that refers to one until the transaction ends. One query per table that refers to this one. An endpoint
+    /// without foreign keys need not say anything.
+    async fn reach(&mut self, _collection: &Collection, keys: &[Key]) -> Result<Vec<Reach>> {
+        Ok(vec![Reach::Row; keys.len()])
+    }
 
     /// Deletes rows.
     async fn delete(&mut self, collection: &Collection, keys: &[Key]) -> Result<Vec<Outcome>>;

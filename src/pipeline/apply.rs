@@ -141,7 +141,7 @@ impl Pipeline {
         let endpoint = self.endpoints[link.endpoint[side]].clone();
         let mut write = endpoint.begin(&self.fence).await?;
         self.door.step("apply.begun").await?;
-        let mut job = Job { link, side, part: part.to_vec(), busy: Vec::new() };
+        let mut job = Job { link, side, part: part.to_vec(), busy: Vec::new(), refused: Vec::new() };
         let done = match job.run(&mut *write, &batch.items, park).await {
             Ok(done) => done,
             Err(error) => {
@@ -180,6 +180,9 @@ impl Pipeline {
         }
         for (at, cause) in job.busy {
             fates[at] = Fate::Busy(cause);
+        }
+        for (at, cause) in job.refused {
+            fates[at] = Fate::Refused(cause);
         }
         for written in written {
             if let (Some(before), Some(now)) = (&batch.items[written.at].key[side], &written.pair.key[side])

@@ -16,7 +16,7 @@ impl Pipeline {
     /// Unfinished keys go on the worklist, finished ones leave it, children of new twins are released.
     /// Before the cursor moves (rule 1).
     pub(super) async fn finish(&mut self, session: &mut dyn Session, link: &Link, batch: &Batch, fates: &[Fate]) -> Result<()> {
-        let (mut unfinished, mut finished, mut parents) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut unfinished, mut finished, mut anew, mut parents) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut deletes = Both::<u64>::default();
         let changed = self.changes_written(link, batch, fates);
         for todo in &batch.settled {
@@ -33,7 +33,7 @@ impl Pipeline {
             if *fate == Fate::Written && !item.whole() {
                 if item.todo.rounds == 0 {
                     // How often it was tried until now says nothing about what comes.
-                    finished.push((item.todo.side, item.todo.key.clone()));
+                    anew.push((item.todo.side, item.todo.key.clone()));
                 }
                 unfinished.push(self.second_step(link, item));
             } else if item.todo.recorded {
@@ -55,6 +55,10 @@ impl Pipeline {
         let names: Vec<_> = again.iter().cloned().chain(unfinished.iter().map(|work| (work.side, work.key.clone()))).collect();
         let lost = lost_names(session, link, &names).await?;
         finished.extend(again.into_iter().filter(|name| !lost.contains(name)));
+        // Under one name several records may stand; that one is done says nothing about how often the other was tried.
+        let open: HashSet<_> = unfinished.iter().map(|work| (work.side, work.key.clone())).collect();
+        finished.retain(|name| !open.contains(name));
+        finished.extend(anew);
         for work in &mut unfinished {
             // It stands for a pair that lost this key too, and stays under the brake.
             if matches!(work.reason, Reason::Busy | Reason::Unfinished) && lost.contains(&(work.side, work.key.clone())) {

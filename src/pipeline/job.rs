@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::apply::{Do, todo};
 use super::item::{Item, Slot};
-use crate::endpoint::{Change, Create, Fetched, Outcome, Write};
+use crate::endpoint::{Change, Create, Fetched, Outcome, Reach, Write};
 use crate::error::{Context, Error, Kind, Result};
 use crate::model::{Collection, Key, KeyBytes, Link, Pos, Row, Side, Value};
 
@@ -23,6 +23,7 @@ pub(super) struct Job<'a> {
     pub(super) side: Side,
     pub(super) part: Vec<usize>,
     pub(super) busy: Vec<(usize, String)>,
+    pub(super) refused: Vec<(usize, String)>,
 }
 
 impl Job<'_> {
@@ -41,7 +42,8 @@ impl Job<'_> {
             self.park(write, items, &jobs).await?;
         }
         self.update(write, items, &jobs, &mut keys).await?;
-        self.delete(write, items, &jobs).await?;
+        let stays = self.delete(write, items, &jobs).await?;
+        jobs.retain(|(at, _)| !stays.contains(at));
         self.read_back(write, jobs, keys).await
     }
 
@@ -154,16 +156,47 @@ impl Job<'_> {
         Ok(())
     }
 
-    async fn delete(&self, write: &mut dyn Write, items: &[Item], jobs: &[(usize, Do)]) -> Result<()> {
-        let keys: Vec<Key> =
-            jobs.iter().filter(|(_, what)| matches!(what, Do::Delete)).filter_map(|(at, _)| self.key_of(&items[*at])).collect();
-        if keys.is_empty() {
-            return Ok(());
+    /// Deletes what takes nothing along that nobody has decided about (rule 18); what stays is returned. Children in
+    /// other tables went before. In a tree, one leaf after the other falls: what still has rows below it when
+    /// nothing more can go stays.
+    async fn delete(&mut self, write: &mut dyn Write, items: &[Item], jobs: &[(usize, Do)]) -> Result<HashSet<usize>> {
+        let deletes = jobs.iter().filter(|(_, what)| matches!(what, Do::Delete));
+        let mut open: Vec<(usize, Key)> = deletes.filter_map(|(at, _)| Some((*at, self.key_of(&items[*at])?))).collect();
+        while !open.is_empty() {
+            let keys: Vec<Key> = open.iter().map(|(_, key)| key.clone()).collect();
+            let reach = write.reach(self.collection(), &keys).await?;
+            let (free, rest): (Vec<_>, Vec<_>) = open.into_iter().zip(reach).partition(|(_, reach)| *reach == Reach::Row);
+            if free.is_empty() {
+                return Ok(rest.into_iter().map(|((at, _), reach)| self.stays(at, &reach)).collect());
+            }
+            let keys: Vec<Key> = free.into_iter().map(|((_, key), _)| key).collect();
+            for outcome in write.delete(self.collection(), &keys).await? {
+                done(outcome)?;
+            }
+            open = rest.into_iter().map(|(one, _)| one).collect();
         }
-        for outcome in write.delete(self.collection(), &keys).await? {
-            done(outcome)?;
+        Ok(HashSet::new())
+    }
+
+    /// Why a row is not deleted.
+    fn stays(&mut self, at: usize, reach: &Reach) -> usize {
+        let side = self.side;
+        match reach {
+            Reach::Row | Reach::Locked => self.busy(at, "a row that refers to it is being written"),
+            Reach::Cascades(child) => {
+                let cause =
+                    format!("deleting it in the {side} would also delete rows of {child} (on delete cascade), which stay");
+                self.refused.push((at, cause));
+            }
+            Reach::Hidden(child) => {
+                let cause = format!(
+                    "deleting it in the {side} may also delete rows of {child} (on delete cascade), which can't be read: \
+                     grant select on {child} to this login"
+                );
+                self.refused.push((at, cause));
+            }
         }
-        Ok(())
+        at
     }
 
     /// Moves unique values out of the way: NULL, or a value nobody has.

@@ -66,6 +66,7 @@ macro_rules! conformance {
             insert_takes_given_keys,
             update_touches_the_fields_named,
             delete_deletes,
+            rule18_reach_tells_what_a_delete_would_take_along,
             b1_own_writes_are_tagged,
             lock_returns_the_row_as_it_is_now,
             rule19_lock_does_not_wait,

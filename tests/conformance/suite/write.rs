@@ -1,6 +1,6 @@
 //! Write transactions: fenced, exact, read back.
 
-use twinrow::endpoint::{Change, Create, Fetched, Outcome};
+use twinrow::endpoint::{Change, Create, Fetched, Outcome, Reach, Write};
 use twinrow::error::Kind;
 use twinrow::model::{Key, KeySource, Value};
 
@@ -243,4 +243,42 @@ pub async fn rule4_another_epoch_is_fenced(lab: &dyn Lab) {
     bench.endpoint.begin(&fence).await.unwrap().rollback().await.unwrap();
     fence.integration = "unknown".to_owned();
     assert_eq!(bench.endpoint.begin(&fence).await.err().unwrap().kind(), Kind::Fenced);
+}
+
+/// Also A13: what a delete would take along is told before, as of the moment of the delete.
+pub async fn rule18_reach_tells_what_a_delete_would_take_along(lab: &dyn Lab) {
+    let key = lab.dialect().generated_key;
+    let refers = |column: &str, on_delete: &str| format!("foreign key ({column}) references tree (id) on delete {on_delete}");
+    lab.user(&format!("create table tree (id {key}, up bigint, n bigint, {})", refers("up", "cascade"))).await;
+    lab.user(&format!("create table leaf (id {key}, tree bigint, {})", refers("tree", "cascade"))).await;
+    lab.user(&format!("create table loose (id {key}, tree bigint, {})", refers("tree", "set null"))).await;
+    lab.user("insert into tree (id, up) values (1, null), (2, 1), (3, 2), (4, null), (5, null), (6, null)").await;
+    lab.user("insert into leaf (tree) values (4), (4)").await;
+    lab.user("insert into loose (tree) values (5)").await;
+    let bench = Bench::new(lab, &["tree"]).await;
+    let mut write = bench.begin().await;
+    let keys: Vec<Key> = (1..=5).map(Key::int).collect();
+    let reach = async |write: &mut Box<dyn Write>, keys: &[Key]| {
+        write.lock(bench.collection(), keys).await.unwrap();
+        write.reach(bench.collection(), keys).await.unwrap()
+    };
+    let (tree, leaf) = (Reach::Cascades(lab.table("tree")), Reach::Cascades(lab.table("leaf")));
+    assert_eq!(reach(&mut write, &keys).await, [tree.clone(), tree.clone(), Reach::Row, leaf, Reach::Row]);
+    // As of now: what was deleted in this transaction is gone.
+    write.delete(bench.collection(), &[Key::int(3)]).await.unwrap();
+    assert_eq!(reach(&mut write, &[Key::int(2), Key::int(1)]).await, [Reach::Row, tree]);
+    assert_eq!(reach(&mut write, &[]).await, []);
+    write.rollback().await.unwrap();
+    if !lab.dialect().concurrent_writers {
+        return;
+    }
+    // Another child is being added: by lock or by reach, we are told; nobody waits.
+    let mut user = lab.open().await;
+    user.run("insert into leaf (tree) values (6)").await;
+    let mut write = bench.begin().await;
+    let locked = write.lock(bench.collection(), &[Key::int(6)]).await.unwrap();
+    let reach = write.reach(bench.collection(), &[Key::int(6)]).await.unwrap();
+    assert!(locked[0].is_none() || reach == [Reach::Locked], "{locked:?} {reach:?}");
+    write.rollback().await.unwrap();
+    user.commit().await;
 }

@@ -2,6 +2,7 @@
 
 mod backlog;
 mod brake;
+mod cascades;
 mod conflicts;
 mod damage;
 mod deletes;

@@ -11,6 +11,7 @@ mod flavour;
 mod install;
 mod log;
 mod open;
+mod reach;
 mod rows;
 mod session;
 mod tracking;

@@ -6,11 +6,12 @@ use mysql_async::Value as Wire;
 use super::catalog::{qualified, quoted};
 use super::connection::Connection;
 use super::log::{self, Log, number};
+use super::reach;
 use super::rows::{by_key, by_match, existing, json_table, key_json, keyed};
 use super::session::{Fenced, documents};
 use super::value::{assigned, decode_logged, encode, from_log};
 use super::window::fetched;
-use crate::endpoint::{Change, Create, Fetched, Outcome, Write};
+use crate::endpoint::{Change, Create, Fetched, Outcome, Reach, Write};
 use crate::error::{Error, Kind, Result};
 use crate::model::{Collection, Column, Key, KeySource, Normal, Pos, Row, Table, Value};
 use crate::sql::{Cell, Session};
@@ -255,6 +256,11 @@ impl Write for Writing {
 
     async fn update(&mut self, collection: &Collection, fields: &[usize], rows: &[Change]) -> Result<Vec<Outcome>> {
         let answer = self.update_all(collection, fields, rows).await;
+        self.fenced.note(answer)
+    }
+
+    async fn reach(&mut self, collection: &Collection, keys: &[Key]) -> Result<Vec<Reach>> {
+        let answer = reach::reach(self.fenced.connection()?, collection, keys).await;
         self.fenced.note(answer)
     }
 

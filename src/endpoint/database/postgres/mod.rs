@@ -13,6 +13,7 @@ mod log;
 mod named;
 mod open;
 mod position;
+mod reach;
 mod rows;
 mod session;
 mod tls;

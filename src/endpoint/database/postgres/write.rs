@@ -8,10 +8,11 @@ use tokio_postgres::types::ToSql;
 use super::Shared;
 use super::catalog::{literal, quote, quote_table};
 use super::log::collection_name;
+use super::reach;
 use super::rows::{self, named_key, same_key, select_key, unnest};
 use super::session::{Conn, in_order};
 use super::value::cast;
-use crate::endpoint::{Change, Create, Fetched, Outcome, Write};
+use crate::endpoint::{Change, Create, Fetched, Outcome, Reach, Write};
 use crate::error::{Error, Kind, Result};
 use crate::model::{Collection, Column, Key, Normal, Pos, Row, Value};
 use crate::sql::{Cell, Fence, Session};
@@ -141,6 +142,10 @@ impl Write for PgWrite {
         let answers = self.conn.query(&sql, &rows::params(&columns)).await?;
         let mut written = rows::by_ordinal(table, &answers)?;
         Ok((0..rows.len()).map(|i| written.remove(&i).map_or(Outcome::Stale, Outcome::Done)).collect())
+    }
+
+    async fn reach(&mut self, collection: &Collection, keys: &[Key]) -> Result<Vec<Reach>> {
+        reach::reach(&mut self.conn, collection, keys).await
     }
 
     async fn delete(&mut self, collection: &Collection, keys: &[Key]) -> Result<Vec<Outcome>> {

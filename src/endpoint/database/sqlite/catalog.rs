@@ -308,6 +308,29 @@ fn foreign_keys(connection: &Connection, table: &str) -> Result<Vec<ForeignKey>>
     Ok(keys.into_iter().map(|(_, key)| key).collect())
 }
 
+/// The foreign keys by which deleting a row of this table deletes rows that refer to it, each with its table.
+pub(super) fn cascades_to(connection: &Connection, parent: &str) -> Result<Vec<(String, ForeignKey)>> {
+    type Part = (String, i64, String, Option<String>);
+    let read = |row: &Row<'_>| Ok::<Part, _>((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
+    let parts = rows(connection, sql!("catalog_cascades"), Some(parent), read)?;
+    let mut keys: Vec<((String, i64), ForeignKey)> = Vec::new();
+    for (child, id, from, to) in parts {
+        let place = (child, id);
+        if keys.last().is_none_or(|(last, _)| *last != place) {
+            let references = TableName { schema: String::new(), name: parent.to_owned() };
+            keys.push((place, ForeignKey { columns: Vec::new(), references, referenced: Vec::new(), cascades: true }));
+        }
+        if let Some((_, key)) = keys.last_mut() {
+            key.columns.push(from);
+            key.referenced.extend(to);
+        }
+    }
+    for (_, key) in &mut keys {
+        resolve_parent(connection, key)?;
+    }
+    Ok(keys.into_iter().map(|((child, _), key)| (child, key)).collect())
+}
+
 /// The parent's name as its own catalog entry spells it, and its key where none was named.
 fn resolve_parent(connection: &Connection, key: &mut ForeignKey) -> Result<()> {
     let Some(parent) = named(connection, &key.references.name)? else { return Ok(()) };

@@ -15,6 +15,7 @@ mod catalog;
 mod compact;
 mod consumer;
 mod log;
+mod reach;
 mod rows;
 mod session;
 mod tracking;

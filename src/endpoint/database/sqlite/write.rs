@@ -9,11 +9,12 @@ use rusqlite::types::Value as Stored;
 use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
 
 use super::catalog::{self, Shape, quoted};
+use super::reach;
 use super::rows::{self, Search};
 use super::session::{Pool, Writer, fault};
 use super::tracking::tracking_names;
 use super::{log, value};
-use crate::endpoint::{Change, Create, Fetched, Outcome, Write};
+use crate::endpoint::{Change, Create, Fetched, Outcome, Reach, Write};
 use crate::error::{Error, Kind, Result};
 use crate::model::{Collection, Column, Key, Normal, Pos, Row, Table, Value};
 use crate::sql::{Fence, Session};
@@ -60,6 +61,11 @@ impl Write for SqliteWrite {
     async fn update(&mut self, collection: &Collection, fields: &[usize], rows: &[Change]) -> Result<Vec<Outcome>> {
         let (collection, fields, rows) = (collection.clone(), fields.to_vec(), rows.to_vec());
         self.writer.run(move |connection| update(connection, &collection, &fields, &rows)).await
+    }
+
+    async fn reach(&mut self, collection: &Collection, keys: &[Key]) -> Result<Vec<Reach>> {
+        let (table, keys) = (collection.table.clone(), keys.to_vec());
+        self.writer.run(move |connection| reach::reach(connection, &table, &keys)).await
     }
 
     async fn delete(&mut self, collection: &Collection, keys: &[Key]) -> Result<Vec<Outcome>> {

@@ -1,0 +1,142 @@
+//! A delete that travels takes along only what was decided (rule 18).
+
+use crate::scene::{CUSTOMERS, ORDERS, Scene, rows, scenarios};
+
+scenarios! { sqlite_sqlite:
+    rule18_rows_of_a_table_in_no_link_stay_and_so_does_their_parent,
+    rule18_a_child_nobody_knew_of_stays_with_its_parent,
+    rule18_a_tree_goes_whole_or_stays,
+    set_null_is_the_applications_own_answer,
+}
+
+scenarios! { postgres_mysql:
+    rule18_rows_of_a_table_in_no_link_stay_and_so_does_their_parent,
+    rule18_a_child_nobody_knew_of_stays_with_its_parent,
+    rule18_a_tree_goes_whole_or_stays,
+    set_null_is_the_applications_own_answer,
+}
+
+scenarios! { mysql_mariadb:
+    rule18_rows_of_a_table_in_no_link_stay_and_so_does_their_parent,
+    rule18_a_child_nobody_knew_of_stays_with_its_parent,
+    rule18_a_tree_goes_whole_or_stays,
+}
+
+scenarios! { sqlite_postgres:
+    rule18_rows_of_a_table_in_no_link_stay_and_so_does_their_parent,
+    rule18_a_child_nobody_knew_of_stays_with_its_parent,
+    rule18_a_tree_goes_whole_or_stays,
+    set_null_is_the_applications_own_answer,
+}
+
+/// Two customers, and notes on them in the CRM, a table that is in no link.
+async fn notes(scene: &Scene, on_delete: &str) {
+    scene.customers("    safety: mirror").await;
+    let (key, text) = (scene.target.dialect().generated_key, scene.target.dialect().text);
+    let reference = format!("foreign key (contact_no) references contact (contact_no) on delete {on_delete}");
+    scene.target.user(&format!("create table note (id {key}, contact_no bigint, body {text}, {reference})")).await;
+    scene.customer("a@x", "Ada").await;
+    scene.customer("b@x", "Ben").await;
+    scene.sync().await;
+    scene.target.user("insert into note (contact_no, body) select contact_no, 'precious' from contact where mail = 'a@x'").await;
+}
+
+pub async fn rule18_rows_of_a_table_in_no_link_stay_and_so_does_their_parent(scene: &Scene) {
+    notes(scene, "cascade").await;
+    scene.source.user("delete from customer").await;
+    scene.sync().await;
+    assert_eq!(rows(&scene.target, "select mail from contact").await, ["a@x"]);
+    assert_eq!(rows(&scene.target, "select body from note").await, ["precious"]);
+    let held = scene.held().await;
+    assert_eq!(held.len(), 1, "{held:?}");
+    assert!(held[0].contains("rows of") && held[0].contains("note (on delete cascade)"), "{held:?}");
+    scene.quiet().await;
+    // Once the note is gone, nothing stands in the way.
+    scene.target.user("delete from note").await;
+    scene.program.run(&["held", "retry"]).await.code(0);
+    scene.sync().await;
+    assert!(rows(&scene.target, "select mail from contact").await.is_empty());
+    assert!(scene.held().await.is_empty());
+    scene.quiet().await;
+}
+
+/// Also F7: the CRM adds a deal while the shop deletes the customer with all its orders.
+pub async fn rule18_a_child_nobody_knew_of_stays_with_its_parent(scene: &Scene) {
+    let (key, text) = (scene.source.dialect().generated_key, scene.source.dialect().text);
+    scene
+        .source
+        .user(&format!("create table customer (id {key}, email {text} not null unique, name {text}, phone {text})"))
+        .await;
+    let reference = "customer_id bigint not null, cents bigint, foreign key (customer_id) references customer (id)";
+    scene.source.user(&format!("create table orders (id {key}, code {text} not null unique, {reference})")).await;
+    let (key, text) = (scene.target.dialect().generated_key, scene.target.dialect().text);
+    let contact = format!("contact_no {key}, mail {text} not null unique, full_name {text}, telephone {text}");
+    scene.target.user(&format!("create table contact ({contact})")).await;
+    let reference = "foreign key (contact_no) references contact (contact_no) on delete cascade";
+    let deal = format!("deal_no {key}, ref {text} not null unique, contact_no bigint not null, amount bigint, {reference}");
+    scene.target.user(&format!("create table deal ({deal})")).await;
+    scene.link(&[("customers", &format!("{CUSTOMERS}    safety: mirror")), ("orders", &format!("{ORDERS}    safety: mirror"))]);
+    scene.customer("a@x", "Ada").await;
+    scene.customer("b@x", "Ben").await;
+    for code in ["a1", "b1"] {
+        let from = format!("select '{code}', id, 5 from customer where email = '{}@x'", &code[..1]);
+        scene.source.user(&format!("insert into orders (code, customer_id, cents) {from}")).await;
+    }
+    scene.sync().await;
+    let from = "select 'a2', contact_no, 7 from contact where mail = 'a@x'";
+    scene.target.user(&format!("insert into deal (ref, contact_no, amount) {from}")).await;
+    scene.source.user("delete from orders").await;
+    scene.source.user("delete from customer").await;
+    scene.sync().await;
+    assert_eq!(rows(&scene.target, "select ref from deal").await, ["a2"]);
+    assert_eq!(rows(&scene.target, "select mail from contact").await, ["a@x"]);
+    let held = scene.held().await;
+    assert!(held.iter().any(|one| one.starts_with("customers ") && one.contains("deal (on delete cascade)")), "{held:?}");
+    scene.quiet().await;
+}
+
+/// A table that refers to itself: what goes together is no obstacle; one that nobody deleted holds back all above it.
+pub async fn rule18_a_tree_goes_whole_or_stays(scene: &Scene) {
+    for (lab, table) in [(&scene.source, "staff"), (&scene.target, "people")] {
+        let (key, text) = (lab.dialect().generated_key, lab.dialect().text);
+        let reference = format!("foreign key (boss) references {table} (id) on delete cascade");
+        lab.user(&format!("create table {table} (id {key}, name {text} not null unique, boss bigint, {reference})")).await;
+    }
+    let link = "
+    source: staff
+    target: people
+    match: [name]
+    safety: mirror
+    fields:
+      name: name
+      boss: {to: boss, via: staff}
+";
+    scene.link(&[("staff", link)]);
+    let hire = async |name: &str, boss: &str| {
+        let from = format!("select '{name}', max(id) from staff where name = '{boss}'");
+        scene.source.user(&format!("insert into staff (name, boss) {from}")).await;
+    };
+    for (name, boss) in [("a", ""), ("b", "a"), ("c", "b"), ("k", ""), ("l", "k"), ("m", "l")] {
+        hire(name, boss).await;
+    }
+    scene.sync().await;
+    assert_eq!(rows(&scene.target, "select count(*) from people").await, ["6"]);
+    scene.target.user("insert into people (name, boss) select 'new', id from people where name = 'c'").await;
+    for name in ["c", "b", "a", "m", "l", "k"] {
+        scene.source.user(&format!("delete from staff where name = '{name}'")).await;
+    }
+    scene.sync().await;
+    assert_eq!(rows(&scene.target, "select name from people order by name").await, ["a", "b", "c", "new"]);
+    let held = scene.held().await;
+    assert_eq!(held.iter().filter(|one| one.contains("people (on delete cascade)")).count(), 3, "{held:?}");
+    scene.quiet().await;
+}
+
+pub async fn set_null_is_the_applications_own_answer(scene: &Scene) {
+    notes(scene, "set null").await;
+    scene.source.user("delete from customer").await;
+    scene.sync().await;
+    assert!(rows(&scene.target, "select mail from contact").await.is_empty());
+    assert_eq!(rows(&scene.target, "select contact_no, body from note").await, ["NULL|precious"]);
+    scene.quiet().await;
+}
