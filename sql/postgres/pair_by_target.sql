@@ -1,1 +1,1 @@
-select id, link, s_key, t_key, s_former, t_former, s_pos, t_pos, status, ver, cycle, diverged, bases from twinrow.pair where link = $1::int8 and t_key = any($2::bytea[])
+select id, link, s_key, t_key, s_former, t_former, s_pos, t_pos, status, ver, cycle, diverged, bases from twinrow.pair where link = $1::int8 and t_key = any((select $2::bytea[])::bytea[])

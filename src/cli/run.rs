@@ -29,6 +29,9 @@ pub struct Run {
     /// Take over at once from another process that runs this integration.
     #[arg(long)]
     take_over: bool,
+    /// Say at the end where the time went.
+    #[arg(long)]
+    timings: bool,
 }
 
 /// Keeps the sides the same: once, or until it is told to stop.
@@ -57,12 +60,30 @@ pub async fn run(context: &Context, args: &Run) -> Result<()> {
     approve_first_sync(context, args, &mut pipeline).await?;
     if args.once {
         let counts = once(&mut pipeline).await;
+        tell_timings(args, &pipeline);
         pipeline.release().await?;
         return finish(context, &counts?);
     }
     tracing::info!("{} runs", integration.name);
     // Who was pushed aside while a database was away does not push back.
-    daemon(pipeline, || start(Rival::Wait)).await
+    daemon(pipeline, args, || start(Rival::Wait)).await
+}
+
+fn tell_timings(args: &Run, pipeline: &Pipeline) {
+    if args.timings {
+        eprintln!("{}", pipeline.timings());
+        if let Some(peak) = peak_memory() {
+            eprintln!("{:17} {peak:8.1} MB", "peak memory");
+        }
+    }
+}
+
+/// The most this process has ever held in memory, where the system tells.
+fn peak_memory() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kilobytes: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kilobytes / 1024.0)
 }
 
 static HOLDER: std::sync::LazyLock<String> = std::sync::LazyLock::new(holder);
@@ -123,7 +144,7 @@ pub fn finish(context: &Context, counts: &Counts) -> Result<()> {
 
 /// Runs until SIGTERM or Ctrl-C; the batch under way is finished. What may pass is tried again, from the
 /// first step on.
-async fn daemon<F>(mut pipeline: Pipeline, start: impl Fn() -> F) -> Result<()>
+async fn daemon<F>(mut pipeline: Pipeline, args: &Run, start: impl Fn() -> F) -> Result<()>
 where
     F: Future<Output = Result<Pipeline>>,
 {
@@ -138,6 +159,7 @@ where
         let error = match pipeline.run(&mut stop, &mut told).await {
             Ok(()) => {
                 tracing::info!("stopped");
+                tell_timings(args, &pipeline);
                 return pipeline.release().await;
             }
             Err(error) => error,

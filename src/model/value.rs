@@ -174,6 +174,8 @@ impl PartialEq for Value {
             (Value::Null, Value::Null) => true,
             (Value::Int(a), Value::Int(b)) => a == b,
             (Value::Text(a), Value::Text(b)) => a == b,
+            (Value::Decimal(a), Value::Decimal(b)) => a == b,
+            (Value::Instant(a), Value::Instant(b)) | (Value::DateTime(a), Value::DateTime(b)) => a == b,
             _ if std::mem::discriminant(self) != std::mem::discriminant(other) => false,
             _ => {
                 let (mut a, mut b) = (Vec::new(), Vec::new());

@@ -1,12 +1,12 @@
 //! Apply: what was decided becomes true, each write with its proof.
 
-use super::Pipeline;
 use super::batch::Batch;
 use super::capture::Moment;
 use super::conflicts::conflicts;
 use super::item::Item;
 use super::job::{Done, Job};
 use super::record::Written;
+use super::{Phase, Pipeline};
 use crate::endpoint::{Unread, Write};
 use crate::error::{Error, Kind, Result};
 use crate::model::{Key, KeyBytes, KeySource, Pair, Row, Side, Value};
@@ -138,6 +138,7 @@ impl Pipeline {
         if !home && !conflicts.is_empty() {
             self.write_pending(&conflicts).await?;
         }
+        self.timings.enter(Phase::Writing);
         let endpoint = self.endpoints[link.endpoint[side]].clone();
         let mut write = endpoint.begin(&self.fence).await?;
         self.door.step("apply.begun").await?;
@@ -157,6 +158,7 @@ impl Pipeline {
             self.drop_pending(home, &conflicts, &[]).await?;
             return Err(error);
         }
+        self.timings.enter(Phase::Recording);
         let written: Vec<Written> =
             done.into_iter().map(|done| self.pair_after(link, side, &batch.items[done.at], done)).collect();
         let kept: Vec<Vec<u8>> = conflicts
@@ -171,8 +173,10 @@ impl Pipeline {
             self.write_receipts(&mut *write, link, side, &written).await?
         };
         self.door.step("apply.recorded").await?;
+        self.timings.enter(Phase::Committing);
         write.commit().await?;
         self.door.step("apply.committed").await?;
+        self.timings.enter(Phase::Recording);
         if !home {
             let absorbed = self.absorb_now(link_at, link, side, &receipts, &kept).await;
             absorbed.map_err(|error| if error.kind() == Kind::Fenced { error } else { unabsorbed(error) })?;
@@ -189,6 +193,9 @@ impl Pipeline {
                 && before != now
             {
                 self.left.insert((link.number, side, before.clone()));
+            }
+            if let Some(key) = &written.pair.key[side] {
+                self.echoes.recorded(link.number, side, key, written.pair.pos[side]);
             }
             written.settle(&mut batch.items, fates);
         }
@@ -248,7 +255,7 @@ pub(super) fn still_to_write(side: Side, batch: &Batch, fates: &[Fate]) -> Vec<u
     (0..batch.items.len())
         .filter(|at| fates[*at] != Fate::Written || has_more(&batch.items[*at], side))
         .filter(|at| !matches!(fates[*at], Fate::Busy(_) | Fate::Refused(_)))
-        .filter(|at| todo(&batch.items[*at], side).is_some())
+        .filter(|at| writes(&batch.items[*at], side))
         .collect()
 }
 
@@ -267,6 +274,15 @@ pub(super) fn todo(item: &Item, side: Side) -> Option<Do> {
         | Action::Keep
         | Action::Hold(_)
         | Action::Retry => None,
+    }
+}
+
+/// Whether anything is to be done to an item on a side.
+fn writes(item: &Item, side: Side) -> bool {
+    match item.decision.as_ref().map(|decision| &decision.action) {
+        Some(Action::Create(to, _) | Action::Delete(to, _)) => *to == side,
+        Some(Action::Update(update)) => !update.writes(side).is_empty(),
+        _ => false,
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use super::Pipeline;
 use super::capture::Moment;
 use super::item::{Item, Slot, Todo};
 use super::translate::Translator;
-use crate::endpoint::{Fetched, Unread};
+use super::{Phase, Pipeline};
+use crate::endpoint::{Fetched, Unread, Window};
 use crate::error::Result;
 use crate::model::{Both, Key, KeyBytes, Link, Pair, Side};
 use crate::reconcile::{self, Action, Decision, Question, Seen, Situation};
@@ -31,17 +31,23 @@ impl Pipeline {
     ) -> Result<Batch> {
         let integration = self.integration.clone();
         let link = &integration.links[link_at];
+        self.timings.enter(Phase::Identifying);
         let (mut items, settled) = self.identify(session, link, todos, known).await?;
+        self.timings.enter(Phase::Fetching);
         fetch(moment, link_at, link, &mut items).await?;
         hide_unread(moment, link_at, link, &mut items).await?;
+        self.timings.enter(Phase::Identifying);
         self.returning(session, link, &mut items, &settled).await?;
+        self.timings.enter(Phase::Fetching);
         self.match_unknown(session, moment, link_at, link, &mut items).await?;
         let rows = Both {
             source: items.iter().filter_map(|item| item.slot.source.row()).collect(),
             target: items.iter().filter_map(|item| item.slot.target.row()).collect(),
         };
+        self.timings.enter(Phase::Identifying);
         let parents = self.parents(session, link, &rows).await?;
         let translator = Translator { link, links: &integration.links, parents: &parents, left_out: &[] };
+        self.timings.enter(Phase::Deciding);
         for item in items.iter_mut().filter(|item| item.decision.is_none()) {
             item.decision = Some(decide_item(link, item, &translator));
         }
@@ -82,26 +88,23 @@ pub(super) fn decide_item(link: &Link, item: &Item, translator: &Translator<'_>)
     }
 }
 
-/// Reads the rows that are not read yet, one query a side.
+/// Reads the rows that are not read yet, one query a side; two databases work at the same time.
 pub(super) async fn fetch(moment: &mut Moment, link_at: usize, link: &Link, items: &mut [Item]) -> Result<()> {
-    for side in Side::BOTH {
-        let mut wanted: Vec<usize> = Vec::new();
-        let mut keys: Vec<Key> = Vec::new();
-        for (at, item) in items.iter().enumerate() {
-            if item.slot[side] == Slot::None
-                && item.decision.is_none()
-                && let Some(key) = item.key[side].as_ref().and_then(KeyBytes::decode)
-            {
-                wanted.push(at);
-                keys.push(key);
-            }
-        }
-        if keys.is_empty() {
-            continue;
-        }
-        let (window, place) = moment.window(link_at, link, side);
-        for (at, fetched) in wanted.into_iter().zip(window.fetch(place, &keys).await?) {
-            items[at].slot[side] = match fetched {
+    let wanted = Both::from_fn(|side| wanted(items, side));
+    let place = Both::from_fn(|side| moment.place(link_at, side));
+    let both = [link.endpoint.source, link.endpoint.target];
+    let found = if let Ok([source, target]) = moment.windows.get_disjoint_mut(both) {
+        let (source, target) =
+            tokio::join!(read(source, place.source, &wanted.source.keys), read(target, place.target, &wanted.target.keys));
+        Both { source: source?, target: target? }
+    } else {
+        let window = &mut moment.windows[link.endpoint.source];
+        let source = read(window, place.source, &wanted.source.keys).await?;
+        Both { source, target: read(window, place.target, &wanted.target.keys).await? }
+    };
+    for (side, found) in [(Side::Source, found.source), (Side::Target, found.target)] {
+        for (at, fetched) in wanted[side].items.iter().zip(found) {
+            items[*at].slot[side] = match fetched {
                 Fetched::Row(row, version) => Slot::Row(row, version),
                 Fetched::Absent => Slot::Absent,
                 Fetched::Unreadable(cause) => Slot::Unreadable(cause),
@@ -109,6 +112,30 @@ pub(super) async fn fetch(moment: &mut Moment, link_at: usize, link: &Link, item
         }
     }
     Ok(())
+}
+
+/// Items whose rows are to be read, and their keys.
+struct Wanted {
+    items: Vec<usize>,
+    keys: Vec<Key>,
+}
+
+fn wanted(items: &[Item], side: Side) -> Wanted {
+    let mut wanted = Wanted { items: Vec::new(), keys: Vec::new() };
+    for (at, item) in items.iter().enumerate() {
+        if item.slot[side] == Slot::None
+            && item.decision.is_none()
+            && let Some(key) = item.key[side].as_ref().and_then(KeyBytes::decode)
+        {
+            wanted.items.push(at);
+            wanted.keys.push(key);
+        }
+    }
+    wanted
+}
+
+async fn read(window: &mut Box<dyn Window>, place: usize, keys: &[Key]) -> Result<Vec<Fetched>> {
+    if keys.is_empty() { Ok(Vec::new()) } else { window.fetch(place, keys).await }
 }
 
 /// Records about whose keys the log knows more than was read: nothing may be concluded yet (rule 2).

@@ -6,7 +6,7 @@ use super::changes::changes;
 use super::counts::count;
 use super::finish::todo_of;
 use super::item::Todo;
-use super::{BATCH, Counts, Mode, Pipeline};
+use super::{BATCH, Counts, Mode, Phase, Pipeline};
 use crate::error::{Context, Error, Kind, Result};
 use crate::model::{Deletes, Link, Pair, Reason, Side, Work};
 use crate::reconcile::Situation;
@@ -53,6 +53,8 @@ impl Pipeline {
     async fn one_cycle(&mut self) -> Result<Counts> {
         self.cycle += 1;
         self.left.clear();
+        self.echoes.next_cycle();
+        self.timings.enter(Phase::Reading);
         self.resolve_intents().await?;
         let mut counts = Counts::default();
         let mut session = self.home_session().await?;
@@ -69,10 +71,12 @@ impl Pipeline {
         let total = counts.total();
         self.look_again |= counts.more || total.busy + total.waiting > 0;
         let more = moment.more;
+        self.timings.enter(Phase::Acknowledging);
         self.close(&moment, &counts).await?;
         drop(session);
         self.acknowledge(&moment).await?;
         counts.more |= more;
+        self.timings.enter(Phase::Idle);
         Ok(counts)
     }
 
@@ -230,12 +234,14 @@ impl Pipeline {
         let mut fates = vec![Fate::Open; batch.items.len()];
         // Where both sides are written, the database that is not the state's first (step 7).
         let first = if self.is_home(link, Side::Target) { Side::Source } else { Side::Target };
+        self.timings.enter(Phase::Writing);
         for side in [first, first.other()] {
             match self.endpoints[link.endpoint[side]].conditional() {
                 Some(_) => self.write_app(at, side, &mut batch, &mut fates).await?,
                 None => self.write_side(doing.moment, at, side, &mut batch, &mut fates).await?,
             }
         }
+        self.timings.enter(Phase::Recording);
         self.record_rest(at, &mut batch, &mut fates).await?;
         count(doing.counts.link(&link.name), &batch, &fates);
         self.finish(doing.session, link, &batch, &fates).await

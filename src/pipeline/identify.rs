@@ -21,6 +21,9 @@ impl Pipeline {
         todos: Vec<Todo>,
         known: Vec<Pair>,
     ) -> Result<(Vec<Item>, Vec<Todo>)> {
+        // The echo of a write that a pair was recorded with a moment ago: nothing needs to be asked.
+        let echo = |todo: &Todo| todo.own && !todo.recorded && self.echoes.knows(link.number, todo.side, &todo.key, todo.pos);
+        let (mut settled, todos): (Vec<Todo>, Vec<Todo>) = todos.into_iter().partition(echo);
         let mut by_key: HashMap<(Side, KeyBytes), Pair> = HashMap::new();
         for side in Side::BOTH {
             let mut keys: Vec<KeyBytes> = todos.iter().filter(|todo| todo.side == side).map(|todo| todo.key.clone()).collect();
@@ -32,7 +35,7 @@ impl Pipeline {
                 }
             }
         }
-        let (mut items, mut settled, mut seen) = (Vec::with_capacity(todos.len()), Vec::new(), HashSet::new());
+        let (mut items, mut seen) = (Vec::with_capacity(todos.len()), HashSet::new());
         for pair in known {
             seen.insert(pair.id);
             let side = if pair.key.source.is_some() { Side::Source } else { Side::Target };

@@ -137,7 +137,7 @@ impl Job<'_> {
         jobs: &[(usize, Do)],
         keys: &mut BTreeMap<usize, Key>,
     ) -> Result<()> {
-        let mut groups: BTreeMap<Vec<usize>, Vec<(usize, Change)>> = BTreeMap::new();
+        let mut groups: BTreeMap<Vec<usize>, Vec<Change>> = BTreeMap::new();
         for (at, what) in jobs {
             let Do::Update(fields) = what else { continue };
             let item = &items[*at];
@@ -145,11 +145,10 @@ impl Job<'_> {
             keys.insert(*at, key_after(self.collection(), &key, fields));
             let values = fields.iter().map(|(_, value)| value.clone()).collect();
             let change = Change { key, version: version.clone(), values };
-            groups.entry(fields.iter().map(|(field, _)| *field).collect()).or_default().push((*at, change));
+            groups.entry(fields.iter().map(|(field, _)| *field).collect()).or_default().push(change);
         }
         for (fields, changes) in groups {
-            let rows: Vec<Change> = changes.iter().map(|(_, change)| change.clone()).collect();
-            for outcome in write.update(self.collection(), &fields, &rows).await? {
+            for outcome in write.update(self.collection(), &fields, &changes).await? {
                 done(outcome)?;
             }
         }

@@ -26,6 +26,7 @@ mod conflicts;
 mod counts;
 mod cycle;
 mod door;
+mod echo;
 mod finish;
 mod identify;
 mod item;
@@ -38,6 +39,7 @@ mod rings;
 mod run;
 mod scan;
 mod takeover;
+mod timings;
 mod translate;
 
 use std::collections::{HashMap, HashSet};
@@ -52,6 +54,7 @@ use crate::state;
 pub use counts::{Counts, LinkCounts, Sample};
 pub use door::{Door, Real};
 pub use run::{Rival, install, tables_at};
+pub use timings::{Phase, Timings};
 
 /// At most so many entries are read of an endpoint's logs at a time: what a cycle holds in memory.
 pub const WINDOW_MAX: usize = 20_000;
@@ -115,6 +118,10 @@ pub struct Pipeline {
     look_again: bool,
     /// The fence number of each endpoint as the state remembers it.
     fences: HashMap<usize, i64>,
+    /// Where the time goes.
+    timings: Timings,
+    /// What was recorded a moment ago and comes back through the logs.
+    echoes: echo::Echoes,
     /// Creates at apps whose outcome is not known.
     unsettled: apply_app::Unsettled,
     /// Per link and side, while a log is read that was longer than `log_max`.
@@ -143,6 +150,11 @@ impl Pipeline {
     /// The integration, with the numbers the state gave its links and fields.
     pub fn integration(&self) -> &Integration {
         &self.integration
+    }
+
+    /// Where the time went until now.
+    pub fn timings(&self) -> &Timings {
+        &self.timings
     }
 
     /// The epoch of this take-over.

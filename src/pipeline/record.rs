@@ -20,6 +20,8 @@ pub(super) struct Written {
     pub(super) pair: Pair,
     /// Whether its record was created.
     pub(super) created: bool,
+    /// Whether its keys are what they were: only bases and positions are recorded.
+    pub(super) same_keys: bool,
     /// See [`Item::set_off`].
     pub(super) set_off: Option<usize>,
 }
@@ -57,7 +59,9 @@ impl Pipeline {
         let gone = |pair: &Pair| Some(Work { cycle: self.cycle, ..self.gone(link, side, pair.former[side].clone()?) });
         let gone: Vec<_> = lost.iter().filter_map(gone).collect();
         state::write_work(session, &gone).await?;
-        record(session, link, written.iter().map(|written| &written.pair)).await?;
+        let (same, moved): (Vec<_>, Vec<_>) = written.iter().partition(|written| written.same_keys);
+        state::rebase(session, link, same.into_iter().map(|written| &written.pair)).await?;
+        record(session, link, moved.into_iter().map(|written| &written.pair)).await?;
         if !conflicts.is_empty() {
             let list: Vec<Conflict> = conflicts
                 .iter()
@@ -126,6 +130,9 @@ impl Pipeline {
         let recent = pair.cycle > 0 && self.cycle - pair.cycle <= BOUNCE_CYCLES;
         let answer = Answer { link, item, side, stored: &done.stored };
         let created = matches!(done.what, Do::Create(_));
+        // A match that was just found has brought new keys, though its pair is in the map.
+        let in_map = pair.ver > 0 && !item.linking;
+        let same_keys = matches!(done.what, Do::Update(_)) && in_map && pair.key[side] == done.key;
         let mut set_off = None;
         match &done.what {
             Do::Create(values) => {
@@ -155,7 +162,7 @@ impl Pipeline {
         }
         pair.ver += 1;
         pair.cycle = self.cycle;
-        Written { at: done.at, pair, created, set_off }
+        Written { at: done.at, pair, created, same_keys, set_off }
     }
 
     /// Pairs that need no write but a record: agreed bases, ends, links.
@@ -210,10 +217,14 @@ impl Pipeline {
 /// Answers within so many cycles of ours count as a bounce.
 const BOUNCE_CYCLES: i64 = 4;
 
-pub(super) async fn record(session: &mut dyn crate::sql::Session, link: &Link, pairs: impl Iterator<Item = &Pair>) -> Result<()> {
-    let (new, old): (Vec<Pair>, Vec<Pair>) = pairs.cloned().partition(|pair| pair.ver == 1);
-    state::insert(session, link, &new).await?;
-    state::update(session, link, &old).await
+pub(super) async fn record<'a>(
+    session: &mut dyn crate::sql::Session,
+    link: &Link,
+    pairs: impl Iterator<Item = &'a Pair>,
+) -> Result<()> {
+    let (new, old): (Vec<&Pair>, Vec<&Pair>) = pairs.partition(|pair| pair.ver == 1);
+    state::insert(session, link, new).await?;
+    state::update(session, link, old).await
 }
 
 fn agreed(item: &Item) -> &[(usize, Base)] {

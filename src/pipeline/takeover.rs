@@ -70,6 +70,8 @@ pub(super) async fn take_over(
         has_work: true,
         waiting: numbers.clone(),
         unchecked: numbers,
+        timings: super::Timings::default(),
+        echoes: super::echo::Echoes::default(),
         unsettled: super::apply_app::Unsettled::unknown(),
         comparing: HashSet::new(),
         closed_at: 0,

@@ -12,7 +12,7 @@ mod work;
 pub use intents::{delete_intents, intents, write_intents};
 pub use pairs::{
     PairCounts, absorb, absorb_found, absorb_written, by_former, by_id, by_key, count, detach, insert, page, read_receipts,
-    update, write_receipts,
+    rebase, update, write_receipts,
 };
 pub use progress::{
     Cursors, Lease, Links, Run, beat, cursors, links, next_link_number, read_lease, runs, scan, scan_done, seen, setting,

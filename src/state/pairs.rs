@@ -32,7 +32,7 @@ fn to_cells(link: &Link, pair: &Pair) -> Cells {
         Cell::Int(status_number(pair.status)),
         Cell::Int(pair.ver),
         Cell::Int(pair.cycle),
-        Cell::Int(i64::try_from(pair.diverged()).unwrap_or(i64::MAX)),
+        diverged_cell(pair),
         Cell::Bytes(encode_bases(link, &pair.bases)),
     ]
 }
@@ -135,18 +135,45 @@ pub async fn count(session: &mut dyn Session, link: &Link) -> Result<PairCounts>
 ///
 /// # Errors
 /// [`Kind::Stale`], and the transaction must be rolled back.
-pub async fn insert(session: &mut dyn Session, link: &Link, new: &[Pair]) -> Result<()> {
-    let set: Vec<Cells> = new.iter().map(|pair| to_cells(link, pair)).collect();
-    all_or_stale(session.execute("pair_insert", &set).await?, new.len(), link)
+pub async fn insert<'a>(session: &mut dyn Session, link: &Link, new: impl IntoIterator<Item = &'a Pair>) -> Result<()> {
+    let set: Vec<Cells> = new.into_iter().map(|pair| to_cells(link, pair)).collect();
+    all_or_stale(session.execute("pair_insert", &set).await?, set.len(), link)
 }
 
 /// Records pairs as they are now, each valid only for version `ver - 1`.
 ///
 /// # Errors
 /// [`Kind::Stale`] if one was recorded meanwhile; the transaction must be rolled back.
-pub async fn update(session: &mut dyn Session, link: &Link, changed: &[Pair]) -> Result<()> {
-    let set: Vec<Cells> = changed.iter().map(|pair| to_cells(link, pair)).collect();
-    all_or_stale(session.execute("pair_update", &set).await?, changed.len(), link)
+pub async fn update<'a>(session: &mut dyn Session, link: &Link, changed: impl IntoIterator<Item = &'a Pair>) -> Result<()> {
+    let set: Vec<Cells> = changed.into_iter().map(|pair| to_cells(link, pair)).collect();
+    all_or_stale(session.execute("pair_update", &set).await?, set.len(), link)
+}
+
+/// As [`update`], for pairs whose keys, former keys and status are what they were: most of what a drain of
+/// updates records.
+///
+/// # Errors
+/// As [`update`].
+pub async fn rebase<'a>(session: &mut dyn Session, link: &Link, changed: impl IntoIterator<Item = &'a Pair>) -> Result<()> {
+    let set: Vec<Cells> = changed
+        .into_iter()
+        .map(|pair| {
+            vec![
+                Cell::Int(pair.id),
+                Cell::Int(pair.pos.source.0),
+                Cell::Int(pair.pos.target.0),
+                Cell::Int(pair.ver),
+                Cell::Int(pair.cycle),
+                diverged_cell(pair),
+                Cell::Bytes(encode_bases(link, &pair.bases)),
+            ]
+        })
+        .collect();
+    all_or_stale(session.execute("pair_rebase", &set).await?, set.len(), link)
+}
+
+fn diverged_cell(pair: &Pair) -> Cell {
+    Cell::Int(i64::try_from(pair.diverged()).unwrap_or(i64::MAX))
 }
 
 fn all_or_stale(affected: u64, expected: usize, link: &Link) -> Result<()> {

@@ -25,6 +25,7 @@ pages! {
     getting_started: "docs/getting-started.md",
     guarantees: "docs/guarantees.md",
     grants: "docs/grants.md",
+    performance: "docs/performance.md",
     command_line: "docs/cli.md",
     configuration: "docs/config.md",
     types: "docs/types.md",

@@ -197,6 +197,15 @@ fn write_pair(own: &mut Own, name: &str, p: &Cells) -> Result<(u64, Vec<Cells>)>
             own.pair.insert(id, p.clone());
             Ok((1, Vec::new()))
         }
+        "pair_rebase" => {
+            let Some(row) = own.pair.get_mut(&id).filter(|row| number(&row[VER]) == number(&p[3]) - 1) else {
+                return Ok((0, Vec::new()));
+            };
+            for (at, cell) in [6, 7, VER, CYCLE, 11, 12].into_iter().zip(&p[1..]) {
+                row[at] = cell.clone();
+            }
+            Ok((1, Vec::new()))
+        }
         "pair_detach_source" | "pair_detach_target" => {
             let (key, former) = if name == "pair_detach_source" { (S_KEY, S_FORMER) } else { (T_KEY, T_FORMER) };
             let mut lost = Vec::new();

@@ -51,6 +51,7 @@ const PARAMETERS: &[(&str, &str)] = &[
     ("pair_detach_target", "ibii"),
     ("pair_insert", "iibbnniiiiiib"),
     ("pair_page", "iii"),
+    ("pair_rebase", "iiiiiib"),
     ("pair_update", "iibbnniiiiiib"),
     ("receipt_delete", "ti"),
     ("receipt_insert", "tiiibbnniiiiiibn"),
@@ -137,10 +138,23 @@ pub async fn pairs_are_written_by_version(lab: &dyn Lab) {
         let update = |ver| ids.clone().map(|id| pair(id, ver)).collect::<Vec<_>>();
         assert_eq!(transaction.execute("pair_update", &update(2)).await.unwrap(), count as u64);
         assert_eq!(transaction.execute("pair_update", &update(2)).await.unwrap(), 0, "recorded meanwhile (rule 3)");
+        let rebased: Vec<Cells> = ids.clone().map(rebased).collect();
+        assert_eq!(transaction.execute("pair_rebase", &rebased).await.unwrap(), count as u64);
+        assert_eq!(transaction.execute("pair_rebase", &rebased).await.unwrap(), 0, "recorded meanwhile (rule 3)");
+        let mut found =
+            transaction.query("pair_by_id", &ids.clone().map(|id| vec![Cell::Int(id)]).collect::<Vec<_>>()).await.unwrap();
+        found.sort();
+        assert!(found.iter().zip(&rows).all(|(now, was)| now[..6] == was[..6]), "the keys stay");
+        assert!(found.iter().zip(&rebased).all(|(now, new)| now[6..8] == new[1..3] && now[9..] == new[3..]));
         let detached = transaction.query("pair_detach_target", &[detach(first)]).await.unwrap();
         assert_eq!((detached.len(), &detached[0][3], &detached[0][5]), (1, &Cell::Null, &rows[0][3]));
         transaction.commit().await.unwrap();
     }
+}
+
+/// What `pair_rebase` makes of version 2 of pair `id`.
+fn rebased(id: i64) -> Cells {
+    vec![Cell::Int(id), Cell::Int(7), Cell::Int(8), Cell::Int(3), Cell::Int(9), Cell::Int(1), Cell::Bytes(vec![0, 255, 1])]
 }
 
 /// Another record was given the target key of pair `id`.

@@ -93,8 +93,8 @@ impl PgWrite {
         let drawn = self.draw(plan, rows.len()).await?;
         let keys = plan.keys(rows, drawn)?;
         let columns = plan.columns(rows, &keys)?;
-        let params: Vec<Vec<Param<'_>>> = rows::as_params(&columns);
-        let answers = self.conn.query(&plan.set_sql(), &rows::params(&params)).await?;
+        let answers = self.conn.query(&plan.set_sql(), &rows::params(&columns)).await?;
+        drop(columns);
         let table = &plan.collection.table;
         let stored = answers.iter().map(|answer| rows::read_key(answer, 0, table)).collect::<std::result::Result<Vec<_>, _>>();
         let stored: HashSet<Vec<u8>> =
@@ -248,16 +248,14 @@ impl<'a> InsertPlan<'a> {
             .collect()
     }
 
-    fn columns(&self, rows: &[Create], keys: &[Key]) -> Result<Vec<Vec<Value>>> {
-        let mut columns = Vec::new();
+    fn columns<'r>(&self, rows: &'r [Create], keys: &'r [Key]) -> Result<rows::Columns<'r>> {
+        let missing = || Error::new(Kind::Internal, "a row to create lacks a field");
+        let mut columns = rows::Columns::new();
         for (at, _) in self.sent() {
-            let value = |row: &Create| {
-                row.values.get(at).cloned().ok_or_else(|| Error::new(Kind::Internal, "a row to create lacks a field"))
-            };
-            columns.push(rows.iter().map(value).collect::<Result<_>>()?);
+            columns.push(rows.iter().map(|row| row.values.get(at).map(Param).ok_or_else(missing)).collect::<Result<_>>()?);
         }
         for (i, _) in self.sent_key() {
-            columns.push(keys.iter().map(|key| key.0[i].clone()).collect());
+            columns.push(keys.iter().map(|key| Param(&key.0[i])).collect());
         }
         Ok(columns)
     }
@@ -280,7 +278,7 @@ impl<'a> InsertPlan<'a> {
             "{} select {} from {} order by v.ord returning {}",
             self.head(&columns),
             values.join(", "),
-            unnest(named(), 1),
+            unnest(named()),
             select_key(&self.collection.table)
         )
     }

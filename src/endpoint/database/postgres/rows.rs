@@ -50,10 +50,20 @@ pub(super) fn as_params(columns: &[Vec<Value>]) -> Columns<'_> {
     columns.iter().map(|column| column.iter().map(Param).collect()).collect()
 }
 
-/// `unnest($1::int8[], …) with ordinality as v(k1, …, ord)`, parameters from `first` on.
-pub(super) fn unnest<'a>(columns: impl Iterator<Item = (&'a Column, String)>, first: usize) -> String {
+/// `unnest($1::int8[], …) with ordinality as v(k1, …, ord)`.
+pub(super) fn unnest<'a>(columns: impl Iterator<Item = (&'a Column, String)>) -> String {
+    unnest_of(columns, |array| array)
+}
+
+/// As [`unnest`], to be joined by the table's key. A planner that sees how long the arrays are reads a table of
+/// a hundred thousand rows from end to end for each batch; looked up in the index, a batch costs a tenth.
+pub(super) fn unnest_keyed<'a>(columns: impl Iterator<Item = (&'a Column, String)>) -> String {
+    unnest_of(columns, |array| format!("(select {array})"))
+}
+
+fn unnest_of<'a>(columns: impl Iterator<Item = (&'a Column, String)>, array: impl Fn(String) -> String) -> String {
     let (arrays, names): (Vec<String>, Vec<String>) =
-        columns.enumerate().map(|(i, (column, name))| (format!("${}::{}[]", i + first, carrier(&column.kind)), name)).unzip();
+        columns.enumerate().map(|(i, (column, name))| (array(format!("${}::{}[]", i + 1, carrier(&column.kind))), name)).unzip();
     format!("unnest({}) with ordinality as v({}, ord)", arrays.join(", "), names.join(", "))
 }
 
@@ -117,7 +127,7 @@ pub(super) fn fetch_sql(collection: &Collection, ending: &str) -> String {
     }
     format!(
         "select {list} from {} join {} t on {} {ending}",
-        unnest(named_key(table), 1),
+        unnest_keyed(named_key(table)),
         quote_table(&table.name),
         same_key(table)
     )
@@ -234,7 +244,7 @@ fn find_sql(collection: &Collection, rule: &[(usize, Normal)]) -> String {
     let names: Vec<String> = (1..=table.key.len()).map(|i| format!("k{i}")).collect();
     format!(
         "select ord, {names} from (select v.ord, row_number() over (partition by v.ord), {keys} from {} join {} t on {}) f(ord, nth, {names}) where nth <= {}",
-        unnest(named.into_iter(), 1),
+        unnest(named.into_iter()),
         quote_table(&table.name),
         conditions.join(" and "),
         CANDIDATES_MAX + 1,

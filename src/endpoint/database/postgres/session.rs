@@ -8,7 +8,9 @@ use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{
+    Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, QueueMode, RecyclingMethod, Runtime, Timeouts,
+};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{NoTls, Row, Statement};
 
@@ -67,6 +69,8 @@ impl Server {
                 let learned = Arc::clone(&learned);
                 Box::pin(async move { prepare(client, &learned).await })
             }))
+            // The connection given back last is taken first: its statements are prepared and planned.
+            .queue_mode(QueueMode::Lifo)
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| Error::new(Kind::Internal, "the connection pool can't be built").source(error))?;

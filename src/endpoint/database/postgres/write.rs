@@ -9,9 +9,9 @@ use super::Shared;
 use super::catalog::{literal, quote, quote_table};
 use super::log::collection_name;
 use super::reach;
-use super::rows::{self, named_key, same_key, select_key, unnest};
+use super::rows::{self, named_key, same_key, select_key, unnest_keyed};
 use super::session::{Conn, in_order};
-use super::value::cast;
+use super::value::{Param, cast};
 use crate::endpoint::{Change, Create, Fetched, Outcome, Reach, Write};
 use crate::error::{Error, Kind, Result};
 use crate::model::{Collection, Column, Key, Normal, Pos, Row, Value};
@@ -117,12 +117,11 @@ impl Write for PgWrite {
         rows.iter().try_for_each(|row| takes(collection, fields, &row.values))?;
         let table = &collection.table;
         let keys: Vec<Key> = rows.iter().map(|row| row.key.clone()).collect();
-        let mut columns = rows::key_columns(table, &keys)?;
+        let key_columns = rows::key_columns(table, &keys)?;
+        let mut columns = rows::as_params(&key_columns);
         for at in 0..fields.len() {
-            let value = |row: &Change| {
-                row.values.get(at).cloned().ok_or_else(|| Error::new(Kind::Internal, "a row to change lacks a field"))
-            };
-            columns.push(rows.iter().map(value).collect::<Result<_>>()?);
+            let missing = || Error::new(Kind::Internal, "a row to change lacks a field");
+            columns.push(rows.iter().map(|row| row.values.get(at).map(Param).ok_or_else(missing)).collect::<Result<_>>()?);
         }
         let named: Vec<(&Column, String)> =
             fields.iter().enumerate().map(|(i, field)| (collection.column(*field), format!("c{}", i + 1))).collect();
@@ -134,11 +133,10 @@ impl Write for PgWrite {
             "update {} t set {} from {} where {} returning v.ord, {}",
             quote_table(&table.name),
             set.join(", "),
-            unnest(named_key(table).chain(named), 1),
+            unnest_keyed(named_key(table).chain(named)),
             same_key(table),
             select_key(table)
         );
-        let columns = rows::as_params(&columns);
         let answers = self.conn.query(&sql, &rows::params(&columns)).await?;
         let mut written = rows::by_ordinal(table, &answers)?;
         Ok((0..rows.len()).map(|i| written.remove(&i).map_or(Outcome::Stale, Outcome::Done)).collect())
@@ -153,7 +151,7 @@ impl Write for PgWrite {
             return Ok(Vec::new());
         }
         let table = &collection.table;
-        let (unnest, same, name) = (unnest(named_key(table), 1), same_key(table), quote_table(&table.name));
+        let (unnest, same, name) = (unnest_keyed(named_key(table)), same_key(table), quote_table(&table.name));
         // A row whose children are being inserted is locked against its end: we do not wait for them (rule 19).
         let sql = format!(
             "with free as materialized (select v.* from {unnest} join {name} t on {same} for update of t skip locked) \
