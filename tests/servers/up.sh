@@ -89,6 +89,8 @@ max_connections = 300
 max_prepared_transactions = 10
 wal_level = logical
 shared_buffers = 128MB
+# Tests count statements on the server.
+shared_preload_libraries = 'pg_stat_statements'
 max_wal_size = 256MB
 # Shared memory in the data directory: a root directory has no /dev/shm.
 dynamic_shared_memory_type = mmap
