@@ -16,3 +16,4 @@ mod program;
 mod restore;
 mod scene;
 mod servers;
+mod statements;
