@@ -270,7 +270,8 @@ impl Pipeline {
                 progress(&counts);
                 pause = POLL_MIN;
             } else {
-                pause = (pause * 2).min(POLL_MAX);
+                // A change waits for a fifth of the quiet before it at most.
+                pause = (pause + pause / 4).min(POLL_MAX);
             }
             if now - beaten >= LEASE_S / 3 {
                 self.beat().await?;
