@@ -57,7 +57,7 @@ pub use run::{Rival, install, tables_at};
 pub use timings::{Phase, Timings};
 
 /// At most so many entries are read of an endpoint's logs at a time: what a cycle holds in memory.
-pub const WINDOW_MAX: usize = 20_000;
+pub const WINDOW_MAX: usize = 16_000;
 
 /// So many records are fetched, decided and written together.
 pub const BATCH: usize = 2_000;
