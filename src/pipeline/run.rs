@@ -255,9 +255,8 @@ impl Pipeline {
         stop: &mut tokio::sync::watch::Receiver<bool>,
         progress: &mut (dyn FnMut(&Counts) + Send),
     ) -> Result<()> {
-        self.inspect().await?;
         self.catch_up().await?;
-        let (mut pause, mut inspected, mut beaten) = (POLL_MIN, self.door.now(), 0);
+        let (mut pause, mut inspected, mut beaten) = (POLL_MIN, 0, 0);
         while !*stop.borrow() {
             let now = self.door.now();
             if now - inspected >= INSPECT_EVERY_S {
