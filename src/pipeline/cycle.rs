@@ -6,6 +6,7 @@ use super::changes::changes;
 use super::counts::count;
 use super::finish::todo_of;
 use super::item::Todo;
+use super::takeover::restored_meanwhile;
 use super::{BATCH, Counts, Mode, Phase, Pipeline};
 use crate::error::{Context, Error, Kind, Result};
 use crate::model::{Deletes, Link, Pair, Reason, Side, Work};
@@ -46,6 +47,8 @@ impl Pipeline {
                 Error::new(Kind::Fenced, format!("{} has taken this integration over", lease.holder))
                     .hint(format!("twinrow status   # shows who runs {}", self.fence.integration))
             }
+            // A fence that is not ours any more, though nobody took it.
+            Ok(_) if error.kind() == Kind::Fenced => restored_meanwhile(&error),
             _ => error,
         }
     }

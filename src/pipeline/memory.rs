@@ -22,7 +22,8 @@ impl Pipeline {
             let name = &integration.endpoints[at];
             let read = at != integration.home && moment.windows[at].entries().iter().any(|entry| !entry.own);
             let row = self.fence_row(store, read).await.context(format!("endpoint {name}"))?;
-            if self.fences.insert(at, row.n).is_some_and(|before| row.n < before) {
+            // While this process used it: what is remembered must not go back with it.
+            if row.epoch < self.fence.epoch || self.fences.insert(at, row.n).is_some_and(|before| row.n < before) {
                 return Err(refused(name, RESTORED));
             }
             seen.push((name.clone(), row.instance, row.n));

@@ -116,7 +116,7 @@ pub struct Pipeline {
     looked_at: i64,
     /// Whether the last cycle left something to be done at once.
     look_again: bool,
-    /// The fence number of each endpoint as the state remembers it.
+    /// The fence number of each endpoint as it was last seen.
     fences: HashMap<usize, i64>,
     /// Where the time goes.
     timings: Timings,

@@ -35,11 +35,11 @@ pub(super) async fn take_over(
     // The state first: then no one but us can take the others.
     let mut order = vec![integration.home];
     order.extend((0..endpoints.len()).filter(|at| *at != integration.home));
-    let mut instances = HashSet::new();
+    let (mut instances, mut fences) = (HashSet::new(), HashMap::new());
     for at in order {
         let Some(store) = endpoints[at].store() else { continue };
         let taken = take_fence(store, &fence, &*door, &mut instances).await;
-        taken.context(format!("endpoint {}", integration.endpoints[at]))?;
+        fences.insert(at, taken.context(format!("endpoint {}", integration.endpoints[at]))?);
         door.step("takeover.fence").await?;
     }
     number_links(home, &fence, &mut integration).await?;
@@ -50,7 +50,7 @@ pub(super) async fn take_over(
         compacted_at: 0,
         looked_at: 0,
         look_again: true,
-        fences: HashMap::new(),
+        fences,
         integration: Arc::new(integration),
         endpoints,
         door,
@@ -83,14 +83,15 @@ pub(super) async fn take_over(
 
 /// What an endpoint's fence row says.
 pub(super) struct FenceRow {
-    epoch: i64,
+    pub(super) epoch: i64,
     pub(super) n: i64,
     pub(super) instance: String,
     home_n: i64,
 }
 
-/// Takes the fence row of one database; waits for a write transaction of the process before.
-async fn take_fence(store: &dyn Store, fence: &Fence, door: &dyn Door, taken: &mut HashSet<String>) -> Result<()> {
+/// Takes the fence row of one database; waits for a write transaction of the process before. Returns the number
+/// it had.
+async fn take_fence(store: &dyn Store, fence: &Fence, door: &dyn Door, taken: &mut HashSet<String>) -> Result<i64> {
     let mut session = store.session().await?;
     let integration = Cell::Text(fence.integration.clone());
     session.execute("fence_insert", &[vec![integration.clone(), Cell::Text(door.instance())]]).await?;
@@ -98,13 +99,13 @@ async fn take_fence(store: &dyn Store, fence: &Fence, door: &dyn Door, taken: &m
     let before = read_fence(&mut *session, &fence.integration).await?.ok_or_else(missing)?;
     // Two endpoints of one database share its row.
     if !taken.insert(before.instance) {
-        return Ok(());
+        return Ok(before.n);
     }
     if wait_for_writer(&mut *session, &[vec![integration, Cell::Int(fence.epoch)]]).await? == 0 {
         return Err(Error::new(Kind::Fenced, "another process has taken this integration over")
             .hint(format!("twinrow status   # shows who runs {}", fence.integration)));
     }
-    Ok(())
+    Ok(before.n)
 }
 
 /// How often, and how long at most, a take-over asks again while the process before it is still writing.
@@ -165,10 +166,16 @@ async fn check_identity(integration: &Integration, endpoints: &[Arc<dyn Endpoint
 const OTHER_DATABASE: &str = "this is not the database the state was built with";
 pub(super) const RESTORED: &str = "this database is older than the state remembers: it was restored from a backup";
 
+const WAY_ON: &str = "see docs/guarantees.md, \"restored and cloned databases\"";
+
 pub(super) fn refused(endpoint: &str, problem: &str) -> Error {
-    Error::new(Kind::Identity, problem)
-        .context(format!("endpoint {endpoint}"))
-        .hint("see docs/guarantees.md, \"restored and cloned databases\"")
+    Error::new(Kind::Identity, problem).context(format!("endpoint {endpoint}")).hint(WAY_ON)
+}
+
+/// A database was put back under a running process: its fence is an earlier process's.
+pub(super) fn restored_meanwhile(fenced: &Error) -> Error {
+    let why = format!("{fenced}; but the state knows of none: this database was restored from a backup");
+    Error::new(Kind::Identity, why).hint(WAY_ON)
 }
 
 /// Gives links and fields the numbers under which the state knows them, and new ones to new ones.
