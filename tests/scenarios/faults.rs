@@ -210,8 +210,12 @@ pub async fn connections_that_are_cut_are_made_again(scene: &Scene) {
         }
     }
     until("both sides agree", || async {
-        let source = rows(&scene.source, "select email, name from customer order by email").await;
-        source.len() == 60 && source == rows(&scene.target, "select mail, full_name from contact order by mail").await
+        let mut source = rows(&scene.source, "select email, name from customer").await;
+        let mut target = rows(&scene.target, "select mail, full_name from contact").await;
+        // Each engine has an order of its own.
+        source.sort();
+        target.sort();
+        source.len() == 60 && source == target
     })
     .await;
     end(child).await;
@@ -259,7 +263,7 @@ pub async fn a_locked_table_is_waited_for(scene: &Scene) {
 pub const RARE_KILLS: usize = 5;
 
 /// Steps that only special days pass.
-pub const RARE: [&str; 3] = ["brake.recorded", "scan.marked", "identify.revived"];
+pub const RARE: [&str; 4] = ["brake.recorded", "brake.released", "scan.marked", "identify.revived"];
 
 /// What such a step was about still comes true.
 pub async fn killed_at_rare_steps(scene: &Scene) {
@@ -272,6 +276,18 @@ pub async fn killed_at_rare_steps(scene: &Scene) {
         braked(scene, round).await;
     }
     assert_eq!(mails(scene).await.len(), 10);
+    scene.link(&[("customers", &format!("{CUSTOMERS}    brake: {{changes: {{count: 1, percent: 1}}}}"))]);
+    for round in 0..RARE_KILLS {
+        // Changes that trip the brake, and are approved.
+        let changed = format!("select count(*) from contact where full_name = 'round {round}'");
+        scene.source.user(&format!("update customer set name = 'round {round}'")).await;
+        scene.program.run(&["run", "--once", "--take-over"]).await.code(0);
+        assert_eq!(rows(&scene.target, &changed).await, ["0"], "round {round}");
+        scene.program.run(&["approve", "customers"]).await.code(0);
+        killed(scene, &["run", "--once", "--take-over"], "brake.released:1").await;
+        scene.program.run(&["run", "--once", "--take-over"]).await.code(0);
+        assert_eq!(rows(&scene.target, &changed).await, ["10"], "round {round}");
+    }
     let off = "    safety: mirror\n    brake: {deletes: off}";
     scene.link(&[("customers", &format!("{CUSTOMERS}{off}"))]);
     for round in 0..RARE_KILLS {
