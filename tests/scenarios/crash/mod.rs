@@ -2,21 +2,22 @@
 
 pub mod business;
 mod journal;
+mod killer;
 pub mod oracle;
 mod random;
 mod writers;
 
 use std::collections::BTreeMap;
-use std::os::unix::process::ExitStatusExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use business::{LINKS, SIDES};
 use journal::Journal;
+use killer::Killer;
 use random::Random;
 use writers::Writer;
 
+use crate::faults::{RARE, RARE_KILLS};
 use crate::program::Program;
 use crate::scene::{Counts, engines};
 use crate::support::{Lab, skip, sqlite};
@@ -53,7 +54,7 @@ const STEPS: [&str; 15] = [
     "acknowledge.done",
 ];
 
-/// So many of [`STEPS`] per pair of engines; seven pairs.
+/// So many of [`STEPS`] per pair of engines.
 const SHARE: usize = 11;
 
 /// Kills at random moments, per pair.
@@ -64,6 +65,9 @@ const TRIES: usize = 5;
 
 macro_rules! killed {
     ($($name:ident: $engines:ident, $at:literal, $state:ident, $conflict:literal;)*) => {
+        /// What is planned for each pair.
+        const PAIRS: &[(usize, State, &str)] = &[$(($at, State::$state, $conflict)),*];
+
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
@@ -85,15 +89,52 @@ killed! {
 }
 
 /// Steps of this pair, in a random order.
-fn plan(at: usize, state: State, conflict: &str, random: &mut Random) -> Vec<&'static str> {
+fn shuffled(at: usize, state: State, conflict: &str, random: &mut Random) -> Vec<&'static str> {
+    let mut steps = plan(at, state, conflict);
+    for n in (1..steps.len()).rev() {
+        steps.swap(n, random.below(n as u64 + 1) as usize);
+    }
+    steps
+}
+
+fn plan(at: usize, state: State, conflict: &str) -> Vec<&'static str> {
     let mut steps: Vec<&str> = (0..SHARE).map(|n| STEPS[(at * SHARE + n) % STEPS.len()]).collect();
     // A conflict is written down first only where the loser is not beside the state.
     if state != State::Target || conflict == "target" {
         steps.extend(["apply.pending", "apply.pending"]);
     }
-    for n in (1..steps.len()).rev() {
-        steps.swap(n, random.below(n as u64 + 1) as usize);
+    steps
+}
+
+/// So often at least the program is killed at each of its steps, over all tests. A test fails if a step of its
+/// plan is not met, so what is planned is what is done.
+const EACH: usize = 5;
+
+#[test]
+fn every_step_is_killed_often_enough() {
+    let mut planned: BTreeMap<&str, usize> = BTreeMap::new();
+    for (at, state, conflict) in PAIRS {
+        let first = FIRST.iter().map(|step| step.split(':').next().unwrap());
+        plan(*at, *state, conflict).into_iter().chain(first).for_each(|step| *planned.entry(step).or_default() += 1);
     }
+    planned.extend(RARE.map(|step| (step, RARE_KILLS)));
+    for step in steps_of_the_program() {
+        let kills = planned.remove(step.as_str()).unwrap_or_default();
+        println!("{step:<20} {kills:>3}");
+        assert!(kills >= EACH, "{step} is planned for {kills} kills, not {EACH}");
+    }
+    assert!(planned.is_empty(), "these are no steps of the program: {planned:?}");
+}
+
+/// All names of steps in the source, but those of apps, where `tests/conformance/kinto` dies.
+fn steps_of_the_program() -> std::collections::BTreeSet<String> {
+    let mut steps = std::collections::BTreeSet::new();
+    for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/pipeline")).unwrap() {
+        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        let passed = text.split(".step(\"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned());
+        steps.extend(passed.filter(|step| !step.starts_with("app.")));
+    }
+    assert!(steps.len() > 20, "{steps:?}");
     steps
 }
 
@@ -103,7 +144,7 @@ struct Killed {
     home: Arc<dyn Lab>,
     journal: Arc<Mutex<Journal>>,
     random: Random,
-    kills: BTreeMap<String, usize>,
+    killer: Killer,
 }
 
 async fn killed(test: &str, labs: [Result<Arc<dyn Lab>, String>; 2], at: usize, state: State, conflict: &'static str) {
@@ -131,8 +172,8 @@ async fn killed(test: &str, labs: [Result<Arc<dyn Lab>, String>; 2], at: usize, 
     );
     let labs = [source.clone(), target.clone()];
     let program = Program::new(&config);
-    let mut run = Killed { program, labs, home, journal: Arc::default(), random: Random::new(seed), kills: BTreeMap::new() };
-    let steps = plan(at, state, conflict, &mut run.random);
+    let mut run = Killed { program, labs, home, journal: Arc::default(), random: Random::new(seed), killer: Killer::default() };
+    let steps = shuffled(at, state, conflict, &mut run.random);
     let name = test.to_owned();
     let result = tokio::spawn(async move {
         run.play(&steps, seed).await;
@@ -162,7 +203,7 @@ impl Killed {
         let random = Random::new(seed ^ 1);
         tasks.push(tokio::spawn(writers::agree(self.labs.clone(), self.journal.clone(), stop.clone(), random)));
         for step in FIRST {
-            self.kill_at(step).await;
+            assert!(self.kill_at(step).await, "{step} is never met\n{}", self.program.log());
         }
         let mut left = RANDOM;
         for step in steps {
@@ -188,16 +229,8 @@ impl Killed {
         *self.journal.lock().unwrap() = journal;
     }
 
-    /// SIGKILL, at no particular moment.
     async fn kill_some_time(&mut self) {
-        let mut child = self.program.start(&["run", "--take-over"], None);
-        let moment = Duration::from_millis(20 + self.random.below(500));
-        if let Ok(ended) = tokio::time::timeout(moment, child.wait()).await {
-            panic!("it ended by itself: {ended:?}\n{}", self.program.log());
-        }
-        child.start_kill().unwrap();
-        child.wait().await.unwrap();
-        *self.kills.entry("SIGKILL".to_owned()).or_default() += 1;
+        self.killer.some_time(&self.program, &mut self.random).await;
     }
 
     /// At a step, the first or a later time it comes by; a step that is not met is tried again.
@@ -217,22 +250,7 @@ impl Killed {
     }
 
     async fn kill_at(&mut self, at: &str) -> bool {
-        let mut child = self.program.start(&["run", "--take-over"], Some(at));
-        let met = match tokio::time::timeout(Duration::from_secs(8), child.wait()).await {
-            Ok(status) => {
-                let status = status.unwrap();
-                assert_eq!(status.signal(), Some(6), "it ended by itself: {status:?}\n{}", self.program.log());
-                true
-            }
-            Err(_) => {
-                child.start_kill().unwrap();
-                child.wait().await.unwrap();
-                false
-            }
-        };
-        let step = if met { at.split(':').next().unwrap() } else { "SIGKILL" };
-        *self.kills.entry(step.to_owned()).or_default() += 1;
-        met
+        self.killer.at(&self.program, at).await
     }
 
     async fn once(&self) -> Counts {
@@ -256,15 +274,10 @@ impl Killed {
 
     fn told(&self, test: &str) {
         let journal = self.journal.lock().unwrap();
-        let kills: Vec<String> = self.kills.iter().map(|(step, n)| format!("{step} {n}")).collect();
         println!(
-            "{test}: {} commits, {} rollbacks, {} failures; {} kills: {}",
-            journal.commits,
-            journal.rollbacks,
-            journal.failures,
-            self.kills.values().sum::<usize>(),
-            kills.join(", ")
+            "{test}: {} commits, {} rollbacks, {} failures; {}",
+            journal.commits, journal.rollbacks, journal.failures, self.killer
         );
-        assert!(self.kills.values().sum::<usize>() >= 20);
+        assert!(self.killer.kills() >= 20);
     }
 }
