@@ -101,14 +101,17 @@ pub fn fold(entries: &[Entry], side: Side, mut index: PairIndex) -> Folded {
                 }
             }
             Op::Rename { to } => {
-                let Some(id) = index.holds(&entry.key, side, entry.pos) else { continue };
-                // The key was free, or this statement could not have been: its last holder is gone.
-                if let Some(other) = index.holds(to, side, entry.pos).filter(|other| *other != id) {
+                let renamed = index.holds(&entry.key, side, entry.pos);
+                // The key was free, or this statement could not have been: its last holder is gone, also where
+                // the record that has it now is not in the map yet.
+                if let Some(other) = index.holds(to, side, entry.pos).filter(|other| Some(*other) != renamed) {
                     index.release(other, side, entry.pos);
                     touched.insert(other, true);
                 }
-                index.rename(id, side, to.encode(), entry.pos);
-                touched.insert(id, true);
+                if let Some(id) = renamed {
+                    index.rename(id, side, to.encode(), entry.pos);
+                    touched.insert(id, true);
+                }
             }
             Op::Replace => {
                 if let Some(id) = index.holds(&entry.key, side, entry.pos) {
