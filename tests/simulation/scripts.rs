@@ -480,6 +480,25 @@ fn b1_what_a_trigger_does_in_our_transaction_is_no_echo() {
 }
 
 #[test]
+fn c4_an_emptied_table_is_filled_with_other_records() {
+    let mut script = Script::new(Options { reuse: [true, true], ..quiet() });
+    let [_, t] = script.twins();
+    script.user(T, |statement, world| statement.truncate(world, TABLE));
+    script.insert_as(T, t, None);
+    script.ends_well();
+}
+
+#[test]
+fn c4_a_new_record_is_given_a_key_of_an_emptied_table() {
+    let mut script = Script::new(Options { reuse: [true, true], ..quiet() });
+    let [_, t] = script.twins();
+    script.user(T, |statement, world| statement.truncate(world, TABLE));
+    script.insert_as(T, t + 1, None);
+    script.rename(T, t + 1, t);
+    script.ends_well();
+}
+
+#[test]
 fn a27_both_sides_are_emptied_one_after_the_other() {
     let mut script = Script::new(Options { brake: true, ..quiet() });
     for _ in 0..3 {
