@@ -480,12 +480,11 @@ pub trait Tracking: Send + Sync {
 }
 
 /// Which unread entries matter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Unread {
-    /// Deletes, renames, truncates: for a record that the map knows.
+    /// Deletes, renames, truncates.
     Moves,
-    /// Inserts too: for one that is about to be recorded. Read later, its own insert would tell that whoever had the
-    /// key before, itself, is gone (C4).
+    /// Inserts too: where a key may have been given out again without a word of its last holder (C4).
     Births,
 }
 

@@ -142,16 +142,17 @@ async fn read(window: &mut Box<dyn Window>, place: usize, keys: &[Key]) -> Resul
 pub(super) async fn hide_unread(moment: &mut Moment, link_at: usize, link: &Link, items: &mut [Item]) -> Result<()> {
     for side in Side::BOTH {
         let key = |item: &Item| item.key[side].as_ref().filter(|_| item.decision.is_none()).and_then(KeyBytes::decode);
-        // What is about to be recorded, under a key it was not given by an entry that was read.
-        let unborn = |moment: &Moment, item: &Item| {
+        // A new record whose insert was read: no other insert of its key can follow but after a move. For all others an
+        // unread insert may say that the key is another record's now, or is the very one of what is about to be recorded.
+        let new = |moment: &Moment, item: &Item| {
             let born = |key: &KeyBytes| moment.born(link_at, side, key);
-            item.pair.as_ref().is_none_or(|pair| pair.ver == 0) && !item.key[side].as_ref().is_some_and(born)
+            item.pair.as_ref().is_none_or(|pair| pair.ver == 0) && item.key[side].as_ref().is_some_and(born)
         };
-        let known: Vec<Key> = items.iter().filter(|item| !unborn(moment, item)).filter_map(key).collect();
-        let fresh: Vec<Key> = items.iter().filter(|item| unborn(moment, item)).filter_map(key).collect();
+        let moves: Vec<Key> = items.iter().filter(|item| new(moment, item)).filter_map(key).collect();
+        let births: Vec<Key> = items.iter().filter(|item| !new(moment, item)).filter_map(key).collect();
         let (window, place) = moment.window(link_at, link, side);
         let mut unread = HashSet::new();
-        for (keys, which) in [(known, Unread::Moves), (fresh, Unread::Births)] {
+        for (keys, which) in [(moves, Unread::Moves), (births, Unread::Births)] {
             if !keys.is_empty() {
                 unread.extend(window.unread(place, &keys, which).await?);
             }

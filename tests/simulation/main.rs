@@ -97,13 +97,11 @@ fn a27_an_emptied_table_is_noticed() {
     seeds("a27_an_emptied_table_is_noticed", FEW, |chance| Options { truncate: 0.02, ..any(chance) });
 }
 
-/// Where the log is read whole: in parts, a known pair is decided while the insert that took its key is unread.
 #[test]
 fn c4_an_emptied_table_hands_no_twin_on() {
     seeds("c4_an_emptied_table_hands_no_twin_on", FEW, |chance| Options {
         truncate: 0.02,
         reuse: *chance.pick(&[[true, true], [true, false], [false, true]]),
-        limit: 20_000,
         ..any(chance)
     });
 }

@@ -95,17 +95,21 @@ pub(super) fn backlog_sql(table: &Table) -> String {
     format!("select count(*) from (select from {} limit $5::int8) b", unread(table))
 }
 
-/// Whether there is an unread delete, rename or truncate at all.
-pub(super) fn unread_any_sql(table: &Table) -> String {
-    format!("select exists (select from {} and l.op in ('D', 'R', 'T'))", unread(table))
+/// Whether there is an unread entry of this kind at all.
+pub(super) fn unread_any_sql(table: &Table, which: Unread) -> String {
+    format!("select exists (select from {} and l.op in ({}))", unread(table), ops(which))
+}
+
+fn ops(which: Unread) -> &'static str {
+    match which {
+        Unread::Moves => "'D', 'R', 'T'",
+        Unread::Births => "'D', 'R', 'T', 'I'",
+    }
 }
 
 /// Which of the keys in the parameters from 5 on an unread entry of this kind names; 0 stands for all.
 pub(super) fn unread_sql(table: &Table, which: Unread) -> String {
-    let ops = match which {
-        Unread::Moves => "'D', 'R', 'T'",
-        Unread::Births => "'D', 'R', 'T', 'I'",
-    };
+    let ops = ops(which);
     let arrays: Vec<String> =
         table.key_columns().enumerate().map(|(i, c)| format!("${}::{}[]", i + 5, carrier(&c.kind))).collect();
     let names: Vec<String> = (1..=table.key.len()).map(|i| format!("k{i}")).collect();

@@ -29,7 +29,7 @@ pub(super) struct PgWindow {
     more: bool,
     /// Per collection: whether anything unread could name a key, once it was asked. The snapshot stays, so the
     /// answer does too, and a drain does not walk the rest of its log once a batch.
-    names_keys: Vec<Option<bool>>,
+    names_keys: Vec<HashMap<Unread, bool>>,
 }
 
 /// What one collection's log gave.
@@ -210,7 +210,7 @@ fn cut(conn: Conn, tracked: &[Tracked], cursors: Vec<Cursor>, slices: Vec<Slice>
         conn,
         collections: tracked.iter().map(|tracked| tracked.collection.clone()).collect(),
         entries: fold_replacements(entries),
-        names_keys: vec![None; next.len()],
+        names_keys: vec![HashMap::new(); next.len()],
         next,
         more,
     }
@@ -254,15 +254,13 @@ impl Window for PgWindow {
         let Some(cursor) = self.next.get(collection) else { return Ok(HashSet::new()) };
         let range = Range::after(cursor);
         let mut params: Vec<&(dyn ToSql + Sync)> = vec![&range.from, &range.open, &range.mid, &range.lsn];
-        if which == Unread::Moves {
-            let names_keys = match self.names_keys.get(collection).copied().flatten() {
-                Some(known) => known,
-                None => self.conn.query(&unread_any_sql(&table), &params).await?.first().is_some_and(|row| row.get(0)),
-            };
-            self.names_keys[collection] = Some(names_keys);
-            if !names_keys {
-                return Ok(HashSet::new());
-            }
+        let names_keys = match self.names_keys.get(collection).and_then(|known| known.get(&which)) {
+            Some(known) => *known,
+            None => self.conn.query(&unread_any_sql(&table, which), &params).await?.first().is_some_and(|row| row.get(0)),
+        };
+        self.names_keys[collection].insert(which, names_keys);
+        if !names_keys {
+            return Ok(HashSet::new());
         }
         let columns = rows::key_columns(&table, keys)?;
         let columns = rows::as_params(&columns);
