@@ -1,7 +1,7 @@
 //! How far a delete goes: rows that refer to the deleted ones and would go with them.
 
 use super::catalog::{quote, quote_table};
-use super::rows::{self, named_key, same_key, unnest};
+use super::rows::{self, named_key, same_key, unnest_keyed};
 use super::session::Conn;
 use crate::endpoint::Reach;
 use crate::error::Result;
@@ -26,7 +26,7 @@ pub(super) async fn reach(conn: &mut Conn, collection: &Collection, keys: &[Key]
     let columns = rows::key_columns(table, keys)?;
     let columns = rows::as_params(&columns);
     let params = rows::params(&columns);
-    let (unnest, same, name) = (unnest(named_key(table)), same_key(table), quote_table(&table.name));
+    let (unnest, same, name) = (unnest_keyed(named_key(table)), same_key(table), quote_table(&table.name));
     // From here on nobody can add a row that refers to them; whoever is about to holds them (rule 19).
     let lock = format!("select v.ord from {unnest} join {name} t on {same} for update of t skip locked");
     let locked = conn.query(&lock, &params).await?;
