@@ -73,6 +73,11 @@ pub mod engines {
         [sqlite::lab().await, sqlite::lab().await]
     }
 
+    /// SQLite's default journal mode.
+    pub async fn sqlite_rollback() -> Labs {
+        [sqlite::lab().await, sqlite::rollback_journal().await]
+    }
+
     pub async fn postgres_sqlite() -> Labs {
         [postgres::pg15().await, sqlite::lab().await]
     }

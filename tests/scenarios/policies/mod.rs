@@ -9,5 +9,6 @@ mod deletes;
 mod first_sync;
 mod held;
 mod keys;
+mod large;
 mod set_off;
 mod tracking;

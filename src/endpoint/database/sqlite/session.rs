@@ -224,16 +224,28 @@ pub(super) struct Writer {
 impl Writer {
     /// Begins without a fence: for installing and registering.
     pub(super) async fn unfenced(pool: &Arc<Pool>) -> Result<Writer> {
+        Writer::start(pool, true).await
+    }
+
+    /// `spill`: what does not fit into the cache goes into the file before COMMIT.
+    async fn start(pool: &Arc<Pool>, spill: bool) -> Result<Writer> {
         let mut lease = pool.connect().await?;
         lease.clean = false;
         let mut writer = Writer { lease, broken: false };
         // IMMEDIATE: a read that later wants to write fails at once, whatever the time-out (A71).
-        writer.run(|connection| connection.execute_batch("begin immediate").map_err(fault)).await?;
+        let begin = move |connection: &Connection| {
+            // Heard only outside a transaction.
+            connection.pragma_update(None, "cache_spill", spill)?;
+            connection.execute_batch("begin immediate")
+        };
+        writer.run(move |connection| begin(connection).map_err(fault)).await?;
         Ok(writer)
     }
 
     pub(super) async fn begin(pool: &Arc<Pool>, fence: &Fence) -> Result<Writer> {
-        let mut writer = Writer::unfenced(pool).await?;
+        // A cache that overflows into the file keeps out every reader until the transaction ends, where the journal is
+        // one for rollback, and waits for each: the application's, and our own. A batch is in memory anyway.
+        let mut writer = Writer::start(pool, false).await?;
         let Fence { integration, epoch } = fence.clone();
         let cells = vec![Cell::Text(integration), Cell::Int(epoch)];
         if writer.execute("fence_check", &[cells]).await? == 0 {
