@@ -42,6 +42,14 @@ pub async fn run(context: &Context, args: &Resync) -> Result<()> {
     }
     let door = Arc::new(Real::new());
     let mut pipeline = Pipeline::start(opened.integration, opened.endpoints, door, &holder(), Rival::Refuse).await?;
+    if pipeline.first_sync().await?.is_some() {
+        pipeline.release().await?;
+        return Err(Error::new(
+            Kind::Approval,
+            "both sides of a new link hold data: nothing is written before its plan is approved",
+        )
+        .hint("twinrow plan   # then: twinrow approve first-sync"));
+    }
     pipeline.ask_scan(&links).await?;
     let counts = once(&mut pipeline).await;
     pipeline.release().await?;

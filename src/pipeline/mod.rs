@@ -28,6 +28,7 @@ mod cycle;
 mod door;
 mod echo;
 mod finish;
+mod first;
 mod identify;
 mod item;
 mod job;

@@ -9,7 +9,7 @@ use super::takeover::LEASE_S;
 use super::{Counts, Door, Pipeline};
 use crate::endpoint::Endpoint;
 use crate::error::{Context, Error, Kind, Result};
-use crate::model::{Both, FirstSync, Integration, Link, Scan, ScanPart, Side, Table};
+use crate::model::{Both, Integration, Link, Scan, ScanPart, Side, Table};
 use crate::state::{self, Run};
 
 /// Shortest and longest pause between two polls: quick after work, slow when idle.
@@ -25,7 +25,6 @@ const FRUITLESS_MAX: u32 = 4;
 /// Names of settings.
 const INIT_TRACKING: &str = "init_tracking_objects";
 const LAST_SYNC_TIME: &str = "last_sync_time";
-const FIRST_SYNC: &str = "first_sync";
 
 /// The tables of an integration at each endpoint, once each.
 pub fn tables_at(integration: &Integration, endpoint: usize) -> Vec<Table> {
@@ -139,6 +138,7 @@ impl Pipeline {
         }
         let mut pipeline = Pipeline::take_over(integration, endpoints, door, holder).await?;
         pipeline.start_links().await?;
+        pipeline.compare_changed_links().await?;
         pipeline.inspect().await?;
         pipeline.renew_cursors().await?;
         Ok(pipeline)
@@ -184,39 +184,6 @@ impl Pipeline {
         tx.commit().await?;
         self.cursors.fill(None);
         self.door.step("start.recorded").await
-    }
-
-    /// The plan of a first sync that a person has to approve: both sides of a link that was never synced
-    /// hold data. `None`: nothing needs approval.
-    pub async fn first_sync(&mut self) -> Result<Option<Counts>> {
-        let integration = self.integration.clone();
-        let mut session = self.home_session().await?;
-        let approved = state::setting(&mut *session, &integration.name, FIRST_SYNC).await?;
-        if approved.is_some() || integration.first_sync == FirstSync::Auto {
-            return Ok(None);
-        }
-        let mut both_hold_data = false;
-        let mut moment = self.capture(&mut *session).await?;
-        for (at, link) in integration.links.iter().enumerate() {
-            if state::scan(&mut *session, link).await?.is_none() || state::count(&mut *session, link).await?.pairs > 0 {
-                continue;
-            }
-            let mut rows = Both::<u64>::default();
-            for side in Side::BOTH {
-                let (window, place) = moment.window(at, link, side);
-                rows[side] = window.page(place, None, 1).await?.len() as u64;
-            }
-            both_hold_data |= rows.source > 0 && rows.target > 0;
-        }
-        drop((session, moment));
-        if both_hold_data { Ok(Some(self.plan().await?)) } else { self.approve_first_sync().await.map(|()| None) }
-    }
-
-    /// Lets the first sync write.
-    pub async fn approve_first_sync(&mut self) -> Result<()> {
-        let mut tx = self.home()?.begin(&self.fence).await?;
-        state::write_setting(&mut *tx, &self.fence.integration, FIRST_SYNC, "approved").await?;
-        tx.commit().await
     }
 
     /// Runs cycles until nothing more moves; `progress` hears of each.

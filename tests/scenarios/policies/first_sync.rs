@@ -1,6 +1,6 @@
 //! The first time: look, ask, then write.
 
-use crate::scene::{CUSTOMERS, Counts, Scene, rows, scenarios};
+use crate::scene::{CUSTOMERS, Counts, ORDERS, Scene, rows, scenarios};
 
 scenarios! { sqlite_sqlite:
     nothing_is_written_before_approval,
@@ -10,9 +10,20 @@ scenarios! { sqlite_sqlite:
     one_empty_side_needs_no_approval,
     s4_39_to_41_tracking_is_created_once,
     a_match_ignores_case_and_blanks_where_told,
+    a_link_added_later_asks_too,
+    a_renamed_link_asks_before_it_doubles,
+    a_compare_does_not_go_around_the_question,
+    a_field_added_later_reaches_every_record,
+    a_field_taken_out_and_put_back_catches_up,
+    a_direction_opened_later_delivers_what_waited,
+    a_link_renamed_and_renamed_back_goes_on,
 }
 
 scenarios! { postgres_mysql:
+    a_link_added_later_asks_too,
+    a_field_added_later_reaches_every_record,
+    a_field_taken_out_and_put_back_catches_up,
+    a_link_renamed_and_renamed_back_goes_on,
     the_plan_is_what_the_run_does,
     s4_59_existing_records_are_matched_not_doubled,
 }
@@ -142,4 +153,118 @@ pub async fn a_match_ignores_case_and_blanks_where_told(scene: &Scene) {
     assert_eq!((counts.of("customers", "linked"), counts.of("customers", "created_target")), (1, 0));
     assert_eq!(mails(scene).await[1], ["Ada@X |Ada"]);
     scene.quiet().await;
+}
+
+const NAMES: &str = "
+    source: customer
+    target: contact
+    match: [email]
+    fields:
+      email: mail
+      name: full_name
+";
+
+/// Every link has a first sync of its own.
+pub async fn a_link_added_later_asks_too(scene: &Scene) {
+    both_hold_data(scene).await;
+    scene.program.run(&["run", "--once", "--approve"]).await.code(0);
+    scene.source.user("insert into orders (code, customer_id, cents) select 'o', min(id), 1 from customer").await;
+    scene.target.user("insert into deal (ref, contact_no, amount) select 'o', min(contact_no), 2 from contact").await;
+    scene.configure("first_sync: ask", &[("customers", CUSTOMERS), ("orders", ORDERS)]);
+    scene.refused(&["run", "--once"], 3).await;
+    assert_eq!(rows(&scene.target, "select amount from deal").await, ["2"]);
+    scene.program.run(&["approve", "first-sync"]).await.code(0);
+    scene.sync().await;
+    assert_eq!(rows(&scene.target, "select amount from deal").await, ["1"]);
+    scene.quiet().await;
+}
+
+pub async fn a_renamed_link_asks_before_it_doubles(scene: &Scene) {
+    both_hold_data(scene).await;
+    let unmatched = CUSTOMERS.replace("    match: [email]\n", "");
+    scene.source.user("delete from customer").await;
+    scene.target.user("delete from contact").await;
+    scene.configure("first_sync: ask", &[("customers", &unmatched)]);
+    scene.customer("a@x", "a").await;
+    scene.sync().await;
+    scene.configure("first_sync: ask", &[("people", &unmatched)]);
+    let done = scene.refused(&["run", "--once"], 3).await;
+    assert!(done.err.contains("approve"), "{}", done.err);
+    assert_eq!((rows(&scene.source, "select email from customer").await.len(), contacts(scene).await.len()), (1, 1));
+}
+
+pub async fn a_compare_does_not_go_around_the_question(scene: &Scene) {
+    both_hold_data(scene).await;
+    scene.refused(&["resync", "full"], 3).await;
+    assert_eq!(contacts(scene).await, ["both@x|Same", "crm@x|Crm", "differ@x|Crm"]);
+}
+
+/// I3: what no log will ever name.
+pub async fn a_field_added_later_reaches_every_record(scene: &Scene) {
+    scene.customers("").await;
+    scene.link(&[("customers", NAMES)]);
+    scene.source.user("insert into customer (email, name, phone) values ('a@x', 'a', '1'), ('b@x', 'b', '2')").await;
+    scene.sync().await;
+    assert_eq!(phones(scene).await, ["NULL", "NULL"]);
+    scene.link(&[("customers", CUSTOMERS)]);
+    scene.sync().await;
+    assert_eq!(phones(scene).await, ["1", "2"]);
+    scene.quiet().await;
+}
+
+pub async fn a_field_taken_out_and_put_back_catches_up(scene: &Scene) {
+    scene.customers("").await;
+    scene.source.user("insert into customer (email, name, phone) values ('a@x', 'a', '1'), ('b@x', 'b', '2')").await;
+    scene.sync().await;
+    scene.link(&[("customers", NAMES)]);
+    scene.source.user("update customer set phone = '11' where name = 'a'").await;
+    scene.target.user("update contact set telephone = '22' where full_name = 'b'").await;
+    scene.sync().await;
+    scene.link(&[("customers", CUSTOMERS)]);
+    scene.sync().await;
+    assert_eq!(phones(scene).await, ["11", "22"]);
+    assert_eq!(rows(&scene.source, "select phone from customer order by email").await, ["11", "22"]);
+    scene.quiet().await;
+}
+
+pub async fn a_direction_opened_later_delivers_what_waited(scene: &Scene) {
+    scene.customers("    direction: to_target").await;
+    scene.source.user("insert into customer (email, name, phone) values ('a@x', 'a', '1')").await;
+    scene.sync().await;
+    scene.target.user("update contact set telephone = '5'").await;
+    scene.sync().await;
+    assert_eq!(rows(&scene.source, "select phone from customer").await, ["1"]);
+    scene.link(&[("customers", CUSTOMERS)]);
+    scene.sync().await;
+    assert_eq!(rows(&scene.source, "select phone from customer").await, ["5"]);
+    scene.quiet().await;
+}
+
+/// Its log was not kept for it meanwhile: it takes up from now, and compares.
+pub async fn a_link_renamed_and_renamed_back_goes_on(scene: &Scene) {
+    scene.customers("").await;
+    scene.customer("a@x", "a").await;
+    scene.sync().await;
+    scene.link(&[("people", CUSTOMERS)]);
+    scene.sync().await;
+    scene.source.user("update customer set name = 'while away'").await;
+    scene.customer("b@x", "b").await;
+    for n in 0..3 {
+        scene.source.user(&format!("update customer set phone = '{n}'")).await;
+        scene.sync().await;
+    }
+    scene.link(&[("customers", CUSTOMERS)]);
+    scene.customer("c@x", "c").await;
+    scene.sync().await;
+    scene.sync().await;
+    assert_eq!(contacts(scene).await, ["a@x|while away", "b@x|b", "c@x|c"]);
+    scene.quiet().await;
+}
+
+async fn phones(scene: &Scene) -> Vec<String> {
+    rows(&scene.target, "select telephone from contact order by mail").await
+}
+
+async fn contacts(scene: &Scene) -> Vec<String> {
+    rows(&scene.target, "select mail, full_name from contact order by mail").await
 }

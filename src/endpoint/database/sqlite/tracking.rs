@@ -416,11 +416,13 @@ impl Tracking for Sqlite {
     }
 }
 
-/// Registers a consumer anew whose position was taken on another log than there is.
+/// Registers a consumer anew whose position was taken on another log than there is, or whose entries are gone.
 fn renew(connection: &Connection, integration: &str, table: &TableName, since: &Position) -> Result<Option<Position>> {
     let log = Log::of(connection, table)?;
-    let same = since.0.split_once(':').is_some_and(|(epoch, _)| epoch == log.epoch);
-    if same {
+    let unread = log.place(table, since).map(|place| Ok::<_, Error>(place >= super::consumer::pruned(connection, table)?));
+    if let Ok(whole) = unread
+        && whole?
+    {
         return Ok(None);
     }
     connection.execute(sql!("consumer_register"), params![table.name, integration, log.end]).map_err(fault)?;

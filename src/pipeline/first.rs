@@ -1,0 +1,108 @@
+//! The first sync of a link, which a person approves where both sides hold data, and the first one of a link whose
+//! configuration has changed.
+
+use super::{Counts, Pipeline};
+use crate::error::Result;
+use crate::model::{Both, FirstSync, Integration, Link, Scan, ScanPart, Side};
+use crate::state;
+use sha2::{Digest, Sha256};
+
+impl Pipeline {
+    /// The plan of a first sync that a person has to approve: both sides of a link that was never synced
+    /// hold data. `None`: nothing needs approval.
+    pub async fn first_sync(&mut self) -> Result<Option<Counts>> {
+        let integration = self.integration.clone();
+        if integration.first_sync == FirstSync::Auto {
+            return Ok(None);
+        }
+        let mut session = self.home_session().await?;
+        let settings = state::settings(&mut *session, &integration.name).await?;
+        let approved = |link: &Link| settings.iter().any(|(name, _)| *name == first_sync_of(link));
+        let mut new = Vec::new();
+        for (at, link) in integration.links.iter().enumerate().filter(|(_, link)| !approved(link)) {
+            if state::scan(&mut *session, link).await?.is_some() && state::count(&mut *session, link).await?.pairs == 0 {
+                new.push((at, link));
+            }
+        }
+        let mut both_hold_data = false;
+        if !new.is_empty() {
+            let mut moment = self.capture(&mut *session).await?;
+            for (at, link) in new {
+                let mut rows = Both::<u64>::default();
+                for side in Side::BOTH {
+                    let (window, place) = moment.window(at, link, side);
+                    rows[side] = window.page(place, None, 1).await?.len() as u64;
+                }
+                both_hold_data |= rows.source > 0 && rows.target > 0;
+            }
+        }
+        drop(session);
+        if both_hold_data { Ok(Some(self.plan().await?)) } else { self.approve_first_sync().await.map(|()| None) }
+    }
+
+    /// Lets the first sync of every link there is now write.
+    pub async fn approve_first_sync(&mut self) -> Result<()> {
+        let mut tx = self.home()?.begin(&self.fence).await?;
+        for link in &self.integration.links {
+            state::write_setting(&mut *tx, &self.fence.integration, &first_sync_of(link), "approved").await?;
+        }
+        tx.commit().await
+    }
+
+    /// A link whose configuration has changed since the last run may have something to carry that no log will ever
+    /// name: a new field, a direction that was closed. All its records are compared. So are those of a link that was
+    /// taken out and put back: nobody kept the logs for it.
+    pub(super) async fn compare_changed_links(&mut self) -> Result<()> {
+        let integration = self.integration.clone();
+        let settings = state::settings(&mut *self.home_session().await?, &integration.name).await?;
+        let mut tx = self.home()?.begin(&self.fence).await?;
+        for (name, value) in &settings {
+            let away = |number: &str| integration.links.iter().all(|link| link.number.to_string() != number);
+            if name.strip_prefix(CONFIGURATION).is_some_and(away) && value != AWAY {
+                state::write_setting(&mut *tx, &integration.name, name, AWAY).await?;
+            }
+        }
+        for link in &integration.links {
+            let (name, now) = (format!("{CONFIGURATION}{}", link.number), what_decides(&integration, link));
+            let before = settings.iter().find(|(setting, _)| *setting == name).map(|(_, value)| value);
+            if before == Some(&now) {
+                continue;
+            }
+            state::write_setting(&mut *tx, &integration.name, &name, &now).await?;
+            if before.is_some() && state::scan(&mut *tx, link).await?.is_none() {
+                tracing::info!(link = link.name, "its configuration has changed, or it was away: all its records are compared");
+                let scan = Scan { link: link.number, part: ScanPart::Source, after: None, asked: self.door.now() };
+                state::write_scan(&mut *tx, &scan).await?;
+            }
+        }
+        tx.commit().await
+    }
+}
+
+/// The setting that holds what a link was configured to do, and what it holds while the link is taken out.
+const CONFIGURATION: &str = "configuration:";
+const AWAY: &str = "away";
+
+fn first_sync_of(link: &Link) -> String {
+    format!("first_sync:{}", link.number)
+}
+
+/// A hash of what decides about a link's records.
+fn what_decides(integration: &Integration, link: &Link) -> String {
+    let mut words = format!("{:?} {:?} {:?} {:?}", link.direction, link.conflict, link.deletes, link.keys);
+    let names = |fields: &mut dyn Iterator<Item = usize>| -> Vec<&str> {
+        fields.filter_map(|at| link.fields.get(at)).map(|field| field.name.as_str()).collect()
+    };
+    words += &format!(" {:?}", names(&mut link.newest.into_iter()));
+    for rule in &link.matching {
+        words += &format!(" {:?} {:?}", names(&mut std::iter::once(rule.field)), rule.normal);
+    }
+    let mut fields: Vec<String> = Vec::new();
+    for field in &link.fields {
+        let via = field.via.and_then(|via| integration.links.get(via)).map(|link| &link.name);
+        fields.push(format!("{} {:?} {:?} {:?} {via:?}", field.name, field.direction, field.blanks, field.lossy));
+    }
+    fields.sort_unstable();
+    words += &fields.join("; ");
+    crate::model::hex(&Sha256::digest(words.as_bytes())[..16])
+}
