@@ -3,8 +3,8 @@
 use crate::scene::{Scene, lost, rows, scenarios};
 
 scenarios! { sqlite_sqlite:
-    s0_1_protect_never_sends_a_delete,
-    s2_22_a_survivor_is_shown_and_not_synced,
+    s0_1_s2_24_protect_never_sends_a_delete,
+    s2_22_and_23_a_survivor_is_shown_and_not_synced,
     mirror_deletes_both_ways,
     mirror_deletes_children_before_parents,
     recreate_brings_a_deleted_record_back,
@@ -14,7 +14,7 @@ scenarios! { sqlite_sqlite:
 }
 
 scenarios! { postgres_sqlite:
-    s2_22_a_survivor_is_shown_and_not_synced,
+    s2_22_and_23_a_survivor_is_shown_and_not_synced,
     mirror_deletes_children_before_parents,
     recreate_brings_a_deleted_record_back,
 }
@@ -27,7 +27,7 @@ async fn two(scene: &Scene, policy: &str) {
 }
 
 /// Also S2-24.
-pub async fn s0_1_protect_never_sends_a_delete(scene: &Scene) {
+pub async fn s0_1_s2_24_protect_never_sends_a_delete(scene: &Scene) {
     two(scene, "").await;
     scene.source.user("delete from customer where email = 'a@x'").await;
     scene.target.user("delete from contact where mail = 'b@x'").await;
@@ -38,7 +38,7 @@ pub async fn s0_1_protect_never_sends_a_delete(scene: &Scene) {
 }
 
 /// Also S2-23.
-pub async fn s2_22_a_survivor_is_shown_and_not_synced(scene: &Scene) {
+pub async fn s2_22_and_23_a_survivor_is_shown_and_not_synced(scene: &Scene) {
     two(scene, "").await;
     scene.source.user("delete from customer where email = 'a@x'").await;
     scene.sync().await;

@@ -4,7 +4,7 @@ use crate::scene::{Scene, rows, scenarios};
 
 scenarios! { sqlite_sqlite:
     i7_one_bad_record_of_a_thousand,
-    s3_3_a_refused_record_is_held_with_its_cause_and_retried,
+    s3_3_and_4_a_refused_record_is_held_with_its_cause_and_retried,
     a_child_waits_for_its_parent_and_is_released,
     a_tree_inserted_leaf_first,
     c15_two_that_refer_to_each_other,
@@ -12,7 +12,7 @@ scenarios! { sqlite_sqlite:
 
 scenarios! { sqlite_postgres:
     i7_one_bad_record_of_a_thousand,
-    s3_3_a_refused_record_is_held_with_its_cause_and_retried,
+    s3_3_and_4_a_refused_record_is_held_with_its_cause_and_retried,
     a_tree_inserted_leaf_first,
     c15_two_that_refer_to_each_other,
 }
@@ -46,7 +46,7 @@ pub async fn i7_one_bad_record_of_a_thousand(scene: &Scene) {
 }
 
 /// Also S1-7, S3-4: the watermark goes on, the record is not forgotten.
-pub async fn s3_3_a_refused_record_is_held_with_its_cause_and_retried(scene: &Scene) {
+pub async fn s3_3_and_4_a_refused_record_is_held_with_its_cause_and_retried(scene: &Scene) {
     strict(scene).await;
     scene.source.user("insert into item (code, n) values ('good', 1), ('bad', -1)").await;
     scene.sync().await;

@@ -10,7 +10,7 @@ scenarios! { sqlite_sqlite:
     a26_a_renamed_key_keeps_its_twin,
     keys_copy_brings_the_key_along,
     composite_keys_are_followed,
-    one_table_to_two_targets,
+    s4_2_one_table_to_two_targets,
     c4_a_table_made_again_gives_its_numbers_to_others,
     c4_rows_deleted_and_put_back_keep_their_twins,
     c4_numbers_given_by_hand_go_to_others,
@@ -182,7 +182,7 @@ pub async fn composite_keys_are_followed(scene: &Scene) {
 }
 
 /// A star: the source's table has a twin in two tables of the target.
-pub async fn one_table_to_two_targets(scene: &Scene) {
+pub async fn s4_2_one_table_to_two_targets(scene: &Scene) {
     scene.customers("").await;
     scene.target.user("create table mailing (no integer primary key autoincrement, address text unique)").await;
     let mailing =

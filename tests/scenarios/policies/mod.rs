@@ -10,5 +10,6 @@ mod first_sync;
 mod held;
 mod keys;
 mod large;
+mod promised;
 mod set_off;
 mod tracking;

@@ -7,9 +7,9 @@ use crate::support::Damage;
 scenarios! { sqlite_sqlite:
     s2_6_changes_made_while_stopped_are_delivered,
     a17_a_dropped_trigger_is_found_while_running,
-    s1_10_a_full_compare_repairs_what_triggers_did_not_see,
-    s1_12_a_full_compare_of_what_is_in_sync_writes_nothing,
-    s3_10_a_delete_nobody_saw_is_inferred_by_the_compare,
+    s1_10_and_11_s3_5_s3_12_to_14_a_full_compare_repairs_what_triggers_did_not_see,
+    s1_12_s3_15_a_full_compare_of_what_is_in_sync_writes_nothing,
+    s3_6_s3_10_a_delete_nobody_saw_is_inferred_by_the_compare,
     s4_37_a_run_does_what_happened_since_the_last,
     s4_54_updates_that_change_nothing_write_nothing,
     a_link_added_later_starts_by_itself,
@@ -18,14 +18,14 @@ scenarios! { sqlite_sqlite:
 
 scenarios! { postgres_postgres:
     a17_a_dropped_trigger_is_found_while_running,
-    s1_10_a_full_compare_repairs_what_triggers_did_not_see,
-    s3_10_a_delete_nobody_saw_is_inferred_by_the_compare,
+    s1_10_and_11_s3_5_s3_12_to_14_a_full_compare_repairs_what_triggers_did_not_see,
+    s3_6_s3_10_a_delete_nobody_saw_is_inferred_by_the_compare,
     s4_54_updates_that_change_nothing_write_nothing,
 }
 
 scenarios! { postgres13_mariadb118 matrix:
     s2_6_changes_made_while_stopped_are_delivered,
-    s1_10_a_full_compare_repairs_what_triggers_did_not_see,
+    s1_10_and_11_s3_5_s3_12_to_14_a_full_compare_repairs_what_triggers_did_not_see,
     s4_54_updates_that_change_nothing_write_nothing,
 }
 
@@ -89,7 +89,7 @@ async fn full(scene: &Scene) -> Counts {
 }
 
 /// Also S1-11, S3-5, S3-7, S3-12..14.
-pub async fn s1_10_a_full_compare_repairs_what_triggers_did_not_see(scene: &Scene) {
+pub async fn s1_10_and_11_s3_5_s3_12_to_14_a_full_compare_repairs_what_triggers_did_not_see(scene: &Scene) {
     two(scene).await;
     scene
         .unseen(&[
@@ -105,7 +105,7 @@ pub async fn s1_10_a_full_compare_repairs_what_triggers_did_not_see(scene: &Scen
     scene.quiet().await;
 }
 
-pub async fn s1_12_a_full_compare_of_what_is_in_sync_writes_nothing(scene: &Scene) {
+pub async fn s1_12_s3_15_a_full_compare_of_what_is_in_sync_writes_nothing(scene: &Scene) {
     two(scene).await;
     let before = names(scene).await;
     let counts = full(scene).await;
@@ -115,7 +115,7 @@ pub async fn s1_12_a_full_compare_of_what_is_in_sync_writes_nothing(scene: &Scen
 }
 
 /// Also S3-6, S3-11: by the options of the link.
-pub async fn s3_10_a_delete_nobody_saw_is_inferred_by_the_compare(scene: &Scene) {
+pub async fn s3_6_s3_10_a_delete_nobody_saw_is_inferred_by_the_compare(scene: &Scene) {
     two(scene).await;
     scene.unseen(&["delete from customer where email = 'a@x'"]).await;
     assert_eq!(full(scene).await.of("customers", "deleted_target"), 1);
