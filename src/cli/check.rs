@@ -7,7 +7,7 @@ use super::open::open;
 use super::output;
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::model::Side;
-use crate::pipeline::tables_at;
+use crate::pipeline::{check_forest, tables_at};
 
 #[derive(Serialize)]
 struct Checked {
@@ -41,6 +41,9 @@ pub async fn run(context: &Context) -> Result<()> {
             }
         }
         checked.endpoints.push(CheckedEndpoint { name: name.clone(), version: capabilities.version, installed });
+    }
+    if checked.endpoints.iter().all(|endpoint| endpoint.installed) {
+        check_forest(&opened.integration, &opened.endpoints).await?;
     }
     for link in &opened.integration.links {
         for side in Side::BOTH {

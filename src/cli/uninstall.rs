@@ -9,6 +9,7 @@ use crate::config::{self, Config};
 use crate::endpoint::Endpoint;
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::model::{Side, TableName};
+use crate::pipeline;
 
 /// `twinrow uninstall`
 #[derive(Debug, clap::Args)]
@@ -40,6 +41,9 @@ pub async fn run(context: &Context, args: &Uninstall) -> Result<()> {
     for (at, endpoint) in endpoints.iter().enumerate() {
         let Some(tracking) = endpoint.tracking() else { continue };
         let place = || format!("endpoint {}", config.endpoints[at].name);
+        if let Some(store) = endpoint.store() {
+            installed(pipeline::forget(&config.integration, store).await).context(place())?;
+        }
         let lines = match args.all {
             true => tracking.uninstall(None, &[]).await.context(place())?,
             false => {
@@ -59,6 +63,15 @@ pub async fn run(context: &Context, args: &Uninstall) -> Result<()> {
         println!("nothing was installed");
     }
     Ok(())
+}
+
+/// What was read of our own tables; `None` where they are not there, or only some of them.
+fn installed<T>(read: Result<T>) -> Result<Option<T>> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(error) if matches!(error.kind(), Kind::Schema | Kind::Tracking) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Without the identity map, nobody knows any more which record is which: that is not done by a slip.

@@ -36,7 +36,7 @@ impl fmt::Display for Side {
 }
 
 /// Something for each side.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Both<T> {
     /// The source's.
     pub source: T,

@@ -29,6 +29,7 @@ mod door;
 mod echo;
 mod finish;
 mod first;
+mod forest;
 mod identify;
 mod item;
 mod job;
@@ -54,6 +55,7 @@ use crate::state;
 
 pub use counts::{Counts, LinkCounts, Sample};
 pub use door::{Door, Real};
+pub use forest::{check as check_forest, forget};
 pub use run::{Rival, install, tables_at};
 pub use timings::{Phase, Timings};
 

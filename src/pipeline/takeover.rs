@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Door, Mode, Pipeline};
+use super::{Door, Mode, Pipeline, forest};
 use crate::endpoint::Endpoint;
 use crate::error::{Context, Error, Kind, Result};
 use crate::model::{Both, Integration, Link, Side};
@@ -29,6 +29,7 @@ pub(super) async fn take_over(
         .ok_or_else(|| Error::new(Kind::Config, "an app can't hold the state").hint("name a database as `state:`"))?;
     // Before anything is taken: a refusal that left a trace would let the numbers catch up by trying again.
     check_identity(&integration, &endpoints, home).await?;
+    forest::check(&integration, &endpoints).await?;
     let epoch = state::take_lease(&mut *home.session().await?, &name, holder, door.now() + LEASE_S).await?;
     let fence = Fence { integration: name.clone(), epoch };
     door.step("takeover.lease").await?;
@@ -42,6 +43,7 @@ pub(super) async fn take_over(
         fences.insert(at, taken.context(format!("endpoint {}", integration.endpoints[at]))?);
         door.step("takeover.fence").await?;
     }
+    forest::announce(&integration, &endpoints, &fence, &*door).await?;
     number_links(home, &fence, &mut integration).await?;
     let numbers: HashSet<i64> = integration.links.iter().map(|link| link.number).collect();
     let mut pipeline = Pipeline {

@@ -25,6 +25,7 @@ pub struct Own {
     pub brake: Table,
     pub window: Table,
     pub lease: Table,
+    pub edge: Table,
 }
 
 /// Columns of `twinrow_pair`.
@@ -112,6 +113,7 @@ fn read(own: &Own, name: &str, p: &Cells) -> Option<Vec<Cells>> {
             let found = select(&own.receipt, |row| row[0] == p[0] && row[1] > p[1]);
             first(found, &p[2]).into_iter().map(|row| row[1..].to_vec()).collect()
         }
+        "edge_read" => select(&own.edge, |_| true),
         "lease_read" => columns(select(&own.lease, |row| row[0] == p[0]), &[1, 2, 3]),
         "seen_read" => columns(select(&own.seen, |row| row[0] == p[0]), &[1, 2, 3]),
         "link_read" => columns(select(&own.link, |row| row[0] == p[0]), &[1, 2, 3]),
@@ -330,6 +332,14 @@ fn write_other(own: &mut Own, name: &str, p: &Cells) -> (u64, Vec<Cells>) {
         })
     };
     let affected = match name {
+        "edge_write" => {
+            own.edge.entry(p[..2].to_vec()).or_insert_with(|| p.clone());
+            1
+        }
+        "edge_delete" => {
+            own.edge.retain(|key, _| key[0] != p[0]);
+            1
+        }
         "fence_insert" => {
             let new = !own.fence.contains_key(&p[..1]);
             let zero = Cell::Int(0);

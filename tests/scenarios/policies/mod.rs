@@ -12,4 +12,5 @@ mod keys;
 mod large;
 mod promised;
 mod set_off;
+mod several;
 mod tracking;

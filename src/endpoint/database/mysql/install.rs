@@ -25,7 +25,7 @@ pub(super) const IN_DOUBT: i64 = 0;
 
 /// The migrations of our own tables, oldest first. What was released is never changed: a change is a
 /// further one. Each statement creates a table, a column or a first row, and is left out where that is there.
-const ENDPOINT: [&str; 2] = [migration!("endpoint_1"), migration!("endpoint_2")];
+const ENDPOINT: [&str; 3] = [migration!("endpoint_1"), migration!("endpoint_2"), migration!("endpoint_3")];
 const STATE: [&str; 1] = [migration!("state_1")];
 const LOG: &str = migration!("log");
 

@@ -24,13 +24,13 @@ macro_rules! sql {
 /// The version of a table's log, function and triggers; a greater one is not ours to touch (F15).
 pub(super) const VERSION: i64 = 2;
 /// Tables of the endpoint and of the state.
-const ENDPOINT_TABLES: [&str; 5] = ["version", "fence", "receipt", "collection", "consumer"];
+const ENDPOINT_TABLES: [&str; 6] = ["version", "fence", "receipt", "collection", "consumer", "edge"];
 const STATE_TABLES: [&str; 13] =
     ["lease", "seen", "link", "cursor", "pair", "work", "conflict", "scan", "brake", "brake_window", "intent", "run", "setting"];
 
 /// The migrations of our own tables, oldest first. What was released is never changed: a change is a
 /// further one. Each can be run again.
-const ENDPOINT: [&str; 2] = [migration!("endpoint_1"), migration!("endpoint_2")];
+const ENDPOINT: [&str; 3] = [migration!("endpoint_1"), migration!("endpoint_2"), migration!("endpoint_3")];
 const STATE: [&str; 1] = [migration!("state_1")];
 
 /// One transaction of an installation.

@@ -16,17 +16,22 @@ use crate::endpoint::{Finding, Tracking};
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::model::{Position, Table, TableName};
 
+macro_rules! migration {
+    ($name:literal) => {
+        include_str!(concat!("../../../../migrations/sqlite/", $name, ".sql"))
+    };
+}
+
 /// Of the triggers and logs: an older one is replaced, a newer one not ours to touch (F15).
 const VERSION: i64 = 2;
 
 /// The migrations of our own tables, oldest first. What was released is never changed: a change is a
 /// further one.
-const ENDPOINT: [&str; 2] =
-    [include_str!("../../../../migrations/sqlite/endpoint_1.sql"), include_str!("../../../../migrations/sqlite/endpoint_2.sql")];
-const STATE: [&str; 1] = [include_str!("../../../../migrations/sqlite/state_1.sql")];
-const LOG: &str = include_str!("../../../../migrations/sqlite/log.sql");
-const TRIGGERS: &str = include_str!("../../../../migrations/sqlite/triggers.sql");
-const PROBE: &str = include_str!("../../../../migrations/sqlite/probe.sql");
+const ENDPOINT: [&str; 3] = [migration!("endpoint_1"), migration!("endpoint_2"), migration!("endpoint_3")];
+const STATE: [&str; 1] = [migration!("state_1")];
+const LOG: &str = migration!("log");
+const TRIGGERS: &str = migration!("triggers");
+const PROBE: &str = migration!("probe");
 
 /// The names of a table's log and triggers.
 pub struct Names {

@@ -1,0 +1,1 @@
+delete from twinrow.edge where integration = $1::text

@@ -1,0 +1,1 @@
+delete from twinrow_edge where integration = ?1
