@@ -1,6 +1,7 @@
 //! `twinrow uninstall`
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::Context;
 use super::open::endpoints;
@@ -9,7 +10,8 @@ use crate::config::{self, Config};
 use crate::endpoint::Endpoint;
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::model::{Side, TableName};
-use crate::pipeline;
+use crate::pipeline::{self, Door as _, Real};
+use crate::state;
 
 /// `twinrow uninstall`
 #[derive(Debug, clap::Args)]
@@ -23,6 +25,9 @@ pub struct Uninstall {
     /// With --all: do not ask.
     #[arg(long, requires = "all")]
     yes: bool,
+    /// Even while another process runs it: its next write fails.
+    #[arg(long)]
+    take_over: bool,
 }
 
 /// Removes change logs and triggers, and says what it removed.
@@ -34,6 +39,9 @@ pub async fn run(context: &Context, args: &Uninstall) -> Result<()> {
         return Err(Error::new(Kind::Config, format!("there is no link `{name}`")).hint("twinrow status"));
     }
     let endpoints = endpoints(&config).await?;
+    if !args.take_over {
+        refuse_running(&config, &endpoints, args).await?;
+    }
     if args.all {
         approve(&config, args)?;
     }
@@ -72,6 +80,28 @@ fn installed<T>(read: Result<T>) -> Result<Option<T>> {
         Err(error) if matches!(error.kind(), Kind::Schema | Kind::Tracking) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Nothing is taken away under a process that runs: this integration, and with --all any other whose state is here.
+async fn refuse_running(config: &Config, endpoints: &[Arc<dyn Endpoint>], args: &Uninstall) -> Result<()> {
+    let now = Real::new().now();
+    for (store, endpoint) in endpoints.iter().zip(&config.endpoints).filter_map(|(at, name)| Some((at.store()?, name))) {
+        let place = || format!("endpoint {}", endpoint.name);
+        let mut names = BTreeSet::from([config.integration.clone()]);
+        if args.all {
+            names.extend(installed(pipeline::integrations(store).await).context(place())?.unwrap_or_default());
+        }
+        for name in names {
+            let lease = async { state::read_lease(&mut *store.session().await?, &name).await };
+            let lease = installed(lease.await).context(place())?.flatten();
+            if let Some(lease) = lease.filter(|lease| lease.until > now) {
+                let again = if args.all { "twinrow uninstall --all --take-over" } else { "twinrow uninstall --take-over" };
+                return Err(Error::new(Kind::Fenced, format!("{name} is being run by {}: nothing was removed", lease.holder))
+                    .hint(format!("stop it, or: {again}")));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Without the identity map, nobody knows any more which record is which: that is not done by a slip.

@@ -87,6 +87,16 @@ pub async fn forget(integration: &str, store: &dyn Store) -> Result<()> {
     store.session().await?.execute("edge_delete", &[vec![Cell::Text(integration.to_owned())]]).await.map(|_| ())
 }
 
+/// The integrations that link something here.
+///
+/// # Errors
+/// As [`forget`].
+pub async fn integrations(store: &dyn Store) -> Result<Vec<String>> {
+    let rows = store.session().await?.query("edge_read", &[Vec::new()]).await?;
+    let named = rows.iter().filter_map(|row| row.first()).map(|name| text(name).map(str::to_owned));
+    Ok(named.collect::<Result<Vec<_>>>()?.into_iter().filter(|name| !name.is_empty()).collect())
+}
+
 async fn write(store: &dyn Store, fence: &Fence, edges: &[Edge]) -> Result<()> {
     let mut tx = store.begin(fence).await?;
     tx.execute("edge_delete", &[vec![Cell::Text(fence.integration.clone())]]).await?;

@@ -55,7 +55,7 @@ use crate::state;
 
 pub use counts::{Counts, LinkCounts, Sample};
 pub use door::{Door, Real};
-pub use forest::{check as check_forest, forget};
+pub use forest::{check as check_forest, forget, integrations};
 pub use run::{Rival, install, tables_at};
 pub use timings::{Phase, Timings};
 

@@ -14,6 +14,7 @@ scenarios! { sqlite_sqlite:
     s4_54_updates_that_change_nothing_write_nothing,
     a_link_added_later_starts_by_itself,
     sigterm_ends_it_well,
+    i8_nothing_is_uninstalled_under_a_process_that_runs,
 }
 
 scenarios! { postgres_postgres:
@@ -168,4 +169,19 @@ pub async fn sigterm_ends_it_well(scene: &Scene) {
     assert_eq!(status.code(), Some(0), "{}", scene.program.log());
     // It let go: the next need not wait.
     scene.quiet().await;
+}
+
+pub async fn i8_nothing_is_uninstalled_under_a_process_that_runs(scene: &Scene) {
+    two(scene).await;
+    let mut child = scene.program.start(&["run"], None);
+    until("it runs", || async { scene.program.log().contains("both runs") }).await;
+    for command in [&["uninstall", "--all", "--yes"][..], &["uninstall"], &["uninstall", "--link", "customers"]] {
+        let refused = scene.refused(command, 4).await.err;
+        assert!(refused.contains("both is being run by") && refused.contains("--take-over"), "{refused}");
+    }
+    scene.customer("c@x", "Cai").await;
+    until("it still runs", || async { rows(&scene.target, "select full_name from contact where mail = 'c@x'").await == ["Cai"] })
+        .await;
+    scene.program.run(&["uninstall", "--all", "--yes", "--take-over"]).await.code(0);
+    assert!(!child.wait().await.unwrap().success());
 }
