@@ -49,8 +49,7 @@ create table if not exists twinrow.pair (
   primary key (id),
   unique (link, s_key),
   unique (link, t_key)
--- Half of each page is kept free: then all of its pairs may be recorded anew at once and no index is touched.
-) with (fillfactor = 50);
+) with (fillfactor = 70);
 
 create table if not exists twinrow.work (
   link bigint not null,

@@ -214,8 +214,8 @@ async fn own_server(test: &str, metadata: Json) -> Option<(Scene, Server)> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn records_travel_both_ways() {
-    scenes("records_travel_both_ways", &["target", "source"], |scene| async move {
+async fn s4_1_records_travel_both_ways() {
+    scenes("s4_1_records_travel_both_ways", &["target", "source"], |scene| async move {
         let (database, kinto) = (&scene.database, &scene.kinto);
         database.user("insert into contact (name, email, age) values ('Ann', 'a@x', 31), ('Bob', 'b@x', null)").await;
         kinto.create("c", json!({"name": "Cy", "email": "c@x", "age": 9_007_199_254_740_993_i64})).await;

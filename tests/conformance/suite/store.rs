@@ -13,7 +13,7 @@ const PARAMETERS: &[(&str, &str)] = &[
     ("brake_count", "iiiii"),
     ("brake_delete", "iii"),
     ("brake_read", "i"),
-    ("brake_reset", "ii"),
+    ("brake_reset", "iii"),
     ("brake_window", "ii"),
     ("brake_write", "iiibiiin"),
     ("collection_lock", "t"),
