@@ -4,13 +4,13 @@
 //! take over   fences, receipts of the last process           takeover.rs
 //! capture     one moment per endpoint, entries and rows       capture.rs
 //! fold        deletes and renames onto pairs                  capture.rs
-//! identify    keys -> pairs, rows, matches                    identify.rs, matching.rs
+//! identify    keys -> pairs, rows, matches                    identify.rs, matching.rs, echo.rs
 //! decide      reconcile::decide, per record                   batch.rs, rings.rs
 //! guard       the brake                                       brake.rs, changes.rs
 //! apply       lock, write, read back, receipt or map          apply.rs, job.rs
 //!             to an app: note, send, record                   apply_app.rs
-//! record      the map, bases, ends, unfinished work           record.rs, conflicts.rs, cycle.rs
-//! close       cursors, then acknowledge                       cycle.rs
+//! record      the map, bases, ends, unfinished work           record.rs, conflicts.rs, finish.rs
+//! close       cursors, then acknowledge                       close.rs, memory.rs
 //! ```
 //! First sync, retries, full compares and recovery are the same function with another worklist.
 
