@@ -44,6 +44,13 @@ pub enum Kind {
 /// What to do where a disk is full (F3).
 pub const MAKE_ROOM: &str = "make room on the disk of this database; `twinrow run` then goes on by itself";
 
+/// What to do where a server lets nobody in by this name and password.
+pub const OTHER_LOGIN: &str = "correct the user or the password in the URL of this endpoint, then: twinrow check";
+
+/// What to do where a server has no such database.
+pub const OTHER_DATABASE: &str =
+    "correct the name of the database in the URL of this endpoint, or create it, then: twinrow check";
+
 /// An error: kind, what happened to what, why, and the next command to type.
 ///
 /// No secret and no row value is ever put into one; servers' messages that quote values are cut to

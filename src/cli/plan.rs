@@ -35,10 +35,18 @@ pub fn print(integration: &Integration, counts: &Counts) {
             println!("  {link}: {situation}: {} …", keys.join(", "));
         }
     }
+    // Links whose tables are the same share one.
+    let mut tables: Vec<(Vec<&str>, Vec<Vec<String>>)> = Vec::new();
     for link in &integration.links {
-        println!("\n{}: what is done in each situation", link.name);
         let rows: Vec<Vec<String>> =
             reconcile::table(link).into_iter().map(|(situation, choice)| vec![format!("  {situation}"), choice]).collect();
+        match tables.iter_mut().find(|(_, table)| *table == rows) {
+            Some((names, _)) => names.push(&link.name),
+            None => tables.push((vec![&link.name], rows)),
+        }
+    }
+    for (names, rows) in tables {
+        println!("\n{}: what is done in each situation", names.join(", "));
         output::table(&rows);
     }
 }

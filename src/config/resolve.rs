@@ -26,7 +26,7 @@ pub struct Resolved {
 ///
 /// # Errors
 /// [`Kind::Config`] for what the configuration asks for and can't be, [`Kind::Schema`] for a table that
-/// is missing or can't be tracked; with file, line and column.
+/// can't be tracked; with file, line and column.
 pub fn resolve(config: &Config, catalogs: &[Vec<Table>]) -> Result<Resolved> {
     let mut warnings = Vec::new();
     let tables =
@@ -67,7 +67,7 @@ fn find_table<'a>(config: &Config, tables: &'a [Table], name: &Text, endpoint: &
             let names: Vec<String> = tables.iter().map(|table| table.name.to_string()).collect();
             let short = tables.iter().map(|table| table.name.name.as_str());
             let suggestion = did_you_mean(&name.value, names.iter().map(String::as_str).chain(short));
-            return Err(missing(format!("endpoint `{endpoint}` has no table `{}`{suggestion}", name.value)).hint("twinrow init"));
+            return Err(wrong(&config.path, name, format!("endpoint `{endpoint}` has no table `{}`{suggestion}", name.value)));
         }
         several => {
             let names: Vec<String> = several.iter().map(|table| format!("`{}`", table.name)).collect();

@@ -135,9 +135,12 @@ fn errors_say_what_to_do_next() {
     note("bad scheme", &config("sqlite:shop.db", "postgre://shop"), &["check"], 2);
     note("variable not set", &config("sqlite:shop.db", "sqlite:${TWINROW_NOT_SET}"), &["check"], 2);
     note("no such endpoint", &config("target: crm\n", "target: cmr\n"), &["check"], 2);
-    note("no such table", &config("source: customer", "source: custmer"), &["check"], 1);
+    note("no such table", &config("source: customer", "source: custmer"), &["check"], 2);
     note("no such column", &config("name: full_name", "nmae: full_name"), &["check"], 2);
     note("file missing", &config("sqlite:shop.db", "sqlite:none.db"), &["check"], 1);
+    let no_database = config("sqlite:shop.db", "sqlite:text.db");
+    no_database.write("text.db", &"no database ".repeat(100));
+    note("no database", &no_database, &["check"], 1);
 
     let scratch = Scratch::shop_and_crm();
     for command in [&["status"][..], &["held"], &["conflicts"], &["pairs", "customers"], &["approve", "customers"]] {
@@ -409,7 +412,7 @@ fn a69_uninstall_needs_no_tables() {
     scratch.done(&["run", "--once"]);
     scratch.sql("shop.db", "drop table customer");
     let refused = scratch.run(&["run", "--once"]);
-    assert_eq!(refused.code, 1, "{refused:?}");
+    assert_eq!(refused.code, 2, "{refused:?}");
     scratch.done(&["uninstall"]);
     let logs = "select count(*) from sqlite_master where name like 'twinrow_log%' or type = 'trigger'";
     assert_eq!((scratch.value("shop.db", logs), scratch.value("crm.db", logs)), ("Integer(0)".into(), "Integer(0)".into()));

@@ -3,6 +3,7 @@
 use crate::scene::{CUSTOMERS, Counts, ORDERS, Scene, rows, scenarios};
 
 scenarios! { sqlite_sqlite:
+    a_plan_says_once_what_links_have_in_common,
     nothing_is_written_before_approval,
     the_plan_is_what_the_run_does,
     s4_59_existing_records_are_matched_not_doubled,
@@ -267,4 +268,14 @@ async fn phones(scene: &Scene) -> Vec<String> {
 
 async fn contacts(scene: &Scene) -> Vec<String> {
     rows(&scene.target, "select mail, full_name from contact order by mail").await
+}
+
+pub async fn a_plan_says_once_what_links_have_in_common(scene: &Scene) {
+    scene.business("", "").await;
+    let plan = scene.program.run(&["plan"]).await.code(0).out;
+    assert!(plan.contains("customers, orders: what is done in each situation"), "{plan}");
+    assert_eq!(plan.matches("what is done in each situation").count(), 1, "{plan}");
+    scene.link(&[("customers", CUSTOMERS), ("orders", &format!("{ORDERS}    safety: mirror\n"))]);
+    let plan = scene.program.run(&["plan"]).await.code(0).out;
+    assert_eq!(plan.matches("what is done in each situation").count(), 2, "{plan}");
 }

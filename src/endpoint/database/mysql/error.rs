@@ -2,7 +2,7 @@
 
 use mysql_async::{DriverError, Error as Driver};
 
-use crate::error::{Error, Kind, MAKE_ROOM};
+use crate::error::{Error, Kind, MAKE_ROOM, OTHER_DATABASE, OTHER_LOGIN};
 
 /// By code. Messages of the server quote values, so only code and the name of a constraint or column
 /// are kept (I10).
@@ -32,13 +32,18 @@ pub(super) fn classify(error: Driver) -> Error {
 /// The same for a connection that could not be made.
 pub(super) fn unreachable(error: Driver) -> Error {
     let cause = tls_cause(&error);
+    let code = if let Driver::Server(server) = &error { Some(server.code) } else { None };
     let classified = classify(error);
     match classified.kind() {
         _ if cause.is_some() => {
             let cause = cause.unwrap_or_default();
             Error::new(Kind::Unreachable, format!("no secure connection to the server: {cause}")).source(classified)
         }
-        Kind::Denied | Kind::Config => classified,
+        Kind::Denied | Kind::Config => match code {
+            Some(1045 | 1698) => classified.hint(OTHER_LOGIN),
+            _ => classified,
+        },
+        Kind::Schema => Error::new(Kind::Unreachable, classified.message()).hint(OTHER_DATABASE).source(classified),
         _ => Error::new(Kind::Unreachable, "the server can't be reached").source(classified),
     }
 }

@@ -2,7 +2,7 @@
 
 use tokio_postgres::error::{DbError, SqlState};
 
-use crate::error::{Error, Kind, MAKE_ROOM};
+use crate::error::{Error, Kind, MAKE_ROOM, OTHER_DATABASE, OTHER_LOGIN};
 
 /// When it happened: the same code means different things before, during and after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ fn reason(error: &dyn std::error::Error) -> String {
 
 fn lost(phase: Phase, error: &tokio_postgres::Error) -> Error {
     match phase {
-        Phase::Connect => Error::new(Kind::Unreachable, format!("can't connect: {}", reason(error))).hint("twinrow check"),
+        Phase::Connect => Error::new(Kind::Unreachable, format!("can't connect: {}", reason(error))),
         Phase::Statement => Error::new(Kind::Retry, format!("connection lost: {}", reason(error))),
         Phase::Commit => Error::new(Kind::InDoubt, format!("connection lost while waiting for COMMIT: {}", reason(error))),
     }
@@ -67,7 +67,11 @@ fn from_server(server: &DbError, phase: Phase) -> Error {
         _ if *server.code() == SqlState::DISK_FULL => error.hint(MAKE_ROOM),
         Kind::Denied => error.hint("grant what docs/grants.md lists, then: twinrow check"),
         Kind::Schema => error.hint("twinrow check"),
-        Kind::Unreachable => error.hint("twinrow check"),
+        Kind::Unreachable if phase == Phase::Connect => match &server.code().code()[..2] {
+            "28" => error.hint(OTHER_LOGIN),
+            "3D" => error.hint(OTHER_DATABASE),
+            _ => error,
+        },
         _ => error,
     }
 }

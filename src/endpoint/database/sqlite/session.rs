@@ -50,7 +50,12 @@ impl Pool {
 
     async fn open(&self) -> Result<tokio_rusqlite::Connection> {
         let place = self.path.display();
-        let unreachable = |error| fault(error).context(format!("open {place}"));
+        let other_file =
+            "correct the path in the URL of this endpoint, or see that it may be read and written, then: twinrow check";
+        let unreachable = |error| {
+            let error = fault(error).context(format!("open {place}"));
+            if error.kind() == Kind::Unreachable && error.next_step().is_none() { error.hint(other_file) } else { error }
+        };
         let connection = tokio_rusqlite::Connection::open_with_flags(&self.path, self.flags).await.map_err(unreachable)?;
         let prepared = connection.call(|c| {
             c.busy_handler(Some(|looks| {
