@@ -5,8 +5,10 @@ use serde::Serialize;
 use super::Context;
 use super::open::open;
 use super::output;
+use crate::endpoint::Need;
 use crate::error::{Context as _, Error, Kind, Result};
-use crate::model::Side;
+
+use crate::model::{Deletes, Integration, Side};
 use crate::pipeline::{check_forest, tables_at};
 
 #[derive(Serialize)]
@@ -27,6 +29,7 @@ struct CheckedEndpoint {
 pub async fn run(context: &Context) -> Result<()> {
     let opened = open(&context.config).await?;
     let mut checked = Checked { endpoints: Vec::new(), warnings: opened.warnings, problems: Vec::new() };
+    let mut denied = false;
     for (at, endpoint) in opened.endpoints.iter().enumerate() {
         let name = &opened.integration.endpoints[at];
         let capabilities = endpoint.capabilities().await.context(format!("endpoint {name}"))?;
@@ -34,6 +37,10 @@ pub async fn run(context: &Context) -> Result<()> {
         let mut installed = true;
         if let Some(tracking) = endpoint.tracking() {
             installed = tracking.script(&tables, at == opened.integration.home).await?.trim().is_empty();
+            for right in tracking.missing_rights(&needs(&opened.integration, at, !installed)).await? {
+                checked.problems.push(format!("{name}: this login lacks {right}"));
+                denied = true;
+            }
             if installed {
                 for finding in tracking.inspect(&tables).await? {
                     checked.problems.push(format!("{name}: {}: {}", finding.table, finding.problem));
@@ -57,10 +64,26 @@ pub async fn run(context: &Context) -> Result<()> {
     } else {
         print(&checked);
     }
+    if denied {
+        return Err(Error::new(Kind::Denied, format!("{problems} problem(s) found")));
+    }
     if problems > 0 {
         return Err(Error::new(Kind::Tracking, format!("{problems} problem(s) found")).hint("twinrow install"));
     }
     Ok(())
+}
+
+/// What is done with the tables of one endpoint.
+fn needs(integration: &Integration, at: usize, install: bool) -> Vec<Need> {
+    let mut needs = Vec::new();
+    for link in &integration.links {
+        for side in Side::BOTH.into_iter().filter(|side| link.endpoint[*side] == at) {
+            let write = link.direction.writes(side);
+            let delete = write && link.deletes == Deletes::Delete;
+            needs.push(Need { table: link.collection[side].table.name.clone(), write, delete, install });
+        }
+    }
+    needs
 }
 
 fn print(checked: &Checked) {

@@ -463,6 +463,12 @@ pub trait Tracking: Send + Sync {
     /// Compares what is there with what should be. Cheap: called at every poll.
     async fn inspect(&self, tables: &[Table]) -> Result<Vec<Finding>>;
 
+    /// What this login may not do though it must, in words: `INSERT on public.customer`. Of engines that show their
+    /// tables only to who has rights on them, nothing.
+    async fn missing_rights(&self, _needs: &[Need]) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
     /// Removes the tracking of these tables for `integration` (what another integration uses stays),
     /// or everything of Twinrow's with `None`; triggers first, then functions, then tables (A69); works
     /// on half-removed installations. Returns what it removed, a line each.
@@ -486,6 +492,19 @@ pub enum Unread {
     Moves,
     /// Inserts too: where a key may have been given out again without a word of its last holder (C4).
     Births,
+}
+
+/// What is done with a table, which is read in any case.
+#[derive(Clone, Debug)]
+pub struct Need {
+    /// The table.
+    pub table: TableName,
+    /// Records are created and changed in it.
+    pub write: bool,
+    /// Deletes travel to it.
+    pub delete: bool,
+    /// Its log and triggers are still to be made.
+    pub install: bool,
 }
 
 /// Something is not as installed.

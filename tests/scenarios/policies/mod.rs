@@ -11,6 +11,7 @@ mod held;
 mod keys;
 mod large;
 mod promised;
+mod logins;
 mod set_off;
 mod several;
 mod tracking;

@@ -14,6 +14,7 @@ mod named;
 mod open;
 mod position;
 mod reach;
+mod rights;
 mod rows;
 mod session;
 mod tls;

@@ -11,10 +11,11 @@ use super::catalog::{describe, literal, quote};
 use super::install::{Base, Step, VERSION, log_fits, table_step};
 use super::log::{collection_name, mark};
 use super::position::{Cursor, Snapshot};
+use super::rights;
 use super::session::Conn;
 use super::window::start;
 use crate::endpoint::database::migrations::refuse_newer;
-use crate::endpoint::{Finding, Tracking};
+use crate::endpoint::{Finding, Need, Tracking};
 use crate::error::{Context, Error, Kind as ErrorKind, Result};
 use crate::model::{Position, Table, TableName};
 
@@ -226,6 +227,10 @@ impl Tracking for Postgres {
             done.push(step.done);
         }
         Ok(done)
+    }
+
+    async fn missing_rights(&self, needs: &[Need]) -> Result<Vec<String>> {
+        rights::missing(&mut self.connect().await?, needs).await.context(self.named())
     }
 
     async fn inspect(&self, tables: &[Table]) -> Result<Vec<Finding>> {
