@@ -38,7 +38,8 @@ pub(super) fn forest(config: &Config, links: &[Link]) -> Result<()> {
 }
 
 /// Puts parents before children: behind every link a field goes through, which must be, and behind the
-/// links of other tables a foreign key refers to, where that is possible.
+/// links of other tables a foreign key refers to, where that is possible. Of links that refer to each other in a ring one
+/// goes first whose references may be empty: its records are written without them, and finished later (C15).
 pub(super) fn parents_first(config: &Config, links: Vec<Link>) -> Result<Vec<Link>> {
     let must: Vec<Vec<usize>> = links.iter().enumerate().map(|(i, link)| via(i, link)).collect();
     let should: Vec<Vec<usize>> = links.iter().map(|link| referenced(link, &links)).collect();
@@ -47,12 +48,19 @@ pub(super) fn parents_first(config: &Config, links: Vec<Link>) -> Result<Vec<Lin
         let mut waiting = (0..links.len()).filter(|i| !order.contains(i));
         let ready = |needs: &[Vec<usize>], i: usize| needs[i].iter().all(|parent| *parent == i || order.contains(parent));
         let next = waiting.clone().find(|i| ready(&must, *i) && ready(&should, *i));
-        match next.or_else(|| waiting.clone().find(|i| ready(&must, *i))) {
+        let ready = |i: &usize| ready(&must, *i);
+        match next
+            .or_else(|| waiting.clone().find(ready))
+            .or_else(|| waiting.clone().find(|i| may_go_first(&links[*i], *i, &order)))
+        {
             Some(next) => order.push(next),
             None => {
                 let ring: Vec<_> = waiting.by_ref().map(|i| format!("`{}`", links[i].name)).collect();
                 let first = order.len();
-                let message = format!("the links {} refer to each other in a ring of `via`", ring.join(", "));
+                let message = format!(
+                    "the links {} refer to each other in a ring of `via`, and none of its columns takes NULL",
+                    ring.join(", ")
+                );
                 let at = (0..links.len()).find(|i| !order.contains(i)).unwrap_or(first);
                 return Err(wrong(&config.path, &config.links[at].0, message));
             }
@@ -71,6 +79,13 @@ pub(super) fn parents_first(config: &Config, links: Vec<Link>) -> Result<Vec<Lin
             link
         })
         .collect())
+}
+
+/// Whether whatever a link refers to among those that are not in order yet may be left empty at first.
+fn may_go_first(link: &Link, own: usize, order: &[usize]) -> bool {
+    let later = |parent: usize| parent != own && !order.contains(&parent);
+    let empty = |at: usize| Side::BOTH.iter().all(|side| link.collection[*side].column(at).nullable);
+    link.fields.iter().enumerate().all(|(at, field)| !field.via.is_some_and(later) || empty(at))
 }
 
 fn via(own: usize, link: &Link) -> Vec<usize> {

@@ -311,7 +311,7 @@ fn c14_foreign_keys_go_through_the_link_of_the_table_they_refer_to() {
 }
 
 #[test]
-fn c15_a_table_may_refer_to_itself_but_links_not_to_each_other() {
+fn c15_a_table_may_refer_to_itself_and_links_to_each_other_where_null_is_taken() {
     let mut own = catalogs();
     own[0][1].columns.push(int("parent_id"));
     own[0][1].foreign_keys.push(refers("parent_id", "public", "company"));
@@ -325,7 +325,17 @@ fn c15_a_table_may_refer_to_itself_but_links_not_to_each_other() {
         own[side][1].foreign_keys[0].references = TableName { schema: schema.into(), name: parent.into() };
     }
     let ring = itself.replace("parent_ref, via: companies", "parent_ref, via: customers");
-    unresolved(&ring, &own, "8:3: the links `customers`, `companies` refer to each other in a ring of `via`");
+    own.iter_mut().flatten().flat_map(|table| &mut table.columns).for_each(|column| column.nullable = false);
+    let why =
+        "8:3: the links `customers`, `companies` refer to each other in a ring of `via`, and none of its columns takes NULL";
+    unresolved(&ring, &own, why);
+    // The companies go first, without their parents.
+    for side in &mut own {
+        side[1].columns.last_mut().unwrap().nullable = true;
+    }
+    let links = resolved(&ring, &own).unwrap().integration.links;
+    let names: Vec<_> = links.iter().map(|link| (link.name.as_str(), link.fields.iter().find_map(|field| field.via))).collect();
+    assert_eq!(names, [("companies", Some(1)), ("customers", Some(0))]);
 }
 
 #[test]

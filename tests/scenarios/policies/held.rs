@@ -8,6 +8,7 @@ scenarios! { sqlite_sqlite:
     a_child_waits_for_its_parent_and_is_released,
     a_tree_inserted_leaf_first,
     c15_two_that_refer_to_each_other,
+    c15_links_that_refer_to_each_other,
 }
 
 scenarios! { sqlite_postgres:
@@ -15,6 +16,7 @@ scenarios! { sqlite_postgres:
     s3_3_and_4_a_refused_record_is_held_with_its_cause_and_retried,
     a_tree_inserted_leaf_first,
     c15_two_that_refer_to_each_other,
+    c15_links_that_refer_to_each_other,
 }
 
 /// The target refuses what its application calls impossible.
@@ -137,5 +139,54 @@ pub async fn c15_two_that_refer_to_each_other(scene: &Scene) {
     scene.sync().await;
     assert_eq!(rows(&scene.target, EDGES).await, ["a|b", "b|a", "self|self"]);
     assert!(scene.held().await.is_empty(), "{:?}", scene.held().await);
+    scene.quiet().await;
+}
+
+/// A department has a head, who works in a department: two links in a ring.
+pub async fn c15_links_that_refer_to_each_other(scene: &Scene) {
+    let (key, text) = (scene.source.dialect().generated_key, scene.source.dialect().text);
+    scene.source.user(&format!("create table dept (id {key}, name {text} not null unique, head_id bigint)")).await;
+    scene
+        .source
+        .user(&format!(
+            "create table person (id {key}, name {text} not null unique, dept_id bigint not null, \
+             foreign key (dept_id) references dept (id))"
+        ))
+        .await;
+    let (key, text) = (scene.target.dialect().generated_key, scene.target.dialect().text);
+    scene.target.user(&format!("create table team (no {key}, title {text} not null unique, lead bigint)")).await;
+    scene
+        .target
+        .user(&format!(
+            "create table worker (no {key}, title {text} not null unique, team_no bigint not null, \
+             foreign key (team_no) references team (no))"
+        ))
+        .await;
+    scene.target.user("insert into team (no, title) values (500, 'nobody')").await;
+    scene.target.user("delete from team").await;
+    scene.link(&[
+        ("people", "    source: person\n    target: worker\n    match: [name]\n    fields: {name: title, dept_id: {to: team_no, via: depts}}\n"),
+        ("depts", "    source: dept\n    target: team\n    match: [name]\n    fields: {name: title, head_id: {to: lead, via: people}}\n"),
+    ]);
+    let mut tx = scene.source.open().await;
+    for name in ["a", "b"] {
+        tx.run(&format!("insert into dept (name) values ('{name}')")).await;
+        tx.run(&format!("insert into person (name, dept_id) select 'head of {name}', id from dept where name = '{name}'")).await;
+        tx.run(&format!("update dept set head_id = (select id from person where name = 'head of {name}') where name = '{name}'"))
+            .await;
+    }
+    tx.commit().await;
+    for _ in 0..2 {
+        scene.sync().await;
+    }
+    let joined =
+        "select team.title, worker.title from team join worker on worker.no = team.lead and worker.team_no = team.no order by 1";
+    assert_eq!(rows(&scene.target, joined).await, ["a|head of a", "b|head of b"]);
+    scene.quiet().await;
+    // And they may be exchanged.
+    scene.source.user("update dept set head_id = (select id from person where name = case dept.name when 'a' then 'head of b' else 'head of a' end)").await;
+    scene.sync().await;
+    let led = "select team.title, worker.title from team join worker on worker.no = team.lead order by 1";
+    assert_eq!(rows(&scene.target, led).await, ["a|head of b", "b|head of a"]);
     scene.quiet().await;
 }
