@@ -101,7 +101,7 @@ CONF
         ;;
     mysql | mariadb)
         url=mysql://root:secret@127.0.0.1:$port/mysql
-        set -- --no-defaults ${u:+--user=$u} --datadir="$inside" --bind-address=127.0.0.1 --port="$port" \
+        set -- --no-defaults ${u:+--user=$u} --datadir="$inside" --secure-file-priv= --bind-address=127.0.0.1 --port="$port" \
             --socket=server.sock --pid-file=server.pid --max-connections=300 --innodb-buffer-pool-size=128M \
             --ssl-ca=ca.pem --ssl-cert=active.pem --ssl-key=active.key
         if [ "$kind" = mysql ]; then
