@@ -1,8 +1,10 @@
 //! Kinto, and its users: a collection of its own for each test, a server of its own where one is needed.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full};
@@ -203,11 +205,15 @@ pub enum Trouble {
     RequestLost = 2,
 }
 
+/// What a user does, and before which request.
+type Meanwhile = Arc<Mutex<Option<(&'static str, Pin<Box<dyn Future<Output = ()> + Send>>)>>>;
+
 /// A network between us and the app.
 pub struct Proxy {
     /// Its address.
     pub host: String,
     trouble: Arc<AtomicU8>,
+    meanwhile: Meanwhile,
 }
 
 impl Proxy {
@@ -216,13 +222,24 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let host = listener.local_addr().unwrap().to_string();
         let trouble = Arc::new(AtomicU8::new(0));
-        let (flag, target) = (Arc::clone(&trouble), target.to_owned());
+        let meanwhile = Meanwhile::default();
+        let (flag, acts, target) = (Arc::clone(&trouble), Arc::clone(&meanwhile), target.to_owned());
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(carry(client, target.clone(), Arc::clone(&flag)));
+                tokio::spawn(carry(client, target.clone(), Arc::clone(&flag), Arc::clone(&acts)));
             }
         });
-        Proxy { host, trouble }
+        Proxy { host, trouble, meanwhile }
+    }
+
+    /// What a user does before the next request that has this text arrives, once.
+    pub fn before(&self, text: &'static str, act: impl Future<Output = ()> + Send + 'static) {
+        *self.meanwhile.lock().unwrap() = Some((text, Box::pin(act)));
+    }
+
+    /// Whether the user has done it.
+    pub fn acted(&self) -> bool {
+        self.meanwhile.lock().unwrap().is_none()
     }
 
     /// Arms it, once.
@@ -236,7 +253,7 @@ impl Proxy {
     }
 }
 
-async fn carry(mut client: TcpStream, target: String, trouble: Arc<AtomicU8>) {
+async fn carry(mut client: TcpStream, target: String, trouble: Arc<AtomicU8>, meanwhile: Meanwhile) {
     let Ok(mut server) = TcpStream::connect(target).await else { return };
     let (mut sent, mut up, mut down) = (Vec::new(), vec![0; 65_536], vec![0; 65_536]);
     let mut swallow = false;
@@ -245,7 +262,12 @@ async fn carry(mut client: TcpStream, target: String, trouble: Arc<AtomicU8>) {
             read = client.read(&mut up) => {
                 let Ok(n @ 1..) = read else { return };
                 sent.extend_from_slice(&up[..n]);
-                let creates = String::from_utf8_lossy(&sent).contains("\"method\":\"PUT\"");
+                let request = String::from_utf8_lossy(&sent).into_owned();
+                let due = meanwhile.lock().unwrap().take_if(|(text, _)| request.contains(*text));
+                if let Some((_, act)) = due {
+                    act.await;
+                }
+                let creates = request.contains("\"method\":\"PUT\"");
                 let armed = if creates { trouble.swap(0, Ordering::SeqCst) } else { 0 };
                 if armed == Trouble::RequestLost as u8 {
                     return;

@@ -128,6 +128,8 @@ impl Feed {
             if change.gone {
                 deleted += 1;
                 deleted_later += u64::from(change.stamp > now.revision);
+                // Deleted while the pages were read: an earlier page has it as it was.
+                self.rows.remove(&key.encode());
             } else {
                 self.rows.insert(key.encode(), client.parsed(&change.id, &change.record, &self.mapped));
             }

@@ -238,6 +238,29 @@ async fn s4_1_records_travel_both_ways() {
     .await;
 }
 
+/// The feed names it twice then: on one page as it was, on a later one as deleted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn e3_a_record_deleted_while_the_pages_of_the_feed_are_read_is_gone() {
+    scenes("e3_a_record_deleted_while_the_pages_of_the_feed_are_read_is_gone", &["target", "source"], |mut scene| async move {
+        let proxy = Proxy::to(&scene.kinto.host).await;
+        scene.host = proxy.host.clone();
+        scene.run().await;
+        for n in 0..=100 {
+            scene.kinto.create(&format!("n{n}"), json!({"name": format!("Name {n:03}"), "email": format!("n{n}@x")})).await;
+        }
+        let kinto = scene.kinto.clone();
+        proxy.before("_token=", async move { kinto.delete("n7").await });
+        scene.run().await;
+        assert!(proxy.acted(), "one page only");
+        scene.run().await;
+        assert_eq!(scene.records().await.len(), 100);
+        assert_eq!(scene.rows().await, scene.records().await);
+        scene.assert_quiet().await;
+        scene
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i4_the_source_wins_and_the_loser_is_kept() {
     scenes("i4_the_source_wins_and_the_loser_is_kept", &["target", "source"], |scene| async move {
