@@ -39,7 +39,7 @@ impl Killer {
     }
 
     /// SIGKILL now.
-    async fn now(&mut self, child: &mut tokio::process::Child, at: &str) {
+    pub async fn now(&mut self, child: &mut tokio::process::Child, at: &str) {
         child.start_kill().unwrap();
         child.wait().await.unwrap();
         self.count(at);
