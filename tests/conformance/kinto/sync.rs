@@ -389,6 +389,30 @@ async fn c1_a_crash_between_note_answer_and_record_doubles_nothing() {
     }
 }
 
+/// Whether the other side's record has changed since, nobody knows: it is there on both sides or on none, once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c1_what_was_created_unheard_and_deleted_since_is_not_left_on_one_side() {
+    for later in [false, true] {
+        scenes("c1_what_was_created_unheard", &["target", "source"], |scene| async move {
+            scene.database.user("insert into contact (name, email) values ('Ann', 'a@x'), ('Bob', 'b@x')").await;
+            scene.run_dying_at("app.sent").await;
+            scene.kinto.delete(&scene.kinto.id("Ann").await).await;
+            if later {
+                // Its tombstone is read while it is still in doubt.
+                scene.run().await;
+            }
+            scene.stage.ahead.store(3600, Ordering::SeqCst);
+            scene.run().await;
+            assert_eq!(scene.rows().await, scene.records().await);
+            assert!(scene.rows().await.len() <= 2, "{:?}", scene.rows().await);
+            assert_eq!(scene.in_doubt().await, "0");
+            scene.assert_quiet().await;
+            scene
+        })
+        .await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn c1_a_crash_after_an_update_or_a_delete_finds_it_done() {
     scenes("c1_a_crash_after_an_update", &["target"], |scene| async move {
