@@ -158,7 +158,7 @@ pub async fn rule17_a_source_restored_to_the_last_moment_is_noticed(scene: &Scen
         backup.restore().await;
         refuses(scene, "shop", RESTORED).await;
         scene.customer(mail, "new").await;
-        scene.program.run(&["uninstall", "--all", "--yes"]).await.code(0);
+        scene.program.run(&["uninstall", "--all", "--yes", "--take-over"]).await.code(0);
         scene.sync().await;
         assert_eq!(customers(scene).await, contacts(scene).await);
         backup.close().await;

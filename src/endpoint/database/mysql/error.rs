@@ -33,6 +33,14 @@ pub(super) fn classify(error: Driver) -> Error {
 pub(super) fn unreachable(error: Driver) -> Error {
     let cause = tls_cause(&error);
     let code = if let Driver::Server(server) = &error { Some(server.code) } else { None };
+    // Of a user it does not know MySQL asks for a way of logging in that it draws by lot.
+    let unknown_way =
+        matches!(&error, Driver::Driver(DriverError::UnknownAuthPlugin { .. } | DriverError::CleartextPluginDisabled));
+    if unknown_way {
+        return Error::new(Kind::Denied, "the server asks this login for a way of logging in that is not supported")
+            .hint(OTHER_LOGIN)
+            .source(error);
+    }
     let classified = classify(error);
     match classified.kind() {
         _ if cause.is_some() => {
