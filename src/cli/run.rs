@@ -66,7 +66,7 @@ pub async fn run(context: &Context, args: &Run) -> Result<()> {
     }
     tracing::info!("{} runs", integration.name);
     // Who was pushed aside while a database was away does not push back.
-    daemon(pipeline, args, || start(Rival::Wait)).await
+    daemon(pipeline, args, || Pipeline::start_again(integration.clone(), endpoints.clone(), door.clone(), &HOLDER)).await
 }
 
 fn tell_timings(args: &Run, pipeline: &Pipeline) {

@@ -119,6 +119,23 @@ pub enum Rival {
 }
 
 impl Pipeline {
+    /// As [`Pipeline::start`], by a process that ran it before: what was uninstalled meanwhile stays so.
+    ///
+    /// # Errors
+    /// Also [`Kind::Fenced`] if it was uninstalled.
+    pub async fn start_again(
+        integration: Integration,
+        endpoints: Vec<Arc<dyn Endpoint>>,
+        door: Arc<dyn Door>,
+        holder: &str,
+    ) -> Result<Pipeline> {
+        if !initialised(&integration, &endpoints).await? {
+            let error = Error::new(Kind::Fenced, format!("{} was uninstalled while this process ran it", integration.name));
+            return Err(error.hint("twinrow run   # installs it anew"));
+        }
+        Pipeline::start(integration, endpoints, door, holder, Rival::Wait).await
+    }
+
     /// Installs on a first run, waits its turn, takes over, and starts the links that were never started.
     pub async fn start(
         integration: Integration,
