@@ -159,8 +159,14 @@ pub async fn a31_a_swapped_table_is_found_while_running(scene: &Scene) {
         format!("create table customer_new (id {key}, email {text} not null unique, name {text}, phone {text}, note {text})");
     scene.source.user(&new).await;
     scene.source.user("insert into customer_new (id, email, name, phone) select id, email, name, phone from customer").await;
-    for sql in ["alter table customer rename to customer_old", "alter table customer_new rename to customer"] {
-        scene.source.user(sql).await;
+    // At once, as those tools do: a table that is missing for a moment is another matter.
+    if scene.source.url().starts_with("mysql") || scene.source.url().starts_with("mariadb") {
+        scene.source.user("rename table customer to customer_old, customer_new to customer").await;
+    } else {
+        let mut tx = scene.source.open().await;
+        tx.run("alter table customer rename to customer_old").await;
+        tx.run("alter table customer_new rename to customer").await;
+        tx.commit().await;
     }
     change(scene, "swapped").await;
     until("the swapped table is compared", || same(scene)).await;
