@@ -149,8 +149,22 @@ pub trait Conditional: Send + Sync {
     /// Only if nothing was sent.
     async fn write(&self, collection: &Collection, edits: &[Edit]) -> Result<Vec<Edited>>;
 
-    /// What stands under these keys now.
-    async fn look(&self, collection: &Collection, keys: &[Key]) -> Result<Vec<Fetched>>;
+    /// What stands under these keys now, or once did, as far as the app remembers: asked after a create whose answer
+    /// was lost, so that what its user has deleted since is not made again (C2).
+    async fn look(&self, collection: &Collection, keys: &[Key]) -> Result<Vec<Looked>>;
+}
+
+/// What a look by key found.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Looked {
+    /// A record.
+    There(Fetched),
+    /// None: it was deleted, which stands at this place in the feed of changes.
+    Deleted(Pos),
+    /// None, and there never was one: the app remembers what was deleted, and has nothing of it.
+    Never,
+    /// None. Whether there ever was one the app can't say.
+    Absent,
 }
 
 /// One record to write. `values`: the fields that are sent, by index; all others stay as they are.
@@ -318,6 +332,13 @@ pub trait Window: Send {
     /// For each of `values` (one value per match field) the keys whose rows are equal under the stated
     /// normalisation, at most [`CANDIDATES_MAX`] + 1 each. NULL and empty text match nothing (C10).
     async fn find(&mut self, collection: usize, rule: &[(usize, Normal)], values: &[Vec<Value>]) -> Result<Vec<Vec<Key>>>;
+
+    /// Whether a record that matches has come up since this moment, for each of `values`: as [`Window::find`] would say now
+    /// of what was created or changed after it. Asked right before creates are sent to an app, where nothing can be locked
+    /// (rule 13); a database is asked in the transaction that creates, by [`Write::find`].
+    async fn appeared(&mut self, collection: usize, rule: &[(usize, Normal)], values: &[Vec<Value>]) -> Result<Vec<bool>> {
+        Ok(self.find(collection, rule, values).await?.iter().map(|found| !found.is_empty()).collect())
+    }
 
     /// The next `limit` keys of the collection after `after` in key order: one page of a scan. Fewer
     /// than `limit` means the end, and only a complete answer is ever returned (S3-16).

@@ -1,6 +1,6 @@
 //! What is not finished: held records, waiting children, braked sets, scans. One table, one word.
 
-use super::{Both, KeyBytes, Pair, Row, Side};
+use super::{Base, Both, KeyBytes, Pair, Pos, Row, Side};
 
 /// Why a key is on the worklist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -98,6 +98,10 @@ pub struct Intent {
     pub epoch: i64,
     /// It is not sent after this moment, seconds since 1970.
     pub deadline: i64,
+    /// Where a record that had this key before ended, if one had: an older end is not this one's.
+    pub pos: Pos,
+    /// The bases it will have if it is there as it was sent, one per field of the link.
+    pub sent: Vec<Option<Base>>,
 }
 
 /// Both sides changed differently: what was there, kept before the loser is overwritten.

@@ -4,47 +4,23 @@
 //! a look tells. An update and a delete carry the version they were decided on: a lost answer shows at the
 //! next read, as our own value. A decision about a record whose creation is not settled waits.
 
-use std::collections::HashSet;
-use std::time::Duration;
-
 use super::Pipeline;
 use super::apply::{Do, Fate, still_to_write, todo};
 use super::batch::Batch;
+use super::capture::Moment;
 use super::conflicts::conflicts;
+use super::intents::bases_sent;
 use super::item::{Item, Slot};
 use super::job::{Done, given_key};
 use super::record::{Written, record};
-use crate::endpoint::{Conditional, Edit, Edited, Endpoint, Fetched, Outcome};
+use crate::endpoint::{Conditional, Edit, Edited, Endpoint, Looked, Outcome};
 use crate::error::{Context, Error, Kind, Result};
-use crate::model::{Both, Conflict, Intent, Key, KeyBytes, Link, Pair, PairStatus, Pos, Reason, Side, Work};
-use crate::reconcile::{Action, Decision, Situation};
+use crate::model::{Conflict, Intent, Key, KeyBytes, Link, Pos, Side, Value};
 use crate::state;
 
 /// A noted create is sent within this time, or not at all: a process that was frozen in between finds its
 /// intent expired.
 const SEND_WITHIN_S: i64 = 30;
-
-/// The creates whose outcome is not known, as the keys nothing may be concluded about.
-#[derive(Default)]
-pub(super) struct Unsettled {
-    /// By link: the key on the other side, and the one we chose.
-    keys: HashSet<(i64, Side, KeyBytes)>,
-    /// Whether the state may hold intents: always after a take-over.
-    any: bool,
-}
-
-impl Unsettled {
-    /// Before anything is known.
-    pub(super) fn unknown() -> Unsettled {
-        Unsettled { any: true, ..Unsettled::default() }
-    }
-
-    fn add(&mut self, intent: &Intent, chosen: &Key) {
-        self.any = true;
-        self.keys.insert((intent.link, intent.side.other(), intent.key.clone()));
-        self.keys.insert((intent.link, intent.side, chosen.encode()));
-    }
-}
 
 /// One item's write, ready to be sent.
 struct Sending {
@@ -54,30 +30,57 @@ struct Sending {
     intent: Option<Intent>,
 }
 
+impl Sending {
+    /// The values of a create.
+    fn created(&self) -> Option<&[Value]> {
+        match &self.what {
+            Do::Create(values) => Some(values),
+            Do::Update(_) | Do::Delete => None,
+        }
+    }
+}
+
+/// Where records are written.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    link_at: usize,
+    link: &'a Link,
+    side: Side,
+    app: &'a dyn Conditional,
+}
+
 impl Pipeline {
     /// As [`Pipeline::write_side`], for a side that is an app.
-    pub(super) async fn write_app(&mut self, link_at: usize, side: Side, batch: &mut Batch, fates: &mut [Fate]) -> Result<()> {
+    pub(super) async fn write_app(
+        &mut self,
+        moment: &mut Moment,
+        link_at: usize,
+        side: Side,
+        batch: &mut Batch,
+        fates: &mut [Fate],
+    ) -> Result<()> {
         let integration = self.integration.clone();
         let link = &integration.links[link_at];
         let endpoint = self.endpoints[link.endpoint[side]].clone();
         let app = conditional(&*endpoint)?;
         let all = still_to_write(side, batch, fates);
         for part in all.chunks(app.batch().max(1)) {
-            self.write_part(link, side, app, batch, part, fates).await.context(format!("link {}", link.name))?;
+            let place = Place { link_at, link, side, app };
+            self.write_part(moment, place, batch, part, fates).await.context(format!("link {}", link.name))?;
         }
         Ok(())
     }
 
-    /// Notes, sends, records.
+    /// Looks for matches, notes, sends, records.
     async fn write_part(
         &mut self,
-        link: &Link,
-        side: Side,
-        app: &dyn Conditional,
+        moment: &mut Moment,
+        place: Place<'_>,
         batch: &mut Batch,
         part: &[usize],
         fates: &mut [Fate],
     ) -> Result<()> {
+        let Place { link, side, app, .. } = place;
         let conflicts = conflicts(link, side, batch, part);
         if !conflicts.is_empty() {
             self.write_pending(&conflicts).await?;
@@ -89,7 +92,9 @@ impl Pipeline {
             }
         }
         self.door.step("app.begun").await?;
-        self.note(app, &sendings).await?;
+        match_again(moment, place, &mut sendings, fates).await?;
+        look_at_given_keys(place, &mut sendings).await?;
+        self.note(link, app, &sendings).await?;
         let edits: Vec<Edit> = sendings.iter().map(|sending| sending.edit.clone()).collect();
         let answers = match app.write(&link.collection[side], &edits).await {
             Ok(answers) => answers,
@@ -104,7 +109,6 @@ impl Pipeline {
     }
 
     fn sending(&mut self, link: &Link, side: Side, app: &dyn Conditional, at: usize, item: &Item, what: Do) -> Option<Sending> {
-        let collection = &link.collection[side];
         let key = item.key[side].as_ref().and_then(KeyBytes::decode);
         let version = match &item.slot[side] {
             Slot::Row(_, version) => version.clone(),
@@ -112,19 +116,9 @@ impl Pipeline {
         };
         let (edit, intent) = match &what {
             Do::Create(values) => {
-                let given = given_key(collection).map(|given| Key(given.iter().map(|field| values[*field].clone()).collect()));
-                let token = given.as_ref().map_or_else(|| self.door.instance(), Key::to_string);
-                let intent = Intent {
-                    id: self.next_id(),
-                    link: link.number,
-                    side,
-                    key: item.key[side.other()].clone()?,
-                    token: token.clone(),
-                    epoch: self.fence.epoch,
-                    deadline: self.door.now() + SEND_WITHIN_S,
-                };
+                let intent = self.intent(link, side, item, values)?;
                 let values = values.iter().cloned().enumerate().filter(|(field, _)| link.fields[*field].direction.writes(side));
-                (Edit::Create { key: app.new_key(&token), values: values.collect() }, Some(intent))
+                (Edit::Create { key: app.new_key(&intent.token), values: values.collect() }, Some(intent))
             }
             Do::Update(values) => (Edit::Update { key: key?, version, values: values.clone() }, None),
             Do::Delete => (Edit::Delete { key: key?, version }, None),
@@ -132,8 +126,24 @@ impl Pipeline {
         Some(Sending { at, what, edit, intent })
     }
 
+    fn intent(&mut self, link: &Link, side: Side, item: &Item, values: &[Value]) -> Option<Intent> {
+        let given = given_key(&link.collection[side]);
+        let given = given.map(|given| Key(given.iter().map(|field| values[*field].clone()).collect()));
+        Some(Intent {
+            id: self.next_id(),
+            link: link.number,
+            side,
+            key: item.key[side.other()].clone()?,
+            token: given.as_ref().map_or_else(|| self.door.instance(), Key::to_string),
+            epoch: self.fence.epoch,
+            deadline: self.door.now() + SEND_WITHIN_S,
+            pos: Pos::default(),
+            sent: bases_sent(link, side, item.slot[side.other()].row()?, values, &item.left_out),
+        })
+    }
+
     /// The intents, before anything is sent; and not sent if they expired meanwhile.
-    async fn note(&mut self, app: &dyn Conditional, sendings: &[Sending]) -> Result<()> {
+    async fn note(&mut self, link: &Link, app: &dyn Conditional, sendings: &[Sending]) -> Result<()> {
         let intents: Vec<Intent> = sendings.iter().filter_map(|sending| sending.intent.clone()).collect();
         if intents.is_empty() {
             return Ok(());
@@ -142,7 +152,7 @@ impl Pipeline {
             self.unsettled.add(intent, &app.new_key(&intent.token));
         }
         let mut tx = self.home()?.begin(&self.fence).await?;
-        state::write_intents(&mut *tx, &intents).await?;
+        state::write_intents(&mut *tx, link, &intents).await?;
         tx.commit().await?;
         self.door.step("app.noted").await?;
         if intents.iter().any(|intent| intent.deadline < self.door.now()) {
@@ -207,8 +217,7 @@ impl Pipeline {
             Err(error) => return Err(error),
         }
         for intent in &certain {
-            self.unsettled.keys.remove(&(link.number, side.other(), intent.key.clone()));
-            self.unsettled.keys.remove(&(link.number, side, app.new_key(&intent.token).encode()));
+            self.unsettled.remove(intent, &app.new_key(&intent.token));
         }
         written.into_iter().for_each(|written| written.settle(&mut batch.items, fates));
         Ok(())
@@ -234,122 +243,44 @@ impl Pipeline {
         tx.commit().await?;
         self.door.step("app.recorded").await
     }
+}
 
-    /// Decisions about records whose creation is not settled wait: a twin may exist that the map does not
-    /// know.
-    pub(super) fn hold_unsettled(&self, link: &Link, batch: &mut Batch) {
-        if self.unsettled.keys.is_empty() {
-            return;
-        }
-        for item in &mut batch.items {
-            let named = |side: Side| {
-                let key = item.key[side].clone();
-                key.is_some_and(|key| self.unsettled.keys.contains(&(link.number, side, key)))
-            };
-            if Side::BOTH.into_iter().any(named) {
-                item.decision = Some(Decision { situation: Situation::Undecided, action: Action::Retry });
-            }
+/// "No match" is a condition of a create (rule 13). Nothing can be locked here: it is looked up again as late as can be.
+async fn match_again(moment: &mut Moment, place: Place<'_>, sendings: &mut Vec<Sending>, fates: &mut [Fate]) -> Result<()> {
+    let rule: Vec<_> = place.link.matching.iter().map(|rule| (rule.field, rule.normal)).collect();
+    let values = |values: &[Value]| rule.iter().map(|(field, _)| values[*field].clone()).collect();
+    let asked: Vec<(usize, Vec<Value>)> =
+        sendings.iter().filter_map(|sending| Some((sending.at, values(sending.created()?)))).collect();
+    if rule.is_empty() || asked.is_empty() {
+        return Ok(());
+    }
+    let (at, wanted): (Vec<usize>, Vec<Vec<Value>>) = asked.into_iter().unzip();
+    let (window, collection) = moment.window(place.link_at, place.link, place.side);
+    for (at, appeared) in at.into_iter().zip(window.appeared(collection, &rule, &wanted).await?) {
+        if appeared {
+            fates[at] = Fate::Busy("a matching record appeared meanwhile".to_owned());
+            sendings.retain(|sending| sending.at != at);
         }
     }
+    Ok(())
+}
 
-    /// Looks up the creates whose answer nobody recorded, before anything else is decided: what is found
-    /// becomes a pair, without bases, so that the two rows are compared and not assumed equal; what is not
-    /// there after its time never will be.
-    pub(super) async fn resolve_intents(&mut self) -> Result<()> {
-        if !self.unsettled.any {
-            return Ok(());
-        }
-        self.unsettled = Unsettled::default();
-        let integration = self.integration.clone();
-        for link in &integration.links {
-            for side in Side::BOTH {
-                let endpoint = self.endpoints[link.endpoint[side]].clone();
-                let Some(app) = endpoint.conditional() else { continue };
-                self.resolve_side(link, side, app).await.context(format!("link {}", link.name))?;
-            }
-        }
-        Ok(())
+/// A key that is brought along may have been another record's before: the sign of that one's end is none of this one's.
+async fn look_at_given_keys(place: Place<'_>, sendings: &mut [Sending]) -> Result<()> {
+    let Place { link, side, app, .. } = place;
+    let mut created: Vec<&mut Intent> = sendings.iter_mut().filter_map(|sending| sending.intent.as_mut()).collect();
+    if created.is_empty() || given_key(&link.collection[side]).is_none() {
+        return Ok(());
     }
-
-    async fn resolve_side(&mut self, link: &Link, side: Side, app: &dyn Conditional) -> Result<()> {
-        let mut session = self.home_session().await?;
-        let mut intents = state::intents(&mut *session, link).await?;
-        intents.retain(|intent| intent.side == side);
-        if intents.is_empty() {
-            return Ok(());
-        }
-        let keys: Vec<Key> = intents.iter().map(|intent| app.new_key(&intent.token)).collect();
-        let found = app.look(&link.collection[side], &keys).await?;
-        let others: Vec<KeyBytes> = intents.iter().map(|intent| intent.key.clone()).collect();
-        let known = state::by_key(&mut *session, link, side.other(), &others).await?;
-        drop(session);
-        let (mut pairs, mut work, mut settled) = (Vec::new(), Vec::new(), Vec::new());
-        for ((intent, key), found) in intents.iter().zip(&keys).zip(found) {
-            if found == Fetched::Absent {
-                if self.door.now() > intent.deadline.saturating_add(seconds(app.settled_after())) {
-                    settled.push(intent.id);
-                } else {
-                    self.unsettled.add(intent, key);
-                }
-                continue;
-            }
-            tracing::info!(link = link.name, key = %key, "a record whose creation was in doubt is there");
-            let before = known.iter().find(|pair| pair.key[side.other()].as_ref() == Some(&intent.key));
-            pairs.push(self.pair_found(link, intent, key, before));
-            work.push(self.compared(link, intent));
-            settled.push(intent.id);
-        }
-        let mut tx = self.home()?.begin(&self.fence).await?;
-        record(&mut *tx, link, pairs.iter()).await?;
-        state::write_work(&mut *tx, &work).await?;
-        state::delete_intents(&mut *tx, &settled).await?;
-        tx.commit().await?;
-        self.door.step("app.resolved").await
-    }
-
-    fn pair_found(&mut self, link: &Link, intent: &Intent, key: &Key, before: Option<&Pair>) -> Pair {
-        let mut pair = before.cloned().unwrap_or_else(|| Pair {
-            id: self.next_id(),
-            link: link.number,
-            key: Both::default(),
-            former: Both::default(),
-            pos: Both::default(),
-            status: PairStatus::Linked,
-            ver: 0,
-            cycle: 0,
-            bases: Vec::new(),
-        });
-        pair.key[intent.side] = Some(key.encode());
-        pair.key[intent.side.other()] = Some(intent.key.clone());
-        pair.former[intent.side] = None;
-        pair.pos[intent.side] = Pos::default();
-        pair.bases = vec![None; link.fields.len()];
-        pair.ver += 1;
-        pair.cycle = 0;
-        pair
-    }
-
-    /// The record is on the worklist, whatever the cursors say.
-    fn compared(&self, link: &Link, intent: &Intent) -> Work {
-        Work {
-            link: link.number,
-            side: intent.side.other(),
-            key: intent.key.clone(),
-            reason: Reason::Busy,
-            cause: "its creation was in doubt: it is compared".to_owned(),
-            waits: None,
-            attempts: 0,
-            next_try: 0,
-            cycle: 0,
-            since: self.door.now(),
+    let keys: Vec<Key> = created.iter().map(|intent| app.new_key(&intent.token)).collect();
+    for (intent, looked) in created.iter_mut().zip(app.look(&link.collection[side], &keys).await?) {
+        if let Looked::Deleted(pos) = looked {
+            intent.pos = pos;
         }
     }
+    Ok(())
 }
 
 fn conditional(endpoint: &dyn Endpoint) -> Result<&dyn Conditional> {
     endpoint.conditional().ok_or_else(|| Error::new(Kind::Internal, "this endpoint writes in transactions"))
-}
-
-fn seconds(duration: Duration) -> i64 {
-    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
 }

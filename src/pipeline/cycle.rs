@@ -240,7 +240,7 @@ impl Pipeline {
         self.timings.enter(Phase::Writing);
         for side in [first, first.other()] {
             match self.endpoints[link.endpoint[side]].conditional() {
-                Some(_) => self.write_app(at, side, &mut batch, &mut fates).await?,
+                Some(_) => self.write_app(doing.moment, at, side, &mut batch, &mut fates).await?,
                 None => self.write_side(doing.moment, at, side, &mut batch, &mut fates).await?,
             }
         }

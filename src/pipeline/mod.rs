@@ -8,7 +8,7 @@
 //! decide      reconcile::decide, per record                   batch.rs, rings.rs
 //! guard       the brake                                       brake.rs, changes.rs
 //! apply       lock, write, read back, receipt or map          apply.rs, job.rs
-//!             to an app: note, send, record                   apply_app.rs
+//!             to an app: note, send, record                   apply_app.rs, intents.rs
 //! record      the map, bases, ends, unfinished work           record.rs, conflicts.rs, finish.rs
 //! close       cursors, then acknowledge                       close.rs, memory.rs
 //! ```
@@ -31,6 +31,7 @@ mod finish;
 mod first;
 mod forest;
 mod identify;
+mod intents;
 mod item;
 mod job;
 mod matching;
@@ -126,7 +127,7 @@ pub struct Pipeline {
     /// What was recorded a moment ago and comes back through the logs.
     echoes: echo::Echoes,
     /// Creates at apps whose outcome is not known.
-    unsettled: apply_app::Unsettled,
+    unsettled: intents::Unsettled,
     /// Per link and side, while a log is read that was longer than `log_max`.
     overlong: Vec<Both<bool>>,
     /// When a bite was last taken of the logs.

@@ -74,7 +74,7 @@ pub(super) async fn take_over(
         unchecked: numbers,
         timings: super::Timings::default(),
         echoes: super::echo::Echoes::default(),
-        unsettled: super::apply_app::Unsettled::unknown(),
+        unsettled: super::intents::Unsettled::unknown(),
         comparing: HashSet::new(),
         closed_at: 0,
     };

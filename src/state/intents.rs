@@ -3,11 +3,11 @@
 
 use super::{key_cell, key_of, side_cell, side_of, text_cell};
 use crate::error::{Error, Kind, Result};
-use crate::model::{Intent, KeyBytes, Link};
-use crate::sql::{Cell, Session, int, text};
+use crate::model::{Intent, KeyBytes, Link, Pos, decode_bases, encode_bases};
+use crate::sql::{Cell, Session, bytes, int, text};
 
-/// Notes creates that are about to be sent.
-pub async fn write_intents(session: &mut dyn Session, intents: &[Intent]) -> Result<()> {
+/// Notes creates of a link that are about to be sent.
+pub async fn write_intents(session: &mut dyn Session, link: &Link, intents: &[Intent]) -> Result<()> {
     let set: Vec<_> = intents
         .iter()
         .map(|intent| {
@@ -19,6 +19,8 @@ pub async fn write_intents(session: &mut dyn Session, intents: &[Intent]) -> Res
                 text_cell(&intent.token),
                 Cell::Int(intent.epoch),
                 Cell::Int(intent.deadline),
+                Cell::Int(intent.pos.0),
+                Cell::Bytes(encode_bases(link, &intent.sent)),
             ]
         })
         .collect();
@@ -30,17 +32,19 @@ pub async fn write_intents(session: &mut dyn Session, intents: &[Intent]) -> Res
 pub async fn intents(session: &mut dyn Session, link: &Link) -> Result<Vec<Intent>> {
     let mut all = Vec::new();
     for row in session.query("intent_read", &[vec![Cell::Int(link.number)]]).await? {
-        let [id, link, side, key, token, epoch, deadline] = row.as_slice() else {
+        let [id, number, side, key, token, epoch, deadline, pos, sent] = row.as_slice() else {
             return Err(Error::new(Kind::Internal, "an intent has other columns than this version expects").hint("twinrow check"));
         };
         all.push(Intent {
             id: int(id)?,
-            link: int(link)?,
+            link: int(number)?,
             side: side_of(int(side)?),
             key: key_of(key)?.unwrap_or(KeyBytes(Vec::new())),
             token: text(token)?.to_owned(),
             epoch: int(epoch)?,
             deadline: int(deadline)?,
+            pos: Pos(int(pos)?),
+            sent: decode_bases(link, bytes(sent)?.unwrap_or_default()),
         });
     }
     all.sort_by_key(|intent| intent.id);

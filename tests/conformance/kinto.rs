@@ -1,5 +1,8 @@
 //! An app that is reached over HTTP, on a real Kinto: the parts of the suite that make sense for it.
 
+mod doubt;
+mod emptied;
+mod scene;
 mod sync;
 
 use std::collections::BTreeSet;
@@ -7,9 +10,9 @@ use std::future::Future;
 use std::sync::Arc;
 
 use serde_json::json;
-use twinrow::endpoint::{Edit, Endpoint, Fetched, Outcome, Tls, Tracked, Unread, Window, open_app};
+use twinrow::endpoint::{Edit, Endpoint, Fetched, Looked, Outcome, Tls, Tracked, Unread, Window, open_app};
 use twinrow::error::Kind;
-use twinrow::model::{Collection, Entry, Key, Normal, Op, Position, Value};
+use twinrow::model::{Collection, Entry, Key, Normal, Op, Pos, Position, Value};
 
 use crate::support::kinto::{Kinto, Server, shared};
 use crate::support::skip;
@@ -188,7 +191,8 @@ async fn e25_writes_are_conditional_and_told_one_by_one() {
         kinto.create("moved", json!({"name": "Old", "age": 1})).await;
         kinto.create("still", json!({"name": "Same", "email": "kept@x"})).await;
         let keys = [key("moved"), key("still")];
-        let versions: Vec<Option<String>> = app.look(&collection, &keys).await.unwrap().iter().map(version).collect();
+        let mut moment = window(&endpoint, &collection, None).await;
+        let versions: Vec<Option<String>> = moment.fetch(0, &keys).await.unwrap().iter().map(version).collect();
         kinto.change("moved", json!({"age": 2})).await;
         let update = |id: &str, version: &Option<String>| Edit::Update {
             key: key(id),
@@ -211,6 +215,24 @@ async fn e25_writes_are_conditional_and_told_one_by_one() {
         assert_eq!(done[3].stored, row("Ours", Some("kept@x"), Some(9_007_199_254_740_993)), "E26: the rest stays");
         assert!(done[0].pos < done[3].pos);
         assert_eq!(kinto.field("age").await, [json!(2), json!(null), json!(9_007_199_254_740_993_i64), json!(null)]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn c2_a_look_tells_what_was_deleted_from_what_never_was() {
+    with("look", |kinto| async move {
+        let (endpoint, collection) = open(&kinto).await;
+        kinto.create("here", json!({"name": "Ann"})).await;
+        kinto.create("gone", json!({"name": "Bob"})).await;
+        kinto.create("odd", json!({"name": 7})).await;
+        kinto.delete("gone").await;
+        let keys = ["here", "gone", "never", "odd"].map(key);
+        let looked = endpoint.conditional().unwrap().look(&collection, &keys).await.unwrap();
+        assert!(matches!(&looked[0], Looked::There(Fetched::Row(found, Some(_))) if *found == row("Ann", None, None)));
+        assert!(matches!(looked[1], Looked::Deleted(pos) if pos > Pos(0)), "{:?}", looked[1]);
+        assert_eq!(looked[2], Looked::Never);
+        assert!(matches!(looked[3], Looked::There(Fetched::Unreadable(_))), "{:?}", looked[3]);
     })
     .await;
 }

@@ -1,6 +1,6 @@
 //! An app's feed of changes, and how far it was read.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use serde_json::Value as Json;
 
@@ -10,7 +10,7 @@ use super::record::Mapped;
 use super::template::Place;
 use crate::endpoint::{Fetched, Tracked};
 use crate::error::{Error, Kind, Result};
-use crate::model::{Collection, Entry, Key, KeyBytes, Op, Pos, Position};
+use crate::model::{Collection, Entry, Key, KeyBytes, Op, Pos, Position, Row};
 
 /// Records of a listing are asked for so many at a time; the app may give fewer.
 const PAGE: usize = 1_000;
@@ -69,8 +69,8 @@ pub(super) struct Feed {
     pub rows: HashMap<KeyBytes, Fetched>,
     /// What the last page of a scan gave.
     pub listed: HashMap<KeyBytes, Fetched>,
-    /// What has changed after the window's end, as far as the feed was read on.
-    pub later: HashSet<KeyBytes>,
+    /// What has changed after the window's end, as far as the feed was read on, and the row it has now, if it can be read.
+    pub later: HashMap<KeyBytes, Option<Row>>,
     pub read_on: i64,
 }
 
@@ -91,7 +91,7 @@ pub(super) async fn read(client: &Client, at: usize, tracked: &Tracked, limit: u
         more: false,
         rows: HashMap::new(),
         listed: HashMap::new(),
-        later: HashSet::new(),
+        later: HashMap::new(),
     };
     let Some(since) = tracked.since.as_ref().map(Mark::parse).transpose()? else {
         let last = changes(client, object, now.revision - 1, 1).await?;
@@ -118,6 +118,14 @@ pub(super) async fn read(client: &Client, at: usize, tracked: &Tracked, limit: u
 }
 
 impl Feed {
+    /// The row a change has left.
+    pub fn row(&self, client: &Client, change: &Change) -> Option<Row> {
+        match client.parsed(&change.id, &change.record, &self.mapped) {
+            Fetched::Row(row, _) if !change.gone => Some(row),
+            Fetched::Row(..) | Fetched::Absent | Fetched::Unreadable(_) => None,
+        }
+    }
+
     /// Entries and rows of the changes; and the mark they end at.
     fn take(&mut self, client: &Client, at: usize, since: &Mark, now: &Mark, changes: Changes) -> Vec<Entry> {
         let entry = |op, key, pos| Entry { collection: at, op, key, pos: Pos(pos), transaction: None, own: false };

@@ -115,6 +115,9 @@ pub(super) struct Object {
     pub list: Request,
     pub find: Option<Request>,
     pub get: Request,
+    /// By id, with what was deleted: a list of the record, or of its tombstone, or of nothing where there never was one.
+    /// Without it nobody can tell the last two apart.
+    pub look: Option<Request>,
     pub create: Request,
     pub update: Request,
     pub delete: Request,
@@ -336,7 +339,7 @@ pub(super) fn parse(text: &str, origin: &str) -> Result<Manifest> {
     }
     let object = &manifest.defaults;
     let requests = [&object.changes, &object.list, &object.get, &object.create, &object.update, &object.delete];
-    for request in requests.into_iter().chain(&object.find) {
+    for request in requests.into_iter().chain(&object.find).chain(&object.look) {
         request.line().map_err(|error| error.context(origin.to_owned()))?;
     }
     Ok(manifest)

@@ -6,6 +6,7 @@
 mod client;
 mod feed;
 mod http;
+mod look;
 mod manifest;
 mod record;
 mod search;
@@ -19,9 +20,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use self::client::{Client, id_of, key_of, plain, undeclared};
+use self::client::{Client, key_of, plain, undeclared};
 use self::http::Call;
-use super::{Acknowledge, Capabilities, Conditional, Edit, Edited, Endpoint, Fetched, Tls, Tracked, Tracking, Window, Write};
+use super::{Acknowledge, Capabilities, Conditional, Edit, Edited, Endpoint, Looked, Tls, Tracked, Tracking, Window, Write};
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::model::{Collection, Key, Table, TableName};
 use crate::sql::{Fence, Store};
@@ -116,9 +117,7 @@ impl Conditional for App {
         write::write(&self.client, collection, edits).await.context(self.context())
     }
 
-    async fn look(&self, collection: &Collection, keys: &[Key]) -> Result<Vec<Fetched>> {
-        let ids: Vec<String> = keys.iter().map(id_of).collect();
-        let mapped = self.client.mapped(collection)?;
-        self.client.fetch(collection, &mapped, &ids).await.context(self.context())
+    async fn look(&self, collection: &Collection, keys: &[Key]) -> Result<Vec<Looked>> {
+        look::look(&self.client, collection, keys).await.context(self.context())
     }
 }

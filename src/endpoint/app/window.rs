@@ -13,7 +13,7 @@ use super::feed::{self, Feed, list, revision};
 use super::search::Search;
 use crate::endpoint::{Fetched, ReadReceipt, Tracked, Unread, Window};
 use crate::error::Result;
-use crate::model::{Entry, Key, KeyBytes, Normal, Position, Value};
+use crate::model::{Entry, Key, KeyBytes, Normal, Position, Row, Value, normalised};
 
 pub(super) struct AppWindow {
     client: Arc<Client>,
@@ -45,7 +45,7 @@ impl AppWindow {
         }
         if now.revision > feed.read_on {
             for change in feed::changes(&self.client, &object, feed.read_on, usize::MAX).await?.records {
-                feed.later.insert(key_of(&change.id).encode());
+                feed.later.insert(key_of(&change.id).encode(), feed.row(&self.client, &change));
                 feed.read_on = change.stamp;
             }
         }
@@ -89,14 +89,27 @@ impl Window for AppWindow {
 
     // (A feed names what changed, of whatever kind.)
     async fn unread(&mut self, collection: usize, keys: &[Key], _which: Unread) -> Result<HashSet<KeyBytes>> {
-        let whole = self.read_on(collection).await?;
+        // What a full feed has not given yet may name any of them.
+        let whole = !self.feeds[collection].more && self.read_on(collection).await?;
         let feed = &self.feeds[collection];
-        Ok(keys.iter().map(Key::encode).filter(|key| !whole || feed.more || feed.later.contains(key)).collect())
+        Ok(keys.iter().map(Key::encode).filter(|key| !whole || feed.later.contains_key(key)).collect())
     }
 
     async fn find(&mut self, collection: usize, rule: &[(usize, Normal)], values: &[Vec<Value>]) -> Result<Vec<Vec<Key>>> {
         let feed = &self.feeds[collection];
         Search::new(&self.client, &feed.collection, &feed.mapped, rule, values).run().await
+    }
+
+    async fn appeared(&mut self, collection: usize, rule: &[(usize, Normal)], values: &[Vec<Value>]) -> Result<Vec<bool>> {
+        // Cheaper than a search, and exact: whatever came up since stands in the feed.
+        if self.feeds[collection].more || !self.read_on(collection).await? {
+            let found = self.find(collection, rule, values).await?;
+            return Ok(found.iter().map(|found| !found.is_empty()).collect());
+        }
+        let matches = |row: &Row| normalised(rule, &rule.iter().map(|(at, _)| row[*at].clone()).collect::<Vec<Value>>());
+        let later: HashSet<Vec<u8>> = self.feeds[collection].later.values().flatten().filter_map(matches).collect();
+        let came = |values: &Vec<Value>| normalised(rule, values).is_some_and(|normal| later.contains(&normal));
+        Ok(values.iter().map(came).collect())
     }
 
     async fn page(&mut self, collection: usize, after: Option<&Key>, limit: usize) -> Result<Vec<Key>> {

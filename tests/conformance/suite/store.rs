@@ -34,7 +34,7 @@ const PARAMETERS: &[(&str, &str)] = &[
     ("fence_take", "ti"),
     ("intent_delete", "i"),
     ("intent_read", "i"),
-    ("intent_write", "iiibtii"),
+    ("intent_write", "iiibtiiib"),
     ("lease_beat", "tii"),
     ("lease_read", "t"),
     ("lease_take", "tti"),

@@ -28,7 +28,7 @@ const VERSION: i64 = 2;
 /// The migrations of our own tables, oldest first. What was released is never changed: a change is a
 /// further one.
 const ENDPOINT: [&str; 3] = [migration!("endpoint_1"), migration!("endpoint_2"), migration!("endpoint_3")];
-const STATE: [&str; 1] = [migration!("state_1")];
+const STATE: [&str; 2] = [migration!("state_1"), migration!("state_2")];
 const LOG: &str = migration!("log");
 const TRIGGERS: &str = migration!("triggers");
 const PROBE: &str = migration!("probe");
@@ -246,8 +246,8 @@ fn parts(connection: &Connection, catalog: &HashMap<String, (String, String)>, h
 fn own_tables(parts: &[Part], catalog: &HashMap<String, (String, String)>) -> Option<Step> {
     let mut step = Step { did: Vec::new(), sql: String::new() };
     for part in parts {
-        for (name, sql) in part.migrations.iter().flat_map(|script| missing(script, catalog)) {
-            step.did.push(format!("created {name}"));
+        for (did, sql) in part.migrations.iter().flat_map(|script| missing(script, catalog)) {
+            step.did.push(did);
             step.sql.push_str(&sql);
         }
         let now = part.current();
@@ -259,15 +259,24 @@ fn own_tables(parts: &[Part], catalog: &HashMap<String, (String, String)>) -> Op
     (!step.sql.is_empty()).then_some(step)
 }
 
-/// The statements of a script whose object is not there, with its name.
+/// The statements of a script whose table, index or column is not there, with what each does.
 fn missing(script: &str, catalog: &HashMap<String, (String, String)>) -> Vec<(String, String)> {
-    let named = |statement: &str| {
-        let after = statement.split_once("if not exists ")?.1;
-        let name = after.split_whitespace().next()?.to_owned();
-        Some((name, format!("{};\n", statement.trim())))
+    let needed = |statement: &str| {
+        let words: Vec<&str> = statement.split_whitespace().collect();
+        let did = match words[..] {
+            ["alter", "table", table, "add", "column", column, ..] => {
+                // SQLite writes an added column into the text of its table.
+                let there = catalog.get(table).is_some_and(|(_, made)| made.contains(&format!(" {column} ")));
+                (!there).then(|| format!("added column {column} to {table}"))?
+            }
+            _ => {
+                let name = statement.split_once("if not exists ")?.1.split_whitespace().next()?;
+                (!catalog.contains_key(name)).then(|| format!("created {name}"))?
+            }
+        };
+        Some((did, format!("{};\n", statement.trim())))
     };
-    let script = code(script);
-    script.split(';').filter_map(named).filter(|(name, _)| !catalog.contains_key(name)).collect()
+    code(script).split(';').filter_map(needed).collect()
 }
 
 fn versions(connection: &Connection, catalog: &HashMap<String, (String, String)>) -> Result<HashMap<String, i64>> {

@@ -1,0 +1,242 @@
+//! Intents: creates at an app whose outcome nobody has recorded, and what a look tells of them (rule 20).
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use super::Pipeline;
+use super::batch::Batch;
+use super::record::record;
+use crate::endpoint::{Conditional, Fetched, Looked};
+use crate::error::{Context, Result};
+use crate::model::{Base, Both, Intent, Key, KeyBytes, Link, Pair, PairStatus, Pos, Reason, Side, Value, Work};
+use crate::reconcile::{Action, Cause, Decision, Situation};
+use crate::state;
+
+/// The creates whose outcome is not known, as the keys nothing may be concluded about.
+#[derive(Default)]
+pub(super) struct Unsettled {
+    /// By link: the key on the other side, and the one we chose.
+    keys: HashSet<(i64, Side, KeyBytes)>,
+    /// Records of the other side that are not created again: they may have been, and no look will ever tell.
+    unproven: HashSet<(i64, Side, KeyBytes)>,
+    /// Whether the state may hold intents: always after a take-over.
+    any: bool,
+}
+
+impl Unsettled {
+    /// Before anything is known.
+    pub(super) fn unknown() -> Unsettled {
+        Unsettled { any: true, ..Unsettled::default() }
+    }
+
+    pub(super) fn add(&mut self, intent: &Intent, chosen: &Key) {
+        self.any = true;
+        self.keys.insert((intent.link, intent.side.other(), intent.key.clone()));
+        self.keys.insert((intent.link, intent.side, chosen.encode()));
+    }
+
+    /// What became of it is recorded.
+    pub(super) fn remove(&mut self, intent: &Intent, chosen: &Key) {
+        self.keys.remove(&(intent.link, intent.side.other(), intent.key.clone()));
+        self.keys.remove(&(intent.link, intent.side, chosen.encode()));
+    }
+}
+
+/// Why a record is not created where only its user can know whether it was.
+const UNPROVEN: &str = "the answer to its creation was lost, and the app does not tell whether it was created and deleted since: if it never \
+     was, make it there by hand, and it is linked by `match`";
+
+/// What a look has settled, to be recorded in one transaction.
+#[derive(Default)]
+struct Resolved {
+    pairs: Vec<Pair>,
+    work: Vec<Work>,
+    intents: Vec<i64>,
+}
+
+impl Pipeline {
+    /// Decisions about records whose creation is not settled wait: a twin may exist that the map does not
+    /// know.
+    pub(super) fn hold_unsettled(&self, link: &Link, batch: &mut Batch) {
+        let Unsettled { keys, unproven, .. } = &self.unsettled;
+        if keys.is_empty() && unproven.is_empty() {
+            return;
+        }
+        for item in &mut batch.items {
+            let named = |among: &HashSet<(i64, Side, KeyBytes)>, side: Side| {
+                let key = item.key[side].clone();
+                key.is_some_and(|key| among.contains(&(link.number, side, key)))
+            };
+            let creates = matches!(item.decision.as_ref().map(|decision| &decision.action), Some(Action::Create(..)));
+            if Side::BOTH.into_iter().any(|side| named(keys, side)) {
+                item.decision = Some(Decision { situation: Situation::Undecided, action: Action::Retry });
+            } else if creates && Side::BOTH.into_iter().any(|side| named(unproven, side)) {
+                let action = Action::Hold(Cause::Held(UNPROVEN.to_owned()));
+                item.decision = Some(Decision { situation: Situation::Undecided, action });
+            }
+        }
+    }
+
+    /// Looks up the creates whose answer nobody recorded, before anything else is decided.
+    pub(super) async fn resolve_intents(&mut self) -> Result<()> {
+        if !self.unsettled.any {
+            return Ok(());
+        }
+        self.unsettled = Unsettled::default();
+        let integration = self.integration.clone();
+        for link in &integration.links {
+            for side in Side::BOTH {
+                let endpoint = self.endpoints[link.endpoint[side]].clone();
+                let Some(app) = endpoint.conditional() else { continue };
+                self.resolve_side(link, side, app).await.context(format!("link {}", link.name))?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn resolve_side(&mut self, link: &Link, side: Side, app: &dyn Conditional) -> Result<()> {
+        let mut session = self.home_session().await?;
+        let mut intents = state::intents(&mut *session, link).await?;
+        intents.retain(|intent| intent.side == side);
+        if intents.is_empty() {
+            return Ok(());
+        }
+        let keys: Vec<Key> = intents.iter().map(|intent| app.new_key(&intent.token)).collect();
+        let found = app.look(&link.collection[side], &keys).await?;
+        let others: Vec<KeyBytes> = intents.iter().map(|intent| intent.key.clone()).collect();
+        let known = state::by_key(&mut *session, link, side.other(), &others).await?;
+        drop(session);
+        let mut resolved = Resolved::default();
+        for ((intent, key), found) in intents.iter().zip(&keys).zip(found) {
+            let before = known.iter().find(|pair| pair.key[side.other()].as_ref() == Some(&intent.key));
+            self.resolve(link, intent, key, &found, before, app.settled_after(), &mut resolved);
+        }
+        let mut tx = self.home()?.begin(&self.fence).await?;
+        record(&mut *tx, link, resolved.pairs.iter()).await?;
+        state::write_work(&mut *tx, &resolved.work).await?;
+        state::delete_intents(&mut *tx, &resolved.intents).await?;
+        tx.commit().await?;
+        self.door.step("app.resolved").await
+    }
+
+    /// What is found becomes a pair, with bases only where it is what was sent, so that all else is compared and not
+    /// assumed equal; what was created and deleted since becomes one that lost this side, under the brake and the
+    /// policy; what never was there after its time never will be.
+    #[allow(clippy::too_many_arguments)] // What is known of one intent, and where the outcome goes.
+    fn resolve(
+        &mut self,
+        link: &Link,
+        intent: &Intent,
+        key: &Key,
+        found: &Looked,
+        before: Option<&Pair>,
+        settled_after: Duration,
+        resolved: &mut Resolved,
+    ) {
+        let settled = self.door.now() > intent.deadline.saturating_add(seconds(settled_after));
+        // A twin that was found, or made by hand, meanwhile.
+        let has_twin = before.is_some_and(|pair| pair.key[intent.side].is_some());
+        match found {
+            Looked::There(fetched) => {
+                tracing::info!(link = link.name, key = %key, "a record whose creation was in doubt is there");
+                resolved.pairs.push(self.pair_found(link, intent, key, fetched, before));
+                resolved.work.push(self.compared(link, intent));
+            }
+            // An older one of the same key says nothing of this creation.
+            Looked::Deleted(pos) if *pos > intent.pos => {
+                tracing::info!(link = link.name, key = %key, "a record whose creation was in doubt was created, and deleted since");
+                let pair = self.pair_lost(link, intent, key, *pos, before);
+                resolved.pairs.push(pair);
+                resolved.work.push(self.gone(link, intent.side, key.encode()));
+            }
+            Looked::Never | Looked::Deleted(_) if settled => {}
+            Looked::Absent if settled && has_twin => {}
+            Looked::Absent if settled => {
+                self.unsettled.any = true;
+                self.unsettled.unproven.insert((intent.link, intent.side.other(), intent.key.clone()));
+                return;
+            }
+            Looked::Never | Looked::Deleted(_) | Looked::Absent => {
+                self.unsettled.add(intent, key);
+                return;
+            }
+        }
+        resolved.intents.push(intent.id);
+    }
+
+    fn pair_found(&mut self, link: &Link, intent: &Intent, key: &Key, found: &Fetched, before: Option<&Pair>) -> Pair {
+        let mut pair = self.pair_of(link, intent, before);
+        pair.key[intent.side] = Some(key.encode());
+        pair.former[intent.side] = None;
+        pair.pos[intent.side] = Pos::default();
+        let row = match found {
+            Fetched::Row(row, _) => Some(row),
+            Fetched::Absent | Fetched::Unreadable(_) => None,
+        };
+        let as_sent = |(at, base): (usize, &Option<Base>)| {
+            let now = row?.get(at)?.fingerprint();
+            base.filter(|base| base.seen[intent.side] == now)
+        };
+        pair.bases = intent.sent.iter().enumerate().map(as_sent).collect();
+        pair
+    }
+
+    fn pair_lost(&mut self, link: &Link, intent: &Intent, key: &Key, pos: Pos, before: Option<&Pair>) -> Pair {
+        let mut pair = self.pair_of(link, intent, before);
+        pair.key[intent.side] = None;
+        pair.former[intent.side] = Some(key.encode());
+        pair.pos[intent.side] = pos;
+        pair.bases = intent.sent.clone();
+        pair
+    }
+
+    fn pair_of(&mut self, link: &Link, intent: &Intent, before: Option<&Pair>) -> Pair {
+        let mut pair = before.cloned().unwrap_or_else(|| Pair {
+            id: self.next_id(),
+            link: link.number,
+            key: Both::default(),
+            former: Both::default(),
+            pos: Both::default(),
+            status: PairStatus::Linked,
+            ver: 0,
+            cycle: 0,
+            bases: Vec::new(),
+        });
+        pair.key[intent.side.other()] = Some(intent.key.clone());
+        pair.ver += 1;
+        pair.cycle = 0;
+        pair
+    }
+
+    /// The record is on the worklist, whatever the cursors say.
+    fn compared(&self, link: &Link, intent: &Intent) -> Work {
+        Work {
+            link: link.number,
+            side: intent.side.other(),
+            key: intent.key.clone(),
+            reason: Reason::Busy,
+            cause: "its creation was in doubt: it is compared".to_owned(),
+            waits: None,
+            attempts: 0,
+            next_try: 0,
+            cycle: 0,
+            since: self.door.now(),
+        }
+    }
+}
+
+/// The bases of a record once it is there as it was sent. What was not sent, or is filled in later, is not.
+pub(super) fn bases_sent(link: &Link, side: Side, theirs: &[Value], sent: &[Value], left_out: &[usize]) -> Vec<Option<Base>> {
+    let base = |at: usize| {
+        let mut seen = Both { source: theirs[at].fingerprint(), target: theirs[at].fingerprint() };
+        if link.fields[at].direction.writes(side) && !left_out.contains(&at) {
+            seen[side] = sent[at].fingerprint();
+        }
+        Some(Base::agreed(seen.source, seen.target))
+    };
+    (0..sent.len()).map(base).collect()
+}
+
+fn seconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}
