@@ -3,7 +3,7 @@
 use super::{side_cell, side_of, text_cell};
 use crate::error::{Error, Kind, Result};
 use crate::model::{Both, Link, Position, Scan, ScanPart};
-use crate::sql::{Cell, Session, bytes, int, text};
+use crate::sql::{Cell, Cells, Session, bytes, int, text};
 
 /// Who has the integration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,12 +17,29 @@ pub struct Lease {
     pub until: i64,
 }
 
-/// Takes the integration over and returns the new epoch.
+/// Takes the integration over and returns the new epoch: one that no integration with its state here ever had, for the
+/// ids of pairs and intents begin with it, and are unique in their tables.
 pub async fn take_lease(session: &mut dyn Session, integration: &str, holder: &str, until: i64) -> Result<i64> {
-    let set = [vec![text_cell(integration), text_cell(holder), Cell::Int(until)]];
-    let rows = session.query("lease_take", &set).await?;
+    let mut others = other_epochs(session, integration).await?;
+    loop {
+        let set = [vec![text_cell(integration), text_cell(holder), Cell::Int(until), Cell::Int(others + 1)]];
+        let epoch = first_number(session.query("lease_take", &set).await?)?;
+        // Another one that starts at this moment may have taken the same: whoever looks last sees it.
+        others = other_epochs(session, integration).await?;
+        if epoch > others {
+            return Ok(epoch);
+        }
+    }
+}
+
+/// The highest epoch of the other integrations.
+async fn other_epochs(session: &mut dyn Session, integration: &str) -> Result<i64> {
+    first_number(session.query("lease_others", &[vec![text_cell(integration)]]).await?)
+}
+
+fn first_number(rows: Vec<Cells>) -> Result<i64> {
     match rows.first().and_then(|row| row.first()) {
-        Some(epoch) => int(epoch),
+        Some(number) => int(number),
         None => Err(Error::new(Kind::Internal, "the lease was not recorded")),
     }
 }

@@ -79,6 +79,7 @@ macro_rules! conformance {
             work_counts_attempts,
             receipts_come_back_in_order,
             every_lease_has_a_higher_epoch,
+            no_two_integrations_have_the_same_epoch,
         }
     };
     ($mark:tt $lab:path: $($name:ident),* $(,)?) => {

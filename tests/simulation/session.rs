@@ -26,6 +26,8 @@ pub struct Own {
     pub window: Table,
     pub lease: Table,
     pub edge: Table,
+    pub setting: Table,
+    pub run: Table,
 }
 
 /// Columns of `twinrow_pair`.
@@ -114,6 +116,10 @@ fn read(own: &Own, name: &str, p: &Cells) -> Option<Vec<Cells>> {
             first(found, &p[2]).into_iter().map(|row| row[1..].to_vec()).collect()
         }
         "edge_read" => select(&own.edge, |_| true),
+        "lease_others" => {
+            let others = own.lease.values().filter(|row| row[0] != p[0]);
+            vec![vec![Cell::Int(others.map(|row| number(&row[1])).max().unwrap_or(0))]]
+        }
         "lease_read" => columns(select(&own.lease, |row| row[0] == p[0]), &[1, 2, 3]),
         "seen_read" => columns(select(&own.seen, |row| row[0] == p[0]), &[1, 2, 3]),
         "link_read" => columns(select(&own.link, |row| row[0] == p[0]), &[1, 2, 3]),
@@ -160,6 +166,7 @@ fn read(own: &Own, name: &str, p: &Cells) -> Option<Vec<Cells>> {
             rows.sort_by_key(|row| (-number(&row[10]), row[0].clone()));
             first(rows, &p[1])
         }
+        "setting_read" => columns(select(&own.setting, |row| row[0] == p[0]), &[1, 2]),
         "scan_read" => select(&own.scan, |row| row[0] == p[0]),
         "brake_read" => select(&own.brake, |row| row[0] == p[0]),
         "brake_window" => {
@@ -355,9 +362,21 @@ fn write_other(own: &mut Own, name: &str, p: &Cells) -> (u64, Vec<Cells>) {
         }),
         "fence_home" => fence(own, &|row| row[1] == p[1], &|row| row[4] = p[2].clone()),
         "lease_take" => {
-            let epoch = own.lease.get(&p[..1]).map_or(0, |row| number(&row[1])) + 1;
+            let epoch = own.lease.get(&p[..1]).map_or(0, |row| number(&row[1]) + 1).max(number(&p[3]));
             own.lease.insert(p[..1].to_vec(), vec![p[0].clone(), Cell::Int(epoch), p[1].clone(), p[2].clone()]);
             return (1, vec![vec![Cell::Int(epoch)]]);
+        }
+        "lease_beat" => own.lease.get_mut(&p[..1]).filter(|row| row[1] == p[1]).map_or(0, |row| {
+            row[3] = p[2].clone();
+            1
+        }),
+        "setting_write" => {
+            own.setting.insert(p[..2].to_vec(), p.clone());
+            1
+        }
+        "run_write" => {
+            own.run.insert(p[..2].to_vec(), p.clone());
+            1
         }
         "receipt_insert" => u64::from(own.receipt.insert(p[..2].to_vec(), p.clone()).is_none()),
         "receipt_delete" => u64::from(own.receipt.remove(&p[..2]).is_some()),

@@ -36,8 +36,9 @@ const PARAMETERS: &[(&str, &str)] = &[
     ("intent_read", "i"),
     ("intent_write", "iiibtiiib"),
     ("lease_beat", "tii"),
+    ("lease_others", "t"),
     ("lease_read", "t"),
-    ("lease_take", "tti"),
+    ("lease_take", "ttii"),
     ("link_next", ""),
     ("link_read", "t"),
     ("link_write", "ttit"),
@@ -231,11 +232,28 @@ pub async fn every_lease_has_a_higher_epoch(lab: &dyn Lab) {
     let bench = Bench::item(lab).await;
     let mut session = bench.store().session().await.unwrap();
     for epoch in 1..=3 {
-        let rows = session.query("lease_take", &[vec![text("suite"), text("holder"), Cell::Int(60)]]).await.unwrap();
+        let rows =
+            session.query("lease_take", &[vec![text("suite"), text("holder"), Cell::Int(60), Cell::Int(1)]]).await.unwrap();
         assert_eq!(int(&rows[0][0]).unwrap(), epoch);
     }
     assert_eq!(session.execute("lease_beat", &[[text("suite"), Cell::Int(2), Cell::Int(99)].to_vec()]).await.unwrap(), 0);
     assert_eq!(session.execute("lease_beat", &[[text("suite"), Cell::Int(3), Cell::Int(99)].to_vec()]).await.unwrap(), 1);
     let lease = session.query("lease_read", &[vec![text("suite")]]).await.unwrap();
     assert_eq!(lease, [vec![Cell::Int(3), text("holder"), Cell::Int(99)]]);
+    for (lowest, epoch) in [(3, 4), (9, 9), (1, 10)] {
+        let set = [vec![text("suite"), text("holder"), Cell::Int(60), Cell::Int(lowest)]];
+        assert_eq!(session.query("lease_take", &set).await.unwrap(), [[Cell::Int(epoch)]]);
+    }
+}
+
+/// Ids of pairs begin with the epoch, and stand in one table for all integrations whose state is here.
+pub async fn no_two_integrations_have_the_same_epoch(lab: &dyn Lab) {
+    let bench = Bench::item(lab).await;
+    let mut session = bench.store().session().await.unwrap();
+    let mut last = 0;
+    for integration in ["one", "two", "two", "one", "three"] {
+        let epoch = twinrow::state::take_lease(&mut *session, integration, "holder", 60).await.unwrap();
+        assert!(epoch > last, "{integration} got {epoch} after {last}");
+        last = epoch;
+    }
 }

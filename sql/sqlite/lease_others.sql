@@ -1,0 +1,1 @@
+select coalesce(max(epoch), 0) from twinrow_lease where integration <> ?1
