@@ -21,7 +21,7 @@ pub struct Dirty {
 pub fn coalesce(entries: &[Entry]) -> Vec<Dirty> {
     let mut order: Vec<Dirty> = Vec::with_capacity(entries.len());
     let mut at: HashMap<KeyBytes, usize> = HashMap::with_capacity(entries.len());
-    let mut touch = |key: &Key, entry: &Entry, born: Option<bool>| {
+    let mut touch = |order: &mut Vec<Dirty>, key: &Key, entry: &Entry, born: Option<bool>| {
         let key = key.encode();
         match at.get(&key) {
             Some(index) => {
@@ -38,14 +38,15 @@ pub fn coalesce(entries: &[Entry]) -> Vec<Dirty> {
     };
     for entry in entries {
         match &entry.op {
-            Op::Truncate => {}
+            // Whoever has one of these keys now got it later, by an entry that may not be read yet.
+            Op::Truncate => order.iter_mut().for_each(|dirty| dirty.born = false),
             Op::Rename { to } => {
-                touch(&entry.key, entry, Some(false));
-                touch(to, entry, Some(true));
+                touch(&mut order, &entry.key, entry, Some(false));
+                touch(&mut order, to, entry, Some(true));
             }
-            Op::Insert | Op::Replace => touch(&entry.key, entry, Some(true)),
-            Op::Delete => touch(&entry.key, entry, Some(false)),
-            Op::Update => touch(&entry.key, entry, None),
+            Op::Insert | Op::Replace => touch(&mut order, &entry.key, entry, Some(true)),
+            Op::Delete => touch(&mut order, &entry.key, entry, Some(false)),
+            Op::Update => touch(&mut order, &entry.key, entry, None),
         }
     }
     order
