@@ -69,9 +69,12 @@ impl Pipeline {
                 continue;
             }
             state::write_setting(&mut *tx, &integration.name, &name, &now).await?;
-            if before.is_some() && state::scan(&mut *tx, link).await?.is_none() {
+            if before.is_some() {
                 tracing::info!(link = link.name, "its configuration has changed, or it was away: all its records are compared");
-                let scan = Scan { link: link.number, part: ScanPart::Source, after: None, asked: self.door.now() };
+                // A compare that is under way has passed some of them as they were configured before: it starts over.
+                let under_way = state::scan(&mut *tx, link).await?.map(|scan| scan.part);
+                let part = under_way.filter(|part| matches!(part, ScanPart::Recheck(_))).unwrap_or(ScanPart::Source);
+                let scan = Scan { link: link.number, part, after: None, asked: self.door.now() };
                 state::write_scan(&mut *tx, &scan).await?;
             }
         }
