@@ -4,11 +4,11 @@ use std::collections::HashSet;
 
 use super::capture::Moment;
 use super::item::{Item, Slot, Todo};
-use super::translate::Translator;
+use super::translate::{Parents, Translator};
 use super::{Phase, Pipeline};
 use crate::endpoint::{Fetched, Unread, Window};
 use crate::error::Result;
-use crate::model::{Both, Key, KeyBytes, Link, Pair, Side};
+use crate::model::{Base, Both, Key, KeyBytes, Link, Pair, Side};
 use crate::reconcile::{self, Action, Decision, Question, Seen, Situation};
 use crate::sql::Session;
 
@@ -46,6 +46,8 @@ impl Pipeline {
         };
         self.timings.enter(Phase::Identifying);
         let parents = self.parents(session, link, &rows).await?;
+        self.timings.enter(Phase::Fetching);
+        hide_moved_parents(moment, &integration.links, link, &parents, &mut items).await?;
         let translator = Translator { link, links: &integration.links, parents: &parents, left_out: &[] };
         self.timings.enter(Phase::Deciding);
         for item in items.iter_mut().filter(|item| item.decision.is_none()) {
@@ -167,4 +169,54 @@ pub(super) async fn hide_unread(moment: &mut Moment, link_at: usize, link: &Link
         }
     }
     Ok(())
+}
+
+/// Records with a new reference to one about whose key the log knows more than was read: the key may be another one's
+/// by now (rule 2).
+async fn hide_moved_parents(
+    moment: &mut Moment,
+    links: &[Link],
+    link: &Link,
+    parents: &Parents,
+    items: &mut [Item],
+) -> Result<()> {
+    for (field, via) in link.fields.iter().enumerate().filter_map(|(field, mapped)| Some((field, mapped.via?))) {
+        for side in Side::BOTH {
+            let referring = referring(items, field, side, |key| parents.twin(via, side, key));
+            for at in [side, side.other()] {
+                let keys: Vec<Key> = referring.iter().filter_map(|(_, keys)| keys[at].decode()).collect();
+                if keys.is_empty() {
+                    continue;
+                }
+                let (window, place) = moment.window(via, &links[via], at);
+                let unread = window.unread(place, &keys, Unread::Births).await?;
+                for (item, _) in referring.iter().filter(|(_, keys)| unread.contains(&keys[at])) {
+                    items[*item].decide_as(Situation::Undecided, Action::Retry);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The items whose reference in a field is new on either side and leads from `side` to a known parent, with its keys.
+fn referring<'a>(
+    items: &[Item],
+    field: usize,
+    side: Side,
+    twin: impl Fn(&KeyBytes) -> Option<&'a KeyBytes>,
+) -> Vec<(usize, Both<KeyBytes>)> {
+    let changed = |item: &Item| {
+        let base = item.pair.as_ref().filter(|pair| !lost(pair)).and_then(|pair| pair.bases[field]);
+        let moved = |base: Base, side: Side| item.slot[side].row().is_none_or(|row| row[field].fingerprint() != base.seen[side]);
+        base.is_none_or(|base| Side::BOTH.into_iter().any(|side| moved(base, side)))
+    };
+    let reference = |(at, item): (usize, &Item)| {
+        let value = &item.slot[side].row().filter(|_| item.decision.is_none() && changed(item))?[field];
+        let own = Key(vec![value.clone()]).encode();
+        let mut keys = Both { source: twin(&own)?.clone(), target: twin(&own)?.clone() };
+        keys[side] = own;
+        Some((at, keys))
+    };
+    items.iter().enumerate().filter_map(reference).collect()
 }

@@ -17,6 +17,13 @@ pub(super) struct Parents {
     twins: HashMap<(usize, Side, KeyBytes), KeyBytes>,
 }
 
+impl Parents {
+    /// The key of a parent on the other side.
+    pub(super) fn twin(&self, via: usize, from: Side, key: &KeyBytes) -> Option<&KeyBytes> {
+        self.twins.get(&(via, from, key.clone()))
+    }
+}
+
 /// Translates the values of one link.
 pub(super) struct Translator<'a> {
     pub(super) link: &'a Link,
@@ -36,7 +43,7 @@ impl Translate for Translator<'_> {
         }
         let Some(via) = mapped.via else { return convert(self.link, field, value, to) };
         let parent = Key(vec![value.clone()]).encode();
-        let twin = self.parents.twins.get(&(via, from, parent.clone()));
+        let twin = self.parents.twin(via, from, &parent);
         match twin.and_then(KeyBytes::decode).and_then(|key| key.0.into_iter().next()) {
             // The parent's key as its own table has it; the referring column may be of a wider type.
             Some(key) => {
