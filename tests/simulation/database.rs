@@ -6,11 +6,11 @@ use std::sync::Arc;
 use bigdecimal::BigDecimal;
 use bigdecimal::num_bigint::BigInt;
 use twinrow::error::{Error, Kind, Result};
-use twinrow::model::{Direction, Row, Value};
+use twinrow::model::{Row, Value};
 
 use crate::session::Own;
 use crate::users::{Effect, UserTx};
-use crate::world::{Options, Rounding, Shape, World, name};
+use crate::world::{OnDelete, Options, Rounding, Shape, World, name};
 
 /// The fields of a row: business key (the entity's number), two values, a reference.
 pub const ENTITY: usize = 0;
@@ -28,12 +28,14 @@ pub enum Did {
     Delete(i64),
     Rename(i64, i64),
     Truncate,
+    /// Nothing, but that a trigger says: compare everything.
+    Mark,
 }
 
 impl Did {
     pub fn old(self) -> Option<i64> {
         match self {
-            Did::Insert(_) | Did::Truncate => None,
+            Did::Insert(_) | Did::Truncate | Did::Mark => None,
             Did::Update(key) | Did::Delete(key) | Did::Rename(key, _) => Some(key),
         }
     }
@@ -41,7 +43,7 @@ impl Did {
     pub fn key_after(self) -> Option<i64> {
         match self {
             Did::Insert(key) | Did::Update(key) | Did::Rename(_, key) => Some(key),
-            Did::Delete(_) | Did::Truncate => None,
+            Did::Delete(_) | Did::Truncate | Did::Mark => None,
         }
     }
 }
@@ -54,7 +56,8 @@ pub struct Logged {
     pub lsn: i64,
     pub xid: u64,
     pub commit: i64,
-    pub own: bool,
+    /// The integration that wrote it.
+    pub own: Option<usize>,
 }
 
 /// A statement's effect, before its transaction commits.
@@ -62,6 +65,18 @@ pub struct Logged {
 pub struct Pending {
     pub entry: Logged,
     pub row: Option<Row>,
+    pub why: Why,
+}
+
+/// Why a row is changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// A statement says so.
+    Asked,
+    /// A foreign key takes it along.
+    Taken,
+    /// The same, and no trigger fires for it.
+    Silent,
 }
 
 /// One of our transactions.
@@ -69,6 +84,10 @@ pub struct Pending {
 pub struct Ours {
     pub locks: BTreeSet<(usize, i64)>,
     pub shares: BTreeSet<(usize, i64)>,
+    /// Business keys it has looked for, to create what it does not find.
+    pub looked_for: BTreeSet<(usize, i64)>,
+    /// Whose it is.
+    pub integration: usize,
     pub pending: Vec<Pending>,
     /// What triggers of the application did on the way.
     pub effects: Vec<Effect>,
@@ -88,6 +107,8 @@ pub struct Table {
     reuse: bool,
     /// The table its references lead to.
     pub refers: Option<usize>,
+    /// Which of its logs this is: a log that is made anew knows nothing of the positions in the one before.
+    pub log: i64,
 }
 
 pub struct Database {
@@ -95,25 +116,43 @@ pub struct Database {
     pub log: Vec<Logged>,
     /// What was pruned, to notice a log that was pruned too early.
     pub pruned: Vec<Logged>,
+    /// Who reads the log of which table, and how far: nothing else may be pruned.
+    pub consumers: BTreeMap<(usize, String), Seen>,
     pub commits: i64,
     pub lsn: i64,
     pub xid: u64,
     pub own: Arc<Own>,
     pub ours: BTreeMap<u64, Ours>,
     pub users: Vec<UserTx>,
-    rounds: bool,
+    pub rounds: bool,
     pub unique: bool,
+    pub on_delete: OnDelete,
+}
+
+/// How far a log was read: every entry of the commits up to `whole`; of those up to `part`, the
+/// entries up to `lsn`. As PostgreSQL's `pg_snapshot` with an lsn inside the next one.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Seen {
+    pub whole: i64,
+    pub part: i64,
+    pub lsn: i64,
+}
+
+impl Seen {
+    pub fn covers(&self, entry: &Logged) -> bool {
+        entry.commit <= self.whole || (entry.commit <= self.part && entry.lsn <= self.lsn)
+    }
 }
 
 impl Database {
     pub fn new(at: usize, options: &Options) -> Database {
-        let reuse = options.reuse.get(at).copied().unwrap_or(false);
+        let reuse = options.reuses(at);
         let table = |table: i64, refers| {
             let first = 1 + at as i64 * 10_000 + table * 1_000;
-            Table { rows: BTreeMap::new(), first, last: first - 1, reuse, refers }
+            Table { rows: BTreeMap::new(), first, last: first - 1, reuse, refers, log: 0 }
         };
         let tables = match options.shape {
-            _ if at > 1 => Vec::new(),
+            _ if at >= options.data() => Vec::new(),
             Shape::Flat => vec![table(0, None)],
             Shape::Family => vec![table(0, None), table(1, Some(0))],
             Shape::Circle => vec![table(0, Some(0))],
@@ -122,6 +161,7 @@ impl Database {
             tables,
             log: Vec::new(),
             pruned: Vec::new(),
+            consumers: BTreeMap::new(),
             commits: 0,
             lsn: 0,
             xid: 0,
@@ -130,6 +170,7 @@ impl Database {
             users: Vec::new(),
             rounds: at == 1 && options.rounding == Rounding::Silent,
             unique: options.unique,
+            on_delete: options.on_delete[at.min(1)],
         }
     }
 
@@ -177,7 +218,7 @@ impl Database {
         if free.is_empty() { self.new_key(table) } else { free[choice % free.len()] }
     }
 
-    pub fn entry(&mut self, table: usize, did: Did, xid: u64, own: bool) -> Logged {
+    pub fn entry(&mut self, table: usize, did: Did, xid: u64, own: Option<usize>) -> Logged {
         self.lsn += 1;
         Logged { table, did, lsn: self.lsn, xid, commit: 0, own }
     }
@@ -216,6 +257,67 @@ impl Database {
                 .any(|at| self.rows(pending, at).iter().any(|(own, row)| row[PARENT] == value && (at, *own) != (table, key)))
     }
 
+    /// The rows that refer to one, but itself, as a transaction with these statements sees them.
+    pub fn children(&self, pending: &[Pending], table: usize, key: i64) -> Vec<(usize, i64)> {
+        let value = Value::Int(i128::from(key));
+        let below = (0..self.tables.len()).filter(|at| self.tables[*at].refers == Some(table));
+        let refers = |at: usize| {
+            let rows = self.rows(pending, at).into_iter().filter(|(_, row)| row[PARENT] == value);
+            rows.map(|(own, _)| (at, own)).filter(|place| *place != (table, key)).collect::<Vec<_>>()
+        };
+        below.flat_map(refers).collect()
+    }
+
+    /// The rows that a delete of this one changes too.
+    pub fn reached(&self, pending: &[Pending], table: usize, key: i64) -> Vec<(usize, i64)> {
+        let mut reached = match self.on_delete {
+            OnDelete::Restrict => Vec::new(),
+            _ => self.children(pending, table, key),
+        };
+        let mut at = 0;
+        while at < reached.len() && self.on_delete != OnDelete::SetNull {
+            let (table_at, key_at) = reached[at];
+            for place in self.children(pending, table_at, key_at) {
+                if !reached.contains(&place) && place != (table, key) {
+                    reached.push(place);
+                }
+            }
+            at += 1;
+        }
+        reached
+    }
+
+    /// Deletes a row, and does to others what its foreign keys say. `own`: the integration that does it.
+    pub fn deletion(&mut self, pending: &[Pending], (table, key): (usize, i64), xid: u64, own: Option<usize>) -> Vec<Pending> {
+        let mut steps = Vec::new();
+        let mut marked = Vec::new();
+        // Its own entry may stand before those of its children, or behind them.
+        let first = key % 2 == 0;
+        if first {
+            steps.push(Pending { entry: self.entry(table, Did::Delete(key), xid, own), row: None, why: Why::Asked });
+        }
+        for (at, child) in self.reached(pending, table, key) {
+            let (did, row) = match self.on_delete {
+                OnDelete::SetNull => {
+                    let mut row = self.row(pending, at, child).cloned().unwrap_or_default();
+                    row[PARENT] = Value::Null;
+                    (Did::Update(child), Some(row))
+                }
+                _ => (Did::Delete(child), None),
+            };
+            let why = if self.on_delete == OnDelete::Marked { Why::Silent } else { Why::Taken };
+            if why == Why::Silent && !marked.contains(&at) {
+                marked.push(at);
+                steps.push(Pending { entry: self.entry(at, Did::Mark, xid, own), row: None, why: Why::Taken });
+            }
+            steps.push(Pending { entry: self.entry(at, did, xid, own), row, why });
+        }
+        if !first {
+            steps.push(Pending { entry: self.entry(table, Did::Delete(key), xid, own), row: None, why: Why::Asked });
+        }
+        steps
+    }
+
     /// Unique business keys: refused if another row has it, in doubt while somebody's statement is open.
     pub fn check_unique(&self, pending: &[Pending], table: usize, entity: &Value) -> Result<()> {
         let open = self.users.iter().flat_map(|tx| &tx.pending).any(|step| {
@@ -246,8 +348,30 @@ impl Database {
         for mut step in pending {
             put(&mut self.tables[step.entry.table].rows, &step);
             step.entry.commit = self.commits;
-            self.log.push(step.entry);
+            if step.why != Why::Silent {
+                self.log.push(step.entry);
+            }
         }
+    }
+
+    /// Removes what all who read it have.
+    pub fn prune(&mut self) {
+        let consumers = &self.consumers;
+        let read = |entry: &Logged| {
+            let mut readers = consumers.iter().filter(|((table, _), _)| *table == entry.table).map(|(_, seen)| seen).peekable();
+            readers.peek().is_some() && readers.all(|seen| seen.covers(entry))
+        };
+        let (mut pruned, log): (Vec<Logged>, Vec<Logged>) = self.log.drain(..).partition(read);
+        self.log = log;
+        self.pruned.append(&mut pruned);
+    }
+
+    /// The log of a table is dropped, and made anew.
+    pub fn forget_log(&mut self, table: usize) {
+        self.tables[table].log += 1;
+        self.log.retain(|entry| entry.table != table);
+        self.pruned.retain(|entry| entry.table != table);
+        self.consumers.retain(|(at, _), _| *at != table);
     }
 
     pub fn commit_user(&mut self, tx: UserTx) {
@@ -281,8 +405,11 @@ impl World {
         for step in &tx.pending {
             let table = step.entry.table;
             self.writes += 1;
-            if at == 0 && self.options.direction == Direction::ToTarget {
+            if !self.may_write(at) {
                 self.ledger.fault(format!("a write to the source of a one-way link: {:?}", step.entry.did));
+            }
+            if step.why != Why::Asked && step.row.is_none() {
+                self.ledger.fault(format!("rule 18: a delete of ours took along {:?} in {}", step.entry.did, name(at)));
             }
             let before = step.entry.did.old().and_then(|key| self.databases[at].row(&[], table, key)).cloned();
             match (&before, &step.row) {
@@ -300,7 +427,30 @@ impl World {
                 format!("{} ours {did:?} table {table} e{}", name(at), before.as_ref().or(step.row.as_ref()).map_or(0, entity))
             });
         }
+        let written: BTreeSet<(usize, i64)> =
+            tx.pending.iter().filter_map(|step| Some((step.entry.table, step.entry.did.key_after()?))).collect();
         self.databases[at].commit_ours(tx);
+        for (table, key) in written {
+            self.check_written(at, table, key);
+        }
+    }
+
+    /// What we have written must be what a user once wrote for this very record.
+    fn check_written(&mut self, at: usize, table: usize, key: i64) {
+        let database = &self.databases[at];
+        let Some(row) = database.row(&[], table, key) else { return };
+        let of = entity(row);
+        let mut facts: Vec<(usize, i64)> =
+            [X, Y].into_iter().filter(|field| !row[*field].is_null()).map(|field| (field, raw(&row[field]) / 10)).collect();
+        if let (Some(parents), Some(parent)) = (database.tables[table].refers, row.get(PARENT).filter(|parent| !parent.is_null()))
+        {
+            facts.push((PARENT, database.row(&[], parents, raw(parent)).map_or(-1, entity)));
+        }
+        for (field, fact) in facts {
+            if !self.ledger.wrote(of, field, fact) {
+                self.ledger.fault(format!("mixed: e{of} in {} got {fact} in field {field}, which is not its own", name(at)));
+            }
+        }
     }
 }
 

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use twinrow::model::{Blanks, ConflictPolicy, Deletes, Direction, KeyBytes, Row, Value};
-use twinrow::sql::Cell;
+use twinrow::sql::{Cell, Cells};
 
+use crate::configuration::{Wire, wires};
 use crate::database::{ENTITY, KEY, PARENT, X, Y, entity, raw};
 use crate::session::{REASON, S_KEY, T_KEY, number};
 use crate::users::Effect;
@@ -21,8 +22,8 @@ pub struct Ledger {
     pub deleted: BTreeSet<i64>,
     /// The same as [`Ledger::set`], to the last digit.
     exact: BTreeSet<Fact>,
-    /// Of these, what was written in the target.
-    of_target: BTreeSet<Fact>,
+    /// The same, by the database it was written in.
+    written: [BTreeSet<Fact>; 3],
     /// Entities that ever stood under a database's table's key.
     stood: BTreeMap<(usize, usize, i64), BTreeSet<i64>>,
     pub faults: Vec<String>,
@@ -32,9 +33,7 @@ impl Ledger {
     pub fn user(&mut self, at: usize, effect: Effect) {
         match effect {
             Effect::Set(entity, field, raw) => {
-                if at == 1 {
-                    self.of_target.insert((entity, field, raw));
-                }
+                self.written[at].insert((entity, field, raw));
                 self.set.insert((entity, field, raw / 10));
                 self.exact.insert((entity, field, raw));
             }
@@ -49,6 +48,11 @@ impl Ledger {
 
     pub fn stood(&mut self, at: usize, table: usize, key: i64, entity: &Value) {
         self.stood.entry((at, table, key)).or_default().insert(raw(entity));
+    }
+
+    /// Whether a user ever wrote this value, or this reference, for this record.
+    pub fn wrote(&self, entity: i64, field: usize, value: i64) -> bool {
+        self.set.contains(&(entity, field, value))
     }
 
     pub fn we_deleted(&mut self, entity: &Value, at: &str) {
@@ -83,6 +87,16 @@ impl Side {
         Side { rows }
     }
 
+    /// The records a record refers to, and those that refer to it.
+    fn parent(&self, entity: i64) -> Option<i64> {
+        let parent = self.rows.get(&entity)?.first()?.2;
+        (parent != 0).then_some(parent)
+    }
+
+    fn is_referred(&self, entity: i64) -> bool {
+        self.rows.values().flatten().any(|(.., parent)| *parent == entity)
+    }
+
     fn facts(&self) -> BTreeSet<Fact> {
         let mut facts = BTreeSet::new();
         for (entity, rows) in &self.rows {
@@ -100,24 +114,39 @@ impl World {
     /// Everything that is wrong, in words; nothing, if all is well.
     pub fn verdict(&self) -> Vec<String> {
         let mut wrong = self.ledger.faults.clone();
-        let (source, target) = (Side::read(self, 0), Side::read(self, 1));
-        let explained = self.explained(&mut wrong);
-        for (at, side) in [(0, &source), (1, &target)] {
+        let sides: Vec<Side> = (0..self.options.data()).map(|at| Side::read(self, at)).collect();
+        let explained = self.explained(&sides, &mut wrong);
+        for (at, side) in sides.iter().enumerate() {
             for (entity, rows) in side.rows.iter().filter(|(_, rows)| rows.len() > 1) {
                 wrong.push(format!("doubled: e{entity} stands {} times in {}", rows.len(), name(at)));
             }
         }
-        let entities: BTreeSet<i64> = source.rows.keys().chain(target.rows.keys()).copied().collect();
-        for entity in entities.iter().filter(|entity| !explained.contains(entity)) {
-            self.agree(*entity, source.rows.get(entity), target.rows.get(entity), &mut wrong);
+        let ends: BTreeSet<[usize; 2]> = wires(&self.options).into_iter().map(|wire| wire.ends).collect();
+        for ends in ends {
+            let [source, target] = ends.map(|at| &sides[at]);
+            let entities: BTreeSet<i64> = source.rows.keys().chain(target.rows.keys()).copied().collect();
+            for entity in entities.iter().filter(|entity| !explained.contains(entity)) {
+                self.agree(*entity, source.rows.get(entity), target.rows.get(entity), &mut wrong);
+            }
         }
-        self.nothing_lost(&source, &target, &explained, &mut wrong);
-        for (entity, rows) in &source.rows {
-            if rows.iter().any(|(_, row, _)| !row[Y].is_null() && !self.ledger.exact.contains(&(*entity, Y, raw(&row[Y])))) {
-                wrong.push(format!("leak: e{entity} has a value in the source that nobody wrote"));
+        self.nothing_lost(&sides, &explained, &mut wrong);
+        for (at, side) in sides.iter().enumerate() {
+            for (entity, row) in side.rows.iter().flat_map(|(entity, rows)| rows.iter().map(move |(_, row, _)| (entity, row))) {
+                if !row[Y].is_null() && !self.may_hold(at, *entity, raw(&row[Y])) {
+                    wrong.push(format!("leak: e{entity} has a value in {} that nobody wrote", name(at)));
+                }
             }
         }
         wrong
+    }
+
+    /// Whether a database may hold this second value: as it was written, or as it rounds, or where a whole row of the
+    /// one that rounds may come back.
+    fn may_hold(&self, at: usize, entity: i64, value: i64) -> bool {
+        let comes_back = matches!(self.options.conflict, ConflictPolicy::Target | ConflictPolicy::Newest)
+            || self.options.deletes == Deletes::Recreate;
+        let rounds = self.databases[at].rounds || comes_back || at > 0 && self.options.rounding == Rounding::Mapped;
+        self.ledger.exact.contains(&(entity, Y, value)) || rounds && self.ledger.wrote(entity, Y, value / 10)
     }
 
     fn agree(
@@ -127,45 +156,57 @@ impl World {
         target: Option<&Vec<(usize, Row, i64)>>,
         wrong: &mut Vec<String>,
     ) {
+        let receiver = self.receiver();
+        let own = |of: &dyn Fn(&Fact) -> bool| receiver.is_some_and(|at| self.ledger.written[at].iter().any(of));
         let (Some(source), Some(target)) = (source, target) else {
-            let kept = (self.options.deletes == Deletes::Keep || self.one_way()) && self.ledger.deleted.contains(&entity);
-            let stays = self.one_way() && source.is_none() && self.ledger.of_target.iter().any(|fact| fact.0 == entity);
-            if !kept && !stays {
-                wrong.push(format!("diverged: e{entity} is only in the {}", if source.is_some() { "source" } else { "target" }));
+            let stays = self.options.deletes == Deletes::Keep || self.options.changes > 0.0 || receiver.is_some();
+            let kept = stays && self.ledger.deleted.contains(&entity);
+            let only = if source.is_some() { 0 } else { 1 };
+            let unsent = receiver == Some(only) && own(&|fact| fact.0 == entity);
+            if !kept && !unsent {
+                wrong.push(format!("diverged: e{entity} is only in the {}", ["source", "target"][only]));
             }
             return;
         };
         let ((_, s, s_parent), (_, t, t_parent)) = (&source[0], &target[0]);
         let coarse = |value: &Value| if self.options.rounding == Rounding::No { raw(value) } else { raw(value) / 10 };
-        if self.options.copy && s[KEY] != t[KEY] && !self.one_way() {
+        if self.options.copy && s[KEY] != t[KEY] && receiver.is_none() {
             wrong.push(format!("diverged: e{entity} has another key"));
         }
         for (field, same) in [(X, raw(&s[X]) == raw(&t[X])), (Y, coarse(&s[Y]) == coarse(&t[Y])), (PARENT, s_parent == t_parent)]
         {
-            // The target's own changes stay there; a blank may be protected.
-            let own = self.one_way() && (field == PARENT || self.ledger.of_target.contains(&(entity, field, raw(&t[field]))));
-            let blank = self.options.blanks == Blanks::Keep && field != PARENT && (s[field].is_null() || t[field].is_null());
+            // The receiver's own changes stay there; a blank may be protected.
+            let there = match receiver {
+                Some(0) => s,
+                _ => t,
+            };
+            let own = receiver.is_some()
+                && (field == PARENT || own(&|fact| *fact == (entity, field, raw(&there[field]))) || there[field].is_null());
+            let null = if field == PARENT { *s_parent == 0 || *t_parent == 0 } else { s[field].is_null() || t[field].is_null() };
+            let blank = (self.options.blanks == Blanks::Keep || self.options.changes > 0.0) && null;
             if !same && !own && !blank {
                 wrong.push(format!("diverged: e{entity} differs in field {field}"));
             }
         }
     }
 
-    fn nothing_lost(&self, source: &Side, target: &Side, explained: &BTreeSet<i64>, wrong: &mut Vec<String>) {
+    fn nothing_lost(&self, sides: &[Side], explained: &BTreeSet<i64>, wrong: &mut Vec<String>) {
         let ledger = &self.ledger;
-        let (in_source, in_target, kept) = (source.facts(), target.facts(), self.kept());
+        let (facts, kept): (Vec<BTreeSet<Fact>>, _) = (sides.iter().map(Side::facts).collect(), self.kept());
         for fact in ledger.set.iter().filter(|fact| !ledger.gone.contains(fact) && !kept.contains(fact)) {
             let deleted = ledger.deleted.contains(&fact.0);
-            let anywhere = in_source.contains(fact) || in_target.contains(fact);
-            // Where both sides must agree, what is not in the source is nowhere.
-            let agree = !self.one_way() && self.options.blanks == Blanks::Propagate;
-            if !anywhere || (agree && !deleted && !explained.contains(&fact.0) && !in_source.contains(fact)) {
+            let anywhere = facts.iter().any(|facts| facts.contains(fact));
+            // Where all sides must agree, what is not in the source is nowhere.
+            let agree = self.receiver().is_none() && self.options.blanks == Blanks::Propagate && self.options.changes == 0.0;
+            // What a link does not map goes with the record.
+            let unmapped = fact.1 == Y && deleted && self.options.changes > 0.0;
+            if !anywhere && !unmapped || (agree && !deleted && !explained.contains(&fact.0) && !facts[0].contains(fact)) {
                 let how = if deleted { "lost with a delete" } else { "lost" };
                 wrong.push(format!("{how}: e{} field {} written by statement {}", fact.0, fact.1, fact.2));
             }
         }
         for entity in ledger.set.iter().map(|fact| fact.0).collect::<BTreeSet<_>>() {
-            let stands = source.rows.contains_key(&entity) || target.rows.contains_key(&entity);
+            let stands = sides.iter().any(|side| side.rows.contains_key(&entity));
             if !stands && !ledger.deleted.contains(&entity) {
                 wrong.push(format!("vanished: e{entity}"));
             }
@@ -175,72 +216,107 @@ impl World {
     /// Values that stand in a conflict, pending or kept.
     fn kept(&self) -> BTreeSet<Fact> {
         let mut facts = BTreeSet::new();
-        for conflict in self.databases[self.home()].own.conflict.values() {
-            let table = usize::try_from(number(&conflict[2]) - 1).unwrap_or(0);
-            for (at, cell) in [(0, &conflict[7]), (1, &conflict[8])] {
-                let Cell::Text(text) = cell else { continue };
-                let texts: Vec<Option<String>> = serde_json::from_str(text).unwrap_or_default();
-                let number = |field: usize| texts.get(field)?.as_ref()?.parse::<f64>().ok();
-                let Some(entity) = number(ENTITY).map(|entity| entity as i64) else { continue };
-                for field in [X, Y] {
-                    let scale = if field == Y && self.options.rounding == Rounding::Mapped { 1.0 } else { 10.0 };
-                    facts.extend(number(field).map(|value| (entity, field, (value / scale).floor() as i64)));
-                }
-                let parents = self.databases[at].tables[table].refers;
-                if let (Some(parents), Some(parent)) = (parents, number(PARENT)) {
-                    let held = self.ledger.stood.get(&(at, parents, parent as i64));
-                    facts.extend(held.into_iter().flatten().map(|parent| (entity, PARENT, *parent)));
+        for home in self.homes() {
+            for conflict in self.databases[home].own.conflict.values() {
+                let Some(wire) = self.wire(home, &conflict[2]) else { continue };
+                for (at, cell) in wire.ends.into_iter().zip([&conflict[7], &conflict[8]]) {
+                    if let Cell::Text(text) = cell {
+                        self.kept_values(&wire, at, text, &mut facts);
+                    }
                 }
             }
         }
         facts
     }
 
-    /// Entities whose records are held for a person, with everything that waits for them. Nothing else may
-    /// be left on the worklist.
-    fn explained(&self, wrong: &mut Vec<String>) -> BTreeSet<i64> {
-        let home = &self.databases[self.home()];
+    fn kept_values(&self, wire: &Wire, at: usize, text: &str, facts: &mut BTreeSet<Fact>) {
+        let texts: Vec<Option<String>> = serde_json::from_str(text).unwrap_or_default();
+        // Of a link that did not map the second value for a while.
+        let short = texts.len() < self.options.width(wire.table);
+        let place = |field: usize| match field {
+            Y if short => None,
+            field if field > Y && short => Some(field - 1),
+            field => Some(field),
+        };
+        let number = |field: usize| texts.get(place(field)?)?.as_ref()?.parse::<f64>().ok();
+        let Some(entity) = number(ENTITY).map(|entity| entity as i64) else { return };
+        for field in [X, Y] {
+            let scale = if field == Y && self.options.rounding == Rounding::Mapped { 1.0 } else { 10.0 };
+            facts.extend(number(field).map(|value| (entity, field, (value / scale).floor() as i64)));
+        }
+        let parents = self.databases[at].tables[wire.table].refers;
+        if let (Some(parents), Some(parent)) = (parents, number(PARENT)) {
+            let held = self.ledger.stood.get(&(at, parents, parent as i64));
+            facts.extend(held.into_iter().flatten().map(|parent| (entity, PARENT, *parent)));
+        }
+    }
+
+    /// Entities whose records are held for a person, with everything that waits for them. Nothing may be left on the
+    /// worklist without a reason.
+    fn explained(&self, sides: &[Side], wrong: &mut Vec<String>) -> BTreeSet<i64> {
         let mut explained = BTreeSet::new();
-        for work in home.own.work.values() {
-            let (table, side) = (usize::try_from(number(&work[0]) - 1).unwrap_or(0), number(&work[1]));
-            let Cell::Bytes(key) = &work[2] else { continue };
-            let key = KeyBytes(key.clone()).decode().map_or(0, |key| raw(&key.0[0]));
-            let (Cell::Text(cause), reason) = (&work[4], number(&work[REASON])) else { continue };
-            let may_stay = self.may_be_held() && matches!(reason, 0..=4);
-            if !may_stay {
-                wrong.push(format!("left on the worklist: table {table} side {side} key {key} reason {reason}: {cause}"));
-                continue;
-            }
-            for at in [0, 1] {
-                let own = &work[2];
-                let twin =
-                    home.own.pair.values().find(|pair| pair[1] == work[0] && pair[if side == 0 { S_KEY } else { T_KEY }] == *own);
-                let key = match twin {
-                    Some(pair) => match &pair[if at == 0 { S_KEY } else { T_KEY }] {
-                        Cell::Bytes(bytes) => KeyBytes(bytes.clone()).decode().map(|key| raw(&key.0[0])),
-                        _ => None,
-                    },
-                    None if side == at as i64 => Some(key),
-                    None => None,
-                };
-                let row = key.and_then(|key| self.databases[at].tables[table].rows.get(&key));
-                explained.extend(row.map(entity));
-            }
-            if let Some(held) = self.ledger.stood.get(&(side as usize, table, key)) {
-                explained.extend(held);
+        let mut left = Vec::new();
+        for home in self.homes() {
+            for work in self.databases[home].own.work.values() {
+                let reason = number(&work[REASON]);
+                let entities = self.entities_of(home, work);
+                let cause = if let Cell::Text(cause) = &work[4] { cause.as_str() } else { "" };
+                left.push((reason, entities.clone(), format!("{entities:?} reason {reason}: {cause}")));
             }
         }
-        explained
+        loop {
+            let before = left.len();
+            left.retain(|(reason, entities, _)| {
+                let stays = (0..=4).contains(reason) && entities.iter().any(|of| self.may_be_held(*of, sides, &explained));
+                explained.extend(entities.iter().copied().filter(|_| stays));
+                !stays
+            });
+            if left.len() == before {
+                wrong.extend(left.into_iter().map(|(.., words)| format!("left on the worklist: {words}")));
+                return explained;
+            }
+        }
     }
 
-    /// Whether some record may have to wait for a person: parents deleted on one side whose children
-    /// were written on the other.
-    fn may_be_held(&self) -> bool {
-        let orphans = self.options.shape != crate::world::Shape::Flat && self.options.delete + self.options.truncate > 0.0;
-        orphans || self.options.conflict == ConflictPolicy::Hold
+    /// The records an entry of the worklist is about.
+    fn entities_of(&self, home: usize, work: &Cells) -> BTreeSet<i64> {
+        let (Some(wire), Cell::Bytes(bytes)) = (self.wire(home, &work[0]), &work[2]) else { return BTreeSet::new() };
+        let side = usize::try_from(number(&work[1])).unwrap_or(0);
+        let decoded = |bytes: &[u8]| KeyBytes(bytes.to_vec()).decode().map(|key| raw(&key.0[0]));
+        let columns = [S_KEY, T_KEY];
+        let mut pairs = self.databases[home].own.pair.values();
+        let twin = pairs.find(|pair| pair[1] == work[0] && pair[columns[side]] == work[2]);
+        let mut entities = BTreeSet::new();
+        for (end, at) in wire.ends.into_iter().enumerate() {
+            let key = match twin {
+                Some(pair) => match &pair[columns[end]] {
+                    Cell::Bytes(bytes) => decoded(bytes),
+                    _ => None,
+                },
+                None => decoded(bytes).filter(|_| side == end),
+            };
+            entities.extend(key.and_then(|key| self.databases[at].tables[wire.table].rows.get(&key)).map(entity));
+        }
+        let place = decoded(bytes).map(|key| (wire.ends[side], wire.table, key));
+        entities.extend(place.and_then(|place| self.ledger.stood.get(&place)).into_iter().flatten());
+        entities
     }
 
-    fn one_way(&self) -> bool {
-        self.options.direction == Direction::ToTarget
+    /// Whether a record may have to wait for a person: its parent was deleted, or waits itself; it was deleted, or has
+    /// another key now, and others refer to it.
+    fn may_be_held(&self, of: i64, sides: &[Side], explained: &BTreeSet<i64>) -> bool {
+        let deleted = |of: i64| self.ledger.deleted.contains(&of);
+        let orphan = sides.iter().filter_map(|side| side.parent(of)).any(|parent| deleted(parent) || explained.contains(&parent));
+        let needed = (deleted(of) || self.options.copy) && sides.iter().any(|side| side.is_referred(of));
+        orphan || needed || self.options.conflict == ConflictPolicy::Hold
+    }
+
+    /// The database that a one-way link writes.
+    fn receiver(&self) -> Option<usize> {
+        match self.options.direction {
+            Direction::Both => None,
+            Direction::ToTarget => Some(1),
+            Direction::ToSource => Some(0),
+        }
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use twinrow::model::{Row, Value};
 
-use crate::database::{Database, Did, ENTITY, KEY, PARENT, Pending, X, Y, entity, raw, value};
-use crate::world::{World, name};
+use crate::database::{Database, Did, ENTITY, KEY, PARENT, Pending, Why, X, Y, entity, raw, value};
+use crate::world::{OnDelete, World, name};
 
 /// What a statement does to what must be found in the end.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +30,8 @@ pub struct UserTx {
 impl World {
     /// One statement of one user.
     pub fn user(&mut self) {
-        let at = self.chance.below(2);
+        let data = self.options.data();
+        let at = self.chance.below(data);
         let open = self.databases[at].users.len();
         // Nothing can keep the same record from being entered on both sides at the same moment where it may
         // stand twice: there it is entered at once.
@@ -43,9 +44,9 @@ impl World {
         let share = self.options.truncate;
         if share > 0.0 && self.chance.one_in(share) {
             let table = self.chance.below(self.databases[at].tables.len());
-            let referred = self.databases[at].tables.iter().any(|other| other.refers == Some(table));
-            if statement.tx.pending.is_empty() && !referred && !self.databases[at].in_use(table) {
-                statement.truncate(self, table);
+            let reached = statement.emptied(self, table);
+            if statement.tx.pending.is_empty() && reached.iter().all(|table| !self.databases[at].in_use(*table)) {
+                reached.into_iter().for_each(|table| statement.truncate(self, table));
                 self.databases[at].users[tx] = statement.tx;
                 self.end_user(at, tx, None);
                 return;
@@ -102,8 +103,9 @@ impl World {
             }
             let (did, table) = (step.entry.did, step.entry.table);
             let before = did.old().and_then(|key| self.databases[at].tables[table].rows.get(&key));
+            let silent = if step.why == Why::Asked { "" } else { " by a foreign key" };
             let of = step.row.as_ref().or(before).map_or(0, entity);
-            self.tell(|| format!("{} user {} {did:?} table {table} e{of} lsn {}", name(at), tx.xid, step.entry.lsn));
+            self.tell(|| format!("{} user {} {did:?}{silent} table {table} e{of} lsn {}", name(at), tx.xid, step.entry.lsn));
         }
         self.databases[at].commit_user(tx);
     }
@@ -132,11 +134,14 @@ impl Statement {
         let key = *world.chance.pick(&free);
         let before = rows[&key].clone();
         let database = &world.databases[self.at];
-        let tied = database.referred(&self.tx.pending, table, key) || self.holds(table, key);
+        let tied = self.tied(database, table, key);
+        // Without a reference to it that someone may yet commit, it can go, and takes others along.
+        let stays = tied && !self.may_go(database, table, key);
         let (delete, rename) = (world.options.delete, world.options.rename);
         match chance - 0.2 {
-            p if p < 0.0 || tied => self.update(world, table, key, before, number),
+            p if p < 0.0 || stays => self.update(world, table, key, before, number),
             p if p < delete => self.delete(world, table, key, &before),
+            _ if tied => self.update(world, table, key, before, number),
             p if p < delete + rename => self.rename(world, table, key, before, number),
             p if p < delete + rename + 0.05 => self.replace(world, table, key, before, number),
             _ => self.update(world, table, key, before, number),
@@ -162,11 +167,34 @@ impl Statement {
         self.tx.shares.contains(&(table, key))
     }
 
+    fn tied(&self, database: &Database, table: usize, key: i64) -> bool {
+        database.referred(&self.tx.pending, table, key) || self.holds(table, key)
+    }
+
+    /// Whether a row that others refer to can be deleted all the same.
+    fn may_go(&self, database: &Database, table: usize, key: i64) -> bool {
+        let free = |(at, key): (usize, i64)| !database.locked(at, key, None, Some(self.tx.xid)) && !self.holds(at, key);
+        let mut reached = database.reached(&self.tx.pending, table, key).into_iter().chain([(table, key)]);
+        database.on_delete != OnDelete::Restrict && reached.all(free)
+    }
+
+    /// The tables that are emptied with one, children first.
+    pub fn emptied(&self, world: &World, table: usize) -> Vec<usize> {
+        let tables = &world.databases[self.at].tables;
+        let below = (0..tables.len()).filter(|at| *at != table && tables[*at].refers == Some(table));
+        below.chain([table]).collect()
+    }
+
     fn step(&mut self, database: &mut Database, table: usize, did: Did, row: Option<Row>) {
-        let entry = database.entry(table, did, self.tx.xid, false);
+        let entry = database.entry(table, did, self.tx.xid, None);
         let row = row.map(|row| database.stored(row));
-        self.tx.locks.extend(did.old().into_iter().chain(did.key_after()).map(|key| (table, key)));
-        self.tx.pending.push(Pending { entry, row });
+        self.push(Pending { entry, row, why: Why::Asked });
+    }
+
+    fn push(&mut self, step: Pending) {
+        let did = step.entry.did;
+        self.tx.locks.extend(did.old().into_iter().chain(did.key_after()).map(|key| (step.entry.table, key)));
+        self.tx.pending.push(step);
     }
 
     fn value(&self, world: &mut World, number: i64, field: usize) -> Value {
@@ -178,7 +206,11 @@ impl Statement {
         if world.options.blank > 0.0 && world.chance.one_in(world.options.blank) {
             return Value::Null;
         }
-        let digit = if field == Y && self.at == 0 { world.chance.below(digits) as i64 } else { 0 };
+        let exact = match world.options.rounding {
+            crate::world::Rounding::Silent => !world.databases[self.at].rounds,
+            _ => self.at == 0,
+        };
+        let digit = if field == Y && exact { world.chance.below(digits) as i64 } else { 0 };
         value(number, digit, &world.options, field)
     }
 
@@ -205,24 +237,34 @@ impl Statement {
         self.add(world, table, key, entity, number);
     }
 
-    /// Inserts a record under a key.
+    /// Inserts a record under a key, with whatever parent there is.
     pub fn add(&mut self, world: &mut World, table: usize, key: i64, entity: i64, number: i64) {
+        let parent = self.parent(world, table);
+        self.add_under(world, table, (key, parent), entity, number);
+    }
+
+    /// Inserts a record under a key and a parent.
+    pub fn add_under(&mut self, world: &mut World, table: usize, (key, parent): (i64, Value), entity: i64, number: i64) {
         let mut row = vec![Value::Int(i128::from(entity)), self.value(world, number, X), self.value(world, number, Y)];
-        if world.databases[self.at].tables[table].refers.is_some() {
-            row.push(self.parent(world, table));
-        } else if world.options.copy {
-            row.extend([Value::Null, Value::Int(i128::from(key))]);
-        }
+        row.extend((world.options.width(table) > PARENT).then_some(parent));
+        row.extend(world.options.copy.then(|| Value::Int(i128::from(key))));
+        let row = world.databases[self.at].stored(row);
         self.effect(world, table, &row, &[X, Y, PARENT], true);
         self.step(&mut world.databases[self.at], table, Did::Insert(key), Some(row));
     }
 
     /// An entity that the other side has and this one has not: entered here by hand as well.
+    ///
+    /// Not while a transaction of ours that has looked for it and found nothing is open: where no unique index forbids
+    /// it, nothing can keep an application from entering it between our look and our commit.
     fn twin_of(&self, world: &mut World, table: usize) -> Option<i64> {
-        let (here, there) = (&world.databases[self.at], &world.databases[1 - self.at]);
+        let (here, there) = (&world.databases[self.at], &world.databases[1 - self.at.min(1)]);
+        let looked_for = |row: &Row| here.ours.values().any(|tx| tx.looked_for.contains(&(table, entity(row))));
         let ours = here.ours.values().flat_map(|tx| &tx.pending).filter_map(|step| step.row.as_ref());
         let ours: Vec<i64> = ours.map(entity).collect();
-        let free = |row: &Row| here.check_unique(&self.tx.pending, table, &row[ENTITY]).is_ok() && !ours.contains(&entity(row));
+        let free = |row: &Row| {
+            here.check_unique(&self.tx.pending, table, &row[ENTITY]).is_ok() && !ours.contains(&entity(row)) && !looked_for(row)
+        };
         let known: Vec<i64> = there.tables[table].rows.values().filter(|row| free(row)).map(entity).collect();
         if known.is_empty() { None } else { Some(*world.chance.pick(&known)) }
     }
@@ -237,6 +279,7 @@ impl Statement {
     pub fn set(&mut self, world: &mut World, table: usize, key: i64, before: &Row, field: usize, number: i64) {
         let mut row = before.clone();
         row[field] = if field == PARENT { self.parent(world, table) } else { self.value(world, number, field) };
+        let row = world.databases[self.at].stored(row);
         self.effect(world, table, before, &[field], false);
         self.effect(world, table, &row, &[field], true);
         self.step(&mut world.databases[self.at], table, Did::Update(key), Some(row));
@@ -244,18 +287,29 @@ impl Statement {
 
     /// Empties the table, and commits at once: nobody else can use it meanwhile.
     pub fn truncate(&mut self, world: &mut World, table: usize) {
-        for row in world.databases[self.at].rows(&[], table).into_values() {
+        for row in world.databases[self.at].rows(&self.tx.pending, table).into_values() {
             self.tx.effects.push(Effect::Deleted(entity(&row)));
             self.effect(world, table, &row, &[X, Y, PARENT], false);
         }
         self.step(&mut world.databases[self.at], table, Did::Truncate, None);
     }
 
-    /// Deletes a row.
+    /// Deletes a row, and what its foreign keys say with it.
     pub fn delete(&mut self, world: &mut World, table: usize, key: i64, before: &Row) {
-        self.tx.effects.push(Effect::Deleted(entity(before)));
-        self.effect(world, table, before, &[X, Y, PARENT], false);
-        self.step(&mut world.databases[self.at], table, Did::Delete(key), None);
+        let database = &world.databases[self.at];
+        let rows = |(at, key): (usize, i64)| Some((at, database.row(&self.tx.pending, at, key)?.clone()));
+        let reached: Vec<(usize, Row)> = database.reached(&self.tx.pending, table, key).into_iter().filter_map(rows).collect();
+        let goes = database.on_delete != OnDelete::SetNull;
+        for (at, row) in reached.iter().map(|(at, row)| (*at, row)).chain([(table, before)]) {
+            if goes || std::ptr::eq(row, before) {
+                self.tx.effects.push(Effect::Deleted(entity(row)));
+                self.effect(world, at, row, &[X, Y, PARENT], false);
+            } else {
+                self.effect(world, at, row, &[PARENT], false);
+            }
+        }
+        let steps = world.databases[self.at].deletion(&self.tx.pending, (table, key), self.tx.xid, None);
+        steps.into_iter().for_each(|step| self.push(step));
     }
 
     fn rename(&mut self, world: &mut World, table: usize, key: i64, before: Row, number: i64) {
@@ -275,6 +329,7 @@ impl Statement {
         if world.options.copy {
             row[KEY] = Value::Int(i128::from(to));
         }
+        let row = world.databases[self.at].stored(row);
         self.effect(world, table, before, &[field], false);
         self.effect(world, table, &row, &[field], true);
         self.step(&mut world.databases[self.at], table, Did::Rename(key, to), Some(row));
@@ -285,6 +340,7 @@ impl Statement {
         let field = *world.chance.pick(&[X, Y]);
         let mut row = before.clone();
         row[field] = self.value(world, number, field);
+        let row = world.databases[self.at].stored(row);
         self.effect(world, table, &before, &[field], false);
         self.effect(world, table, &row, &[field], true);
         let database = &mut world.databases[self.at];

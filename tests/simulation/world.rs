@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use twinrow::model::{Blanks, ConflictPolicy, Deletes, Direction};
 
+use crate::configuration::Setup;
 use crate::database::Database;
 use crate::oracle::Ledger;
 
@@ -67,6 +68,31 @@ pub enum Shape {
     Circle,
 }
 
+/// What becomes of the rows that refer to one that is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnDelete {
+    /// They keep it.
+    Restrict,
+    /// They go with it, and triggers log it.
+    Cascade,
+    /// They go with it, and no trigger fires: one on the parent writes a mark, as on MySQL where the way down is a circle.
+    Marked,
+    /// They refer to nothing from then on.
+    SetNull,
+}
+
+/// A third database that holds the same records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Third {
+    No,
+    /// Another integration keeps it in step with the source.
+    Star,
+    /// Another integration keeps it in step with the target.
+    Chain,
+    /// The same integration has links to it too.
+    Same,
+}
+
 /// What one run is made of.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -75,6 +101,9 @@ pub struct Options {
     pub reuse: [bool; 2],
     pub rounding: Rounding,
     pub shape: Shape,
+    /// On the source, on the target.
+    pub on_delete: [OnDelete; 2],
+    pub third: Third,
     /// Whether records are matched by their business key.
     pub matching: bool,
     /// Whether the databases know that it is unique.
@@ -91,6 +120,12 @@ pub struct Options {
     pub limit: usize,
     /// A full compare is asked for so often, per cycle.
     pub scan: f64,
+    /// Processes run as `run --once` does, whose logs are compacted, and are compared where they are longer than this.
+    pub log_max: Option<u64>,
+    /// Per step of the scheduler: a right is lost for a while; the configuration is changed; a log is made anew.
+    pub denied: f64,
+    pub changes: f64,
+    pub relog: f64,
     /// Whether the brake may trip.
     pub brake: bool,
     /// Whether servers refuse some records for a while.
@@ -123,6 +158,8 @@ impl Default for Options {
             reuse: [false, false],
             rounding: Rounding::No,
             shape: Shape::Flat,
+            on_delete: [OnDelete::Restrict; 2],
+            third: Third::No,
             matching: false,
             unique: false,
             stocked: false,
@@ -133,6 +170,10 @@ impl Default for Options {
             copy: false,
             limit: 20_000,
             scan: 0.0,
+            log_max: None,
+            denied: 0.0,
+            changes: 0.0,
+            relog: 0.0,
             brake: false,
             refusing: false,
             trigger: false,
@@ -164,8 +205,12 @@ pub enum Trouble {
 pub struct World {
     pub chance: Chance,
     pub options: Options,
-    /// Source, target, and where the state lives apart, the third.
+    /// Source, target, perhaps a third one, and where the state lives apart, that one.
     pub databases: Vec<Database>,
+    /// What the configuration says now.
+    pub setup: Setup,
+    /// A right that is missing: where, whether only to write, for how many steps.
+    pub denied: Option<(usize, bool, u32)>,
     /// Seconds since 1970.
     pub clock: i64,
     pub ledger: Ledger,
@@ -191,10 +236,13 @@ pub fn locked(world: &Shared) -> MutexGuard<'_, World> {
 
 impl World {
     pub fn new(seed: u64, options: Options, trace: bool) -> World {
-        let databases = (0..if options.home == Home::Third { 3 } else { 2 }).map(|at| Database::new(at, &options)).collect();
+        let count = options.data() + usize::from(options.home == Home::Third);
+        let databases = (0..count).map(|at| Database::new(at, &options)).collect();
         World {
             chance: Chance::new(seed),
             databases,
+            setup: Setup::of(&options),
+            denied: None,
             options,
             clock: 1_700_000_000,
             ledger: Ledger::default(),
@@ -207,11 +255,25 @@ impl World {
         }
     }
 
+    /// Where the integrations have their state, once each.
+    pub fn homes(&self) -> Vec<usize> {
+        let mut homes: Vec<usize> = (0..self.options.integrations()).map(|which| self.options.home_of(which)).collect();
+        homes.dedup();
+        homes
+    }
+
+    /// The database that holds the first integration's state.
     pub fn home(&self) -> usize {
-        match self.options.home {
-            Home::Source => 0,
-            Home::Target => 1,
-            Home::Third => 2,
+        self.options.home_of(0)
+    }
+
+    /// Whether we may write this database.
+    pub fn may_write(&self, at: usize) -> bool {
+        match self.options.direction {
+            _ if self.options.changes > 0.0 => true,
+            Direction::Both => true,
+            Direction::ToTarget => at != 0,
+            Direction::ToSource => at != 1,
         }
     }
 
@@ -253,5 +315,5 @@ impl World {
 
 /// A database's name.
 pub fn name(at: usize) -> &'static str {
-    ["S", "T", "K"][at]
+    ["S", "T", "U", "K"][at]
 }
