@@ -36,12 +36,21 @@ pub async fn run(context: &Context) -> Result<()> {
         let tables = tables_at(&opened.integration, at);
         let mut installed = true;
         if let Some(tracking) = endpoint.tracking() {
-            installed = tracking.script(&tables, at == opened.integration.home).await?.trim().is_empty();
-            for right in tracking.missing_rights(&needs(&opened.integration, at, !installed)).await? {
-                checked.problems.push(format!("{name}: this login lacks {right}"));
-                denied = true;
+            let script = match tracking.script(&tables, at == opened.integration.home).await {
+                // Something is there that can't be seen: below it is said why.
+                Err(error) if error.kind() == Kind::Denied => Err(error),
+                other => Ok(other?),
+            };
+            installed = script.as_ref().map_or(true, |script| script.trim().is_empty());
+            let rights = tracking.rights(&needs(&opened.integration, at, !installed)).await?;
+            denied |= !rights.missing.is_empty();
+            let named = |line: &String| format!("{name}: {line}");
+            checked.warnings.extend(rights.warnings.iter().map(named));
+            checked.problems.extend(rights.missing.iter().map(named));
+            if rights.missing.is_empty() {
+                script?;
             }
-            if installed {
+            if installed && rights.missing.is_empty() {
                 for finding in tracking.inspect(&tables).await? {
                     checked.problems.push(format!("{name}: {}: {}", finding.table, finding.problem));
                 }
@@ -49,7 +58,7 @@ pub async fn run(context: &Context) -> Result<()> {
         }
         checked.endpoints.push(CheckedEndpoint { name: name.clone(), version: capabilities.version, installed });
     }
-    if checked.endpoints.iter().all(|endpoint| endpoint.installed) {
+    if !denied && checked.endpoints.iter().all(|endpoint| endpoint.installed) {
         check_forest(&opened.integration, &opened.endpoints).await?;
     }
     for link in &opened.integration.links {
@@ -80,7 +89,11 @@ fn needs(integration: &Integration, at: usize, install: bool) -> Vec<Need> {
         for side in Side::BOTH.into_iter().filter(|side| link.endpoint[*side] == at) {
             let write = link.direction.writes(side);
             let delete = write && link.deletes == Deletes::Delete;
-            needs.push(Need { table: link.collection[side].table.name.clone(), write, delete, install });
+            let collection = &link.collection[side];
+            let mut columns: Vec<String> =
+                collection.table.key_columns().chain(collection.mapped()).map(|column| column.name.clone()).collect();
+            columns.dedup();
+            needs.push(Need { table: collection.table.name.clone(), columns, write, delete, install });
         }
     }
     needs

@@ -4,7 +4,7 @@
 
 use super::load::wrong;
 use super::shape::{FieldConfig, LinkConfig, Text};
-use super::{Config, did_you_mean, order};
+use super::{Config, EndpointConfig, did_you_mean, order};
 use crate::error::{Error, Kind, Result};
 use crate::mapping::{Compatibility, compatible};
 use crate::model::{
@@ -51,13 +51,13 @@ pub fn resolve(config: &Config, catalogs: &[Vec<Table>]) -> Result<Resolved> {
 fn find_tables<'a>(config: &Config, link: &LinkConfig, catalogs: &'a [Vec<Table>]) -> Result<Both<&'a Table>> {
     let find = |side: Side, name: &Text| {
         let tables = catalogs.get(config.side[side]).map_or(&[][..], Vec::as_slice);
-        find_table(config, tables, name, &config.endpoints[config.side[side]].name)
+        find_table(config, tables, name, &config.endpoints[config.side[side]])
     };
     Ok(Both { source: find(Side::Source, &link.source)?, target: find(Side::Target, &link.target)? })
 }
 
 /// By full name, or by its own name where only one schema has it.
-fn find_table<'a>(config: &Config, tables: &'a [Table], name: &Text, endpoint: &str) -> Result<&'a Table> {
+fn find_table<'a>(config: &Config, tables: &'a [Table], name: &Text, endpoint: &EndpointConfig) -> Result<&'a Table> {
     let missing = |message: String| Error::new(Kind::Schema, message).context(super::load::place(&config.path, name.referenced));
     let full: Vec<&Table> = tables.iter().filter(|table| table.name.to_string() == name.value).collect();
     let found = if full.is_empty() { tables.iter().filter(|table| table.name.name == name.value).collect() } else { full };
@@ -67,7 +67,11 @@ fn find_table<'a>(config: &Config, tables: &'a [Table], name: &Text, endpoint: &
             let names: Vec<String> = tables.iter().map(|table| table.name.to_string()).collect();
             let short = tables.iter().map(|table| table.name.name.as_str());
             let suggestion = did_you_mean(&name.value, names.iter().map(String::as_str).chain(short));
-            return Err(wrong(&config.path, name, format!("endpoint `{endpoint}` has no table `{}`{suggestion}", name.value)));
+            let absent = format!("endpoint `{}` has no table `{}`{suggestion}", endpoint.name, name.value);
+            let absent = wrong(&config.path, name, absent);
+            // Of a table without any right on it MySQL does not tell that it is there.
+            let hides = ["mysql:", "mariadb:"].iter().any(|scheme| endpoint.url.expose().starts_with(scheme));
+            return Err(if hides { absent.hint("if it is there: grant this login select on it") } else { absent });
         }
         several => {
             let names: Vec<String> = several.iter().map(|table| format!("`{}`", table.name)).collect();

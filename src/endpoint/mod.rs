@@ -484,10 +484,9 @@ pub trait Tracking: Send + Sync {
     /// Compares what is there with what should be. Cheap: called at every poll.
     async fn inspect(&self, tables: &[Table]) -> Result<Vec<Finding>>;
 
-    /// What this login may not do though it must, in words: `INSERT on public.customer`. Of engines that show their
-    /// tables only to who has rights on them, nothing.
-    async fn missing_rights(&self, _needs: &[Need]) -> Result<Vec<String>> {
-        Ok(Vec::new())
+    /// What this login may not do though it must, and what it does not see and can do without.
+    async fn rights(&self, _needs: &[Need]) -> Result<Rights> {
+        Ok(Rights::default())
     }
 
     /// Removes the tracking of these tables for `integration` (what another integration uses stays),
@@ -520,12 +519,23 @@ pub enum Unread {
 pub struct Need {
     /// The table.
     pub table: TableName,
+    /// The columns that are read: the key's, and the mapped ones.
+    pub columns: Vec<String>,
     /// Records are created and changed in it.
     pub write: bool,
     /// Deletes travel to it.
     pub delete: bool,
     /// Its log and triggers are still to be made.
     pub install: bool,
+}
+
+/// What a login lacks, a sentence each, with the statement that grants it where the engine has one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rights {
+    /// What must be granted: `this login lacks INSERT on public.customer`.
+    pub missing: Vec<String>,
+    /// What may be.
+    pub warnings: Vec<String>,
 }
 
 /// Something is not as installed.

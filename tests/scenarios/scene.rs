@@ -114,6 +114,10 @@ pub mod engines {
         [mysql::mariadb118().await, postgres::pg17().await]
     }
 
+    pub async fn mariadb_sqlite() -> Labs {
+        [mysql::mariadb().await, sqlite::lab().await]
+    }
+
     pub async fn mysql_sqlite() -> Labs {
         [mysql::mysql().await, sqlite::lab().await]
     }

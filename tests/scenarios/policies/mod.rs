@@ -12,6 +12,7 @@ mod keys;
 mod large;
 mod logins;
 mod promised;
+mod rights;
 mod set_off;
 mod several;
 mod tracking;

@@ -89,7 +89,7 @@ fn kind(code: u16) -> Kind {
         1062 | 1586 | 1169 => Kind::Duplicate,
         1044 | 1045 | 1095 | 1142 | 1143 | 1227 | 1370 | 1410 | 1419 | 1698 | 1820 | 3118 | 4151 => Kind::Denied,
         1290 | 1792 | 1836 => Kind::Denied,
-        1049 | 1051 | 1054 | 1109 | 1146 => Kind::Schema,
+        1049 | 1051 | 1054 | 1109 | 1141 | 1146 => Kind::Schema,
         1449 => Kind::Tracking,
         // Everything else, known and unknown, is a refusal of this data.
         _ => Kind::Rejected,
@@ -121,6 +121,7 @@ fn meaning(code: u16) -> &'static str {
         1146 | 1051 => "a table is missing",
         1054 => "a column is missing",
         1049 => "the database is missing",
+        1141 => "there is no such account",
         1449 => "the account a trigger runs as is missing",
         1290 | 1792 | 1836 => "the server is read-only",
         1021 | 1026 | 1114 => "there is no room for it",

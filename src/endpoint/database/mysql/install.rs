@@ -6,7 +6,9 @@ use mysql_async::Value as Wire;
 
 use super::catalog::{describe, quoted, schema_of};
 use super::connection::{Connection, Server, field_optional, field_text};
+use super::grants::Object;
 use super::log::{self, Log, short_hash};
+use super::rights::{self, Login};
 use super::triggers::{Installed, Trigger, wanted};
 use crate::endpoint::database::migrations::{Part, refuse_newer};
 use crate::error::{Error, Kind, Result};
@@ -50,7 +52,7 @@ pub(super) fn capture_account(database: &str) -> String {
 }
 
 /// A text as an SQL literal.
-fn literal(text: &str) -> String {
+pub(super) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
@@ -58,7 +60,7 @@ fn literal(text: &str) -> String {
 pub(super) struct Present {
     pub(super) tables: BTreeSet<String>,
     /// Those that write logs, under the logs' names, with what they do if this user may see it.
-    pub(super) procedures: BTreeMap<String, Option<String>>,
+    pub(super) procedures: BTreeMap<String, Procedure>,
     pub(super) triggers: Vec<Installed>,
     /// What is recorded of each collection, by its name.
     pub(super) collections: BTreeMap<String, Recorded>,
@@ -107,7 +109,7 @@ pub(super) struct Standing {
 }
 
 /// The names of our own tables that are there.
-async fn own(connection: &mut Connection) -> Result<BTreeSet<String>> {
+pub(super) async fn own(connection: &mut Connection) -> Result<BTreeSet<String>> {
     let sql = "select table_name from information_schema.tables where table_schema = ? and table_name like 'twinrow\\_%'";
     let database = connection.server.database.clone();
     let rows = connection.rows(sql, vec![database.into()]).await?;
@@ -139,12 +141,24 @@ pub(super) async fn present(connection: &mut Connection, tables: &[Table]) -> Re
     Ok(Present { tables: mine, procedures, triggers, collections, now, recorded })
 }
 
-pub(super) async fn procedures(connection: &mut Connection) -> Result<BTreeMap<String, Option<String>>> {
-    let sql = "select routine_name, routine_definition from information_schema.routines \
+/// A procedure that writes a log.
+pub(super) struct Procedure {
+    /// What it does, if this user may see it.
+    pub(super) body: Option<String>,
+    /// `twinrow_capture_…@localhost`.
+    definer: String,
+    /// Its definer is not known to be lost (A36).
+    pub(super) sound: bool,
+}
+
+pub(super) async fn procedures(connection: &mut Connection) -> Result<BTreeMap<String, Procedure>> {
+    let sql = "select routine_name, routine_definition, definer from information_schema.routines \
                where routine_schema = ? and routine_name like 'twinrow\\_log\\_%'";
     let database = connection.server.database.clone();
     let rows = connection.rows(sql, vec![database.into()]).await?;
-    rows.iter().map(|row| Ok((field_text(row, 0)?, field_optional(row, 1)?))).collect()
+    let procedure =
+        |row: &_| Ok::<_, Error>(Procedure { body: field_optional(row, 1)?, definer: field_text(row, 2)?, sound: true });
+    rows.iter().map(|row| Ok((field_text(row, 0)?, procedure(row)?))).collect()
 }
 
 /// The parts of our own tables, with their migrations and how many of those this database has had.
@@ -224,22 +238,15 @@ async fn standing(connection: &mut Connection, tables: &[Table]) -> Result<HashM
     Ok(tables.iter().map(of).collect())
 }
 
-/// Who the triggers are created as: the account of their own where the installer may create it, else the installer.
-pub(super) async fn definer(connection: &mut Connection) -> Result<Option<String>> {
-    let sql = "select privilege_type, is_grantable from information_schema.user_privileges \
-               where grantee = concat('''', replace(current_user(), '@', '''@'''), '''')";
-    let mut held = BTreeMap::new();
-    for row in connection.rows(sql, Vec::new()).await? {
-        held.insert(field_text(&row, 0)?, field_text(&row, 1)? == "YES");
-    }
-    let grantable = |right: &str| held.get(right).copied().unwrap_or(false);
-    let definer = ["SUPER", "SET USER", "SET_USER_ID", "SET_ANY_DEFINER"].iter().any(|right| held.contains_key(*right));
-    let may = held.contains_key("CREATE USER") && definer && ["SELECT", "INSERT", "TRIGGER"].into_iter().all(grantable);
-    Ok(may.then(|| capture_account(&connection.server.database)))
+/// What an installation would do.
+pub(super) struct Plan {
+    pub(super) steps: Vec<Step>,
+    /// The triggers that will be made.
+    pub(super) triggers: Vec<Trigger>,
 }
 
 /// All that is missing, in order: tables, and then a table at a time its log and its triggers.
-pub(super) async fn plan(connection: &mut Connection, tables: &[Table], home: bool) -> Result<Vec<Step>> {
+pub(super) async fn plan(connection: &mut Connection, tables: &[Table], home: bool) -> Result<Plan> {
     // As they are now: until a trigger that names a lost key column is made again, the application can't write (A30).
     let names: Vec<TableName> = tables.iter().map(|table| table.name.clone()).collect();
     let tables = &describe(connection, Some(&names)).await?;
@@ -248,12 +255,19 @@ pub(super) async fn plan(connection: &mut Connection, tables: &[Table], home: bo
             return Err(Error::new(Kind::Config, format!("{} can't be tracked: {why}", table.name)));
         }
     }
-    let present = present(connection, tables).await?;
-    let definer = definer(connection).await?;
+    let mut present = present(connection, tables).await?;
+    let definers = present.triggers.iter().map(|trigger| &trigger.definer);
+    let definers = definers.chain(present.procedures.values().map(|procedure| &procedure.definer)).cloned().collect();
+    let lost = rights::lost(connection, definers).await?;
+    present.triggers.iter_mut().for_each(|trigger| trigger.sound &= !lost.contains(&trigger.definer));
+    present.procedures.values_mut().for_each(|procedure| procedure.sound = !lost.contains(&procedure.definer));
+    let login = Login::read(connection).await?;
     let database = connection.server.database.clone();
+    let definer = login.capture(&database);
     let parts = parts(connection, &present.tables, home).await?;
     let mut steps = own_tables(connection, &parts, &present.tables).await?;
     let triggers = wanted(connection, tables).await?;
+    present.refuse_blind(&login, tables, &triggers, &connection.server)?;
     let mut account_made = false;
     for table in tables {
         let mut of_table = Vec::new();
@@ -287,10 +301,22 @@ pub(super) async fn plan(connection: &mut Connection, tables: &[Table], home: bo
         register_steps(table, &present, !of_table.is_empty(), &database, &mut of_table);
         steps.extend(of_table);
     }
-    Ok(steps)
+    let missing = |trigger: &Trigger| !present.triggers.iter().any(|installed| installed.is(trigger));
+    let triggers = triggers.into_iter().filter(missing).collect();
+    Ok(Plan { steps, triggers })
 }
 
 impl Present {
+    /// What is recorded as installed and not seen for want of a right is not missing.
+    fn refuse_blind(&self, login: &Login, tables: &[Table], triggers: &[Trigger], server: &Server) -> Result<()> {
+        for table in tables.iter().filter(|table| self.collections.contains_key(&table.name.to_string())) {
+            let mine: Vec<&Trigger> = triggers.iter().filter(|trigger| trigger.collection == table.name.to_string()).collect();
+            let procedure = Object::Procedure(server.database.clone(), Log::of(table, &server.database).name);
+            login.refuse_blind(&mine, server.flavour.one_writer().then_some(&procedure))?;
+        }
+        Ok(())
+    }
+
     /// Whether changes of this table may be missing in its log, which stays.
     fn gap(&self, table: &Table, wanted: &[&Trigger], log: &str, server: &Server) -> bool {
         let name = table.name.to_string();

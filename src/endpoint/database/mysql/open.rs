@@ -17,7 +17,8 @@ pub(super) async fn transactions(connection: &mut Connection, tables: &[Table]) 
     let sql = if mariadb { sql!("open_transactions_mariadb") } else { sql!("open_transactions_mysql") };
     let rows = match connection.rows(sql, Vec::new()).await {
         Err(error) if error.kind() == Kind::Denied => {
-            let missing_right = Some(missing(connection).await?);
+            let account = super::rights::account(connection).await?;
+            let missing_right = Some(grant(connection, &account));
             return Ok(OpenTransactions { missing_right, ..OpenTransactions::default() });
         }
         other => other?,
@@ -41,14 +42,12 @@ pub(super) async fn transactions(connection: &mut Connection, tables: &[Table]) 
     Ok(open)
 }
 
-/// What somebody with the rights to do so must run.
-async fn missing(connection: &mut Connection) -> Result<String> {
-    let sql = "select concat('''', replace(current_user(), '@', '''@'''), '''')";
-    let user = connection.rows(sql, Vec::new()).await?.first().map(|row| field_text(row, 0)).transpose()?.unwrap_or_default();
+/// What somebody with the rights to do so must run, for us to see all of it.
+pub(super) fn grant(connection: &Connection, account: &str) -> String {
     let locks = if connection.server.flavour.mariadb {
         String::new()
     } else {
-        format!("; grant select on performance_schema.* to {user}")
+        format!("; grant select on performance_schema.* to {account}")
     };
-    Ok(format!("grant process on *.* to {user}{locks}"))
+    format!("grant process on *.* to {account}{locks}")
 }

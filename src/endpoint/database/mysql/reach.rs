@@ -25,7 +25,7 @@ pub(super) async fn reach(connection: &mut Connection, collection: &Collection, 
     if keys.is_empty() {
         return Ok(reach);
     }
-    for cascade in cascades(connection, table).await? {
+    for cascade in cascades(connection, &table.name).await? {
         match reached(connection, table, keys, &cascade).await {
             Ok(reached) => reached.into_iter().for_each(|at| reach[at] = Reach::Cascades(cascade.child.clone())),
             Err(error) if error.kind() == Kind::Denied => reach.fill(Reach::Hidden(cascade.child.clone())),
@@ -56,7 +56,7 @@ async fn reached(connection: &mut Connection, table: &Table, keys: &[Key], casca
 }
 
 /// The server shows only those of tables this user has some right on.
-async fn cascades(connection: &mut Connection, table: &Table) -> Result<Vec<Cascade>> {
+async fn cascades(connection: &mut Connection, table: &TableName) -> Result<Vec<Cascade>> {
     let sql = "select k.table_schema, k.table_name, k.constraint_name, k.column_name, k.referenced_column_name \
                from information_schema.key_column_usage as k \
                join information_schema.referential_constraints as r on r.constraint_schema = k.constraint_schema \
@@ -64,7 +64,7 @@ async fn cascades(connection: &mut Connection, table: &Table) -> Result<Vec<Casc
                where k.referenced_table_schema = ? and k.referenced_table_name = ? and r.delete_rule = 'CASCADE' \
                order by k.table_schema, k.table_name, k.constraint_name, k.ordinal_position";
     let database = connection.server.database.clone();
-    let rows = connection.rows(sql, vec![schema_of(&table.name, &database).into(), table.name.name.as_str().into()]).await?;
+    let rows = connection.rows(sql, vec![schema_of(table, &database).into(), table.name.as_str().into()]).await?;
     let mut all: Vec<((String, String, String), Cascade)> = Vec::new();
     for row in &rows {
         let text = |at| field_text(row, at);
@@ -79,4 +79,11 @@ async fn cascades(connection: &mut Connection, table: &Table) -> Result<Vec<Casc
         }
     }
     Ok(all.into_iter().map(|(_, cascade)| cascade).collect())
+}
+
+/// The tables whose rows go along with deleted ones, as far as they are shown.
+pub(super) async fn children(connection: &mut Connection, table: &TableName) -> Result<Vec<(String, String)>> {
+    let database = connection.server.database.clone();
+    let cascades = cascades(connection, table).await?;
+    Ok(cascades.into_iter().map(|c| (schema_of(&c.child, &database).to_owned(), c.child.name)).collect())
 }

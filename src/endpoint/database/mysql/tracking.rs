@@ -9,12 +9,11 @@ use async_trait::async_trait;
 use super::Mysql;
 use super::catalog::{qualified, quoted};
 use super::connection::{Connection, field_text};
-use super::install::{
-    IN_DOUBT, PREAMBLE, Step, VERSION, capture_account, definer, keys, plan, present, procedures, reset, step, upgrade,
-};
+use super::install::{IN_DOUBT, PREAMBLE, Step, VERSION, keys, plan, present, procedures, reset, step, upgrade};
 use super::log::{self, Log, Stand};
+use super::rights::{self, Login};
 use super::triggers::Installed;
-use crate::endpoint::{Finding, Tracking};
+use crate::endpoint::{Finding, Need, Rights, Tracking};
 use crate::error::{Context, Error, Kind, Result};
 use crate::model::{Position, Table, TableName};
 
@@ -105,7 +104,7 @@ async fn refuse_replica(connection: &mut Connection) -> Result<()> {
 impl Tracking for Mysql {
     async fn script(&self, tables: &[Table], home: bool) -> Result<String> {
         let mut connection = self.connection().await?;
-        let steps = plan(&mut connection, tables, home).await.context(self.place())?;
+        let steps = plan(&mut connection, tables, home).await.context(self.place())?.steps;
         if steps.is_empty() {
             return Ok(String::new());
         }
@@ -127,12 +126,17 @@ impl Tracking for Mysql {
     async fn install(&self, tables: &[Table], home: bool) -> Result<Vec<String>> {
         let mut connection = self.connection().await?;
         refuse_replica(&mut connection).await.context(self.place())?;
-        let steps = plan(&mut connection, tables, home).await.context(self.place())?;
-        let done = run(&mut connection, steps).await.context(self.place())?;
+        let plan = plan(&mut connection, tables, home).await.context(self.place())?;
+        rights::refuse_install(&mut connection, &plan.triggers).await.context(self.place())?;
+        let done = run(&mut connection, plan.steps).await.context(self.place())?;
         if !done.is_empty() {
             tables.iter().for_each(|table| self.watch.forget(&table.name.to_string()));
         }
         Ok(done)
+    }
+
+    async fn rights(&self, needs: &[Need]) -> Result<Rights> {
+        rights::rights(&mut self.connection().await?, needs).await.context(self.place())
     }
 
     async fn inspect(&self, tables: &[Table]) -> Result<Vec<Finding>> {
@@ -234,8 +238,7 @@ async fn uninstall_all(connection: &mut Connection) -> Result<Vec<String>> {
     for row in connection.rows(sql, vec![database.as_str().into()]).await? {
         drop_table(connection, &database, &field_text(&row, 0)?, &mut removed).await?;
     }
-    if definer(connection).await?.is_some() {
-        let account = capture_account(&database);
+    if let Some(account) = Login::read(connection).await?.capture(&database) {
         define(connection, &step(format!("drop user if exists {account}"), String::new(), &database, "")).await?;
     }
     Ok(removed)

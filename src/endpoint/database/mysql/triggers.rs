@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::catalog::{Reference, quoted, references, schema_of};
 use super::connection::{Connection, Server, field_text};
+use super::grants::Object;
+use super::install::Procedure;
 use super::log::{Log, short_hash};
 use super::value::logged;
 use crate::error::Result;
@@ -31,11 +33,24 @@ pub(super) struct Trigger {
     pub(super) body: String,
     /// What it reads, by table: its definer needs these rights and no more.
     pub(super) reads: BTreeMap<(String, String), BTreeSet<String>>,
+    /// The log it writes.
+    pub(super) log: String,
     /// The hash in its name: of the tracked table, so that its triggers are found again.
     hash: String,
 }
 
 impl Trigger {
+    pub(super) fn on(&self) -> Object {
+        Object::Table(self.schema.clone(), self.table.clone())
+    }
+
+    /// The columns its definer must be able to read, by table.
+    pub(super) fn reads(&self) -> impl Iterator<Item = (Object, Vec<String>)> {
+        self.reads
+            .iter()
+            .map(|((schema, name), columns)| (Object::Table(schema.clone(), name.clone()), columns.iter().cloned().collect()))
+    }
+
     /// What the names of all triggers for this collection begin with.
     pub(super) fn prefix(&self) -> String {
         format!("twinrow_{}_", self.hash)
@@ -64,13 +79,16 @@ pub(super) struct Installed {
     pub(super) table: String,
     event: String,
     body: String,
-    strict: bool,
+    /// `twinrow_capture_…@localhost`.
+    pub(super) definer: String,
+    /// Created under strict modes (A59), and not known to have lost its definer (A36).
+    pub(super) sound: bool,
 }
 
 impl Installed {
-    /// Whether it does what `trigger` should, under whatever name; created under strict modes (A59).
+    /// Whether it does what `trigger` should, under whatever name.
     pub(super) fn is(&self, trigger: &Trigger) -> bool {
-        self.strict
+        self.sound
             && (&self.schema, &self.table, &self.body) == (&trigger.schema, &trigger.table, &trigger.body)
             && self.event == trigger.event
     }
@@ -82,7 +100,7 @@ pub(super) async fn installed(connection: &mut Connection) -> Result<Vec<Install
     let database = connection.server.database.clone();
     let pattern = format!("%{}.`twinrow\\_log\\_%", quoted(&database).replace('_', "\\_").replace('%', "\\%"));
     let sql = "select trigger_schema, trigger_name, event_object_table, lower(concat(action_timing, ' ', event_manipulation)), \
-               action_statement, sql_mode from information_schema.triggers \
+               action_statement, sql_mode, definer from information_schema.triggers \
                where trigger_name like 'twinrow\\_%' and (action_statement like ? \
                or trigger_schema = ? and action_statement not like '%.`twinrow\\_log\\_%') order by trigger_schema, trigger_name";
     let rows = connection.rows(sql, vec![pattern.into(), database.into()]).await?;
@@ -94,7 +112,8 @@ pub(super) async fn installed(connection: &mut Connection) -> Result<Vec<Install
             event: field_text(row, 3)?,
             // Run from a script, MySQL keeps the semicolon.
             body: field_text(row, 4)?.trim().trim_end_matches(';').to_owned(),
-            strict: field_text(row, 5)?.contains("STRICT_ALL_TABLES"),
+            sound: field_text(row, 5)?.contains("STRICT_ALL_TABLES"),
+            definer: field_text(row, 6)?,
         })
     };
     rows.iter().map(read).collect()
@@ -209,17 +228,18 @@ pub(super) fn procedure(log: &Log, database: &str, definer: Option<&str>, replac
 }
 
 /// Whether the procedure does what it should, as far as this user may see what it does.
-pub(super) fn writes(log: &Log, database: &str, body: Option<&Option<String>>) -> bool {
+pub(super) fn writes(log: &Log, database: &str, found: Option<&Procedure>) -> bool {
     let wanted = procedure(log, database, None, false);
     let wanted = wanted.split_once("modifies sql data").map_or("", |(_, body)| body.trim());
-    body.is_some_and(|body| body.as_ref().is_none_or(|body| body.trim().trim_end_matches(';') == wanted))
+    let same = |body: &String| body.trim().trim_end_matches(';') == wanted;
+    found.is_some_and(|procedure| procedure.sound && procedure.body.as_ref().is_none_or(same))
 }
 
 fn empty(table: &Table, database: &str, event: &'static str) -> Trigger {
     let schema = schema_of(&table.name, database).to_owned();
     let hash = short_hash(&format!("{schema}\0{}", table.name.name));
-    let (name, collection) = (table.name.name.clone(), table.name.to_string());
-    Trigger { schema, table: name, collection, event, body: String::new(), reads: BTreeMap::new(), hash }
+    let (name, collection, log) = (table.name.name.clone(), table.name.to_string(), Log::of(table, database).name);
+    Trigger { schema, table: name, collection, event, body: String::new(), reads: BTreeMap::new(), log, hash }
 }
 
 fn reads_of(table: &Table, database: &str) -> BTreeMap<(String, String), BTreeSet<String>> {

@@ -17,5 +17,6 @@ pub(super) async fn missing(conn: &mut Conn, needs: &[Need]) -> Result<Vec<Strin
         }
     }
     let sql = include_str!("../../../../sql/postgres/tracking_rights.sql");
-    Ok(conn.query(sql, &[&schemas, &names, &wanted]).await?.iter().map(|row| row.get(0)).collect())
+    let rows = conn.query(sql, &[&schemas, &names, &wanted]).await?;
+    Ok(rows.iter().map(|row| format!("this login lacks {}", row.get::<_, &str>(0))).collect())
 }

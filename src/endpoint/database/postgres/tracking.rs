@@ -15,7 +15,7 @@ use super::rights;
 use super::session::Conn;
 use super::window::start;
 use crate::endpoint::database::migrations::refuse_newer;
-use crate::endpoint::{Finding, Need, Tracking};
+use crate::endpoint::{Finding, Need, Rights, Tracking};
 use crate::error::{Context, Error, Kind as ErrorKind, Result};
 use crate::model::{Position, Table, TableName};
 
@@ -229,8 +229,9 @@ impl Tracking for Postgres {
         Ok(done)
     }
 
-    async fn missing_rights(&self, needs: &[Need]) -> Result<Vec<String>> {
-        rights::missing(&mut self.connect().await?, needs).await.context(self.named())
+    async fn rights(&self, needs: &[Need]) -> Result<Rights> {
+        let missing = rights::missing(&mut self.connect().await?, needs).await.context(self.named())?;
+        Ok(Rights { missing, warnings: Vec::new() })
     }
 
     async fn inspect(&self, tables: &[Table]) -> Result<Vec<Finding>> {
