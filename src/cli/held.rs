@@ -101,7 +101,7 @@ pub async fn run(context: &Context, args: &Held) -> Result<()> {
 
 async fn retry_link(session: &mut dyn Session, link: &Link) -> Result<u64> {
     let mut n = 0;
-    for reason in [Reason::Held, Reason::Waiting, Reason::Busy] {
+    for reason in [Reason::Held, Reason::Waiting, Reason::Busy, Reason::Gone] {
         n += state::retry(session, link, reason).await?;
     }
     Ok(n)

@@ -250,14 +250,13 @@ impl Linking<'_> {
     fn writable(&self, field: &Field, shape: &FieldConfig, side: Side, columns: Both<usize>) -> Result<()> {
         let table = self.table(side);
         let column = &table.columns[columns[side]];
-        let numbered = matches!(table.key_source, KeySource::Generated | KeySource::GeneratedReused | KeySource::Trigger);
         let only = match side {
             Side::Source => "to_target",
             Side::Target => "to_source",
         };
         let why = if column.computed {
             "is computed by the engine"
-        } else if self.link.keys == Keys::Own && numbered && table.key.contains(&columns[side]) {
+        } else if self.link.keys == Keys::Own && numbers(table) && table.key.contains(&columns[side]) {
             "is a key the engine assigns"
         } else {
             return Ok(());
@@ -376,20 +375,25 @@ impl Linking<'_> {
         }
     }
 
-    /// Records that share a key are matched by it, unless something else is said.
+    /// Records that share a key are matched by it, unless something else is said. That finds twins; it does not show
+    /// that a record under a key that was used before is the same one, and neither does a number an engine gives out.
     fn matching(&mut self, columns: &Both<Vec<usize>>) -> Vec<MatchField> {
         if self.link.matching.is_empty() && self.link.keys == Keys::Copy {
             let fields = self.table(Side::Source).key.iter();
             let fields = fields.filter_map(|part| columns.source.iter().position(|column| column == part));
-            return fields.map(|field| MatchField { field, normal: Normal::default() }).collect();
+            return fields.map(|field| MatchField { field, normal: Normal::default(), proves: false }).collect();
         }
         if self.link.matching.is_empty() {
             // F20
             self.warn("no `match`: a record that is on both sides already will be there twice".to_owned());
         }
         let index = |name: &str| self.link.fields.0.iter().position(|(source, _)| source.value == name);
-        let given = self.link.matching.iter();
-        given.filter_map(|by| Some(MatchField { field: index(&by.field.value)?, normal: by.normal })).collect()
+        let numbered = |field: usize| {
+            let key = |side: &Side| (self.table(*side), columns[*side][field]);
+            Side::BOTH.iter().map(key).any(|(table, column)| table.key.contains(&column) && numbers(table))
+        };
+        let given = self.link.matching.iter().filter_map(|by| Some((index(&by.field.value)?, by.normal)));
+        given.map(|(field, normal)| MatchField { field, normal, proves: !numbered(field) }).collect()
     }
 
     fn newest(&self, columns: &Both<Vec<usize>>) -> Result<Option<usize>> {
@@ -417,6 +421,11 @@ impl Linking<'_> {
     fn wrong(&self, text: &Text, message: impl Into<String>) -> Error {
         wrong(&self.config.path, text, format!("link {}: {}", self.name.value, message.into()))
     }
+}
+
+/// Whether the engine, or a trigger, gives out the keys of new rows.
+fn numbers(table: &Table) -> bool {
+    matches!(table.key_source, KeySource::Generated | KeySource::GeneratedReused | KeySource::Trigger)
 }
 
 fn via_name(shape: &FieldConfig) -> &str {

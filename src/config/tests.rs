@@ -271,6 +271,17 @@ fn s4_5_a_key_nobody_assigns_is_refused() {
     let link = &resolved(&copied.replace("    match: [email]\n", ""), &given).unwrap().integration.links[1];
     assert_eq!(link.keys, Keys::Copy);
     assert_eq!(link.matching.iter().map(|by| link.fields[by.field].name.as_str()).collect::<Vec<_>>(), ["id -> id"], "F20");
+    assert!(link.matched_by_key_alone(), "C4");
+    // A code that people give proves who it is, if it is named; a number that an engine gives out does not.
+    let named = edited("    target: contacts\n", "    target: contacts\n    keys: copy\n");
+    let named =
+        named.replace("    match: [email]\n", "    match: [id]\n").replacen("    fields:\n", "    fields:\n      id: id\n", 1);
+    for (source, proves) in [(KeySource::Generated, false), (KeySource::GeneratedReused, false), (KeySource::Given, true)] {
+        let customer = given[0].iter_mut().find(|table| table.name.name == "customer").unwrap();
+        customer.key_source = source;
+        let resolved = resolved(&named, &given).unwrap();
+        assert_eq!(resolved.integration.links[1].matched_by_key_alone(), !proves, "{source:?}");
+    }
     let mapped = edited("name: full_name", "name: full_name\n      code: id");
     given[0][0].columns.push(int("code"));
     assert!(resolved(&mapped, &given).is_ok(), "every part of the key is mapped");

@@ -191,6 +191,9 @@ pub struct MatchField {
     pub field: usize,
     /// Stated normalisation.
     pub normal: Normal,
+    /// Whether being equal here shows that a record under a key that was used before is the one that had it. The
+    /// shared key alone shows nothing, unless a person has named it and no engine gives it out (C4).
+    pub proves: bool,
 }
 
 /// Limits above which nothing of a collection and side is applied before a person approves.
@@ -251,6 +254,18 @@ impl Link {
     /// `customers 17`: how a record is named to people.
     pub fn record(&self, key: &Key) -> String {
         format!("{} {key}", self.name)
+    }
+
+    /// The fields that tell whether a record under a key that was used before is the one that had it: those a person
+    /// has named for it, else all (rule 8).
+    pub fn evidence(&self) -> Vec<usize> {
+        let named: Vec<usize> = self.matching.iter().filter(|rule| rule.proves).map(|rule| rule.field).collect();
+        if named.is_empty() { (0..self.fields.len()).collect() } else { named }
+    }
+
+    /// Whether records are matched by nothing but the key they share.
+    pub fn matched_by_key_alone(&self) -> bool {
+        !self.matching.is_empty() && self.matching.iter().all(|rule| !rule.proves)
     }
 }
 

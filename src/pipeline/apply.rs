@@ -4,12 +4,12 @@ use super::batch::Batch;
 use super::capture::Moment;
 use super::conflicts::conflicts;
 use super::item::Item;
-use super::job::{Done, Job};
+use super::job::{Done, Job, given_key};
 use super::record::Written;
 use super::{Phase, Pipeline};
 use crate::endpoint::{Unread, Write};
 use crate::error::{Error, Kind, Result};
-use crate::model::{Key, KeyBytes, KeySource, Pair, Row, Side, Value};
+use crate::model::{Key, KeyBytes, KeySource, Link, Pair, Row, Side, Value};
 use crate::reconcile::{Action, Decision};
 use crate::state;
 
@@ -74,9 +74,10 @@ impl Pipeline {
                     refusals += 1;
                     fates[part[0]] = Fate::Refused(error.message().to_owned());
                 }
-                // Only creates depend on what others hold: the rest goes on without them.
-                Kind::Stale if part.iter().any(|at| creates(&batch.items[*at])) => {
-                    let (new, rest): (Vec<usize>, Vec<usize>) = part.iter().partition(|at| creates(&batch.items[**at]));
+                // Only what takes a key depends on what others hold: the rest goes on without it.
+                Kind::Stale if part.iter().any(|at| self.takes_key(link_at, side, &batch.items[*at])) => {
+                    let takes = |at: &&usize| self.takes_key(link_at, side, &batch.items[**at]);
+                    let (new, rest): (Vec<usize>, Vec<usize>) = part.iter().partition(takes);
                     new.iter().for_each(|at| fates[*at] = Fate::Busy(error.message().to_owned()));
                     parts.extend((!rest.is_empty()).then_some(rest));
                 }
@@ -112,6 +113,12 @@ impl Pipeline {
             Err(error) => match error.kind() {
                 Kind::Rejected | Kind::Duplicate | Kind::Retry | Kind::Stale => {
                     fates.clone_from_slice(&before);
+                    for at in updates.into_iter().filter(|at| moves(&self.integration.links[link_at], side, &batch.items[*at])) {
+                        fates[at] = Fate::Refused(format!(
+                            "its new key is another record's in the {side}, which can't give it away first: {}",
+                            error.message()
+                        ));
+                    }
                     Ok(())
                 }
                 _ => Err(error),
@@ -178,7 +185,8 @@ impl Pipeline {
         self.door.step("apply.committed").await?;
         self.timings.enter(Phase::Recording);
         if !home {
-            let absorbed = self.absorb_now(link_at, link, side, &receipts, &kept).await;
+            let moved = written.iter().filter(|written| written.moved).map(|written| written.pair.id).collect();
+            let absorbed = self.absorb_now(link, side, &receipts, &moved, &kept).await;
             absorbed.map_err(|error| if error.kind() == Kind::Fenced { error } else { unabsorbed(error) })?;
             self.drop_pending(home, &conflicts, &kept).await?;
         }
@@ -202,8 +210,13 @@ impl Pipeline {
         Ok(())
     }
 
+    /// Whether an item is created on a side, or gets another key there.
+    fn takes_key(&self, link_at: usize, side: Side, item: &Item) -> bool {
+        creates(item) || moves(&self.integration.links[link_at], side, item)
+    }
+
     /// A key that a live pair still holds, or that the unread log names, was given out again: its record was
-    /// deleted or got another key, and the log has yet to say which. The create comes again when it has.
+    /// deleted or got another key, and the log has yet to say which. Who takes it comes again when it has.
     async fn check_free(
         &self,
         write: &mut dyn Write,
@@ -214,23 +227,28 @@ impl Pipeline {
         done: &[Done],
     ) -> Result<()> {
         let link = &self.integration.links[link_at];
-        if !matches!(link.collection[side].table.key_source, KeySource::GeneratedReused | KeySource::Given) {
-            return Ok(());
-        }
-        let created: Vec<(&KeyBytes, Option<i64>)> = done
+        let collection = &link.collection[side];
+        let may_come_twice = collection.table.key_source == KeySource::GeneratedReused || given_key(collection).is_some();
+        let takes = |done: &&Done| match done.what {
+            Do::Create(_) => may_come_twice,
+            Do::Update(_) => done.key != items[done.at].key[side],
+            Do::Delete => false,
+        };
+        let taken: Vec<(&KeyBytes, Option<i64>)> = done
             .iter()
-            .filter(|done| matches!(done.what, Do::Create(_)))
+            .filter(takes)
             .filter_map(|done| Some((done.key.as_ref()?, items[done.at].pair.as_ref().map(|pair| pair.id))))
             .collect();
-        if created.is_empty() {
+        if taken.is_empty() {
             return Ok(());
         }
-        let keys: Vec<KeyBytes> = created.iter().map(|(key, _)| (*key).clone()).collect();
+        let keys: Vec<KeyBytes> = taken.iter().map(|(key, _)| (*key).clone()).collect();
         let holders = match self.is_home(link, side) {
             true => state::by_key(write.session(), link, side, &keys).await?,
             false => state::by_key(&mut *self.home_session().await?, link, side, &keys).await?,
         };
-        let own = |pair: &Pair| created.iter().any(|(key, id)| pair.key[side].as_ref() == Some(*key) && *id == Some(pair.id));
+        // The record itself, or one that leaves the key in this very transaction.
+        let own = |pair: &Pair| taken.iter().any(|(_, id)| *id == Some(pair.id));
         let keys: Vec<Key> = keys.iter().filter_map(KeyBytes::decode).collect();
         let (window, place) = moment.window(link_at, link, side);
         if holders.iter().all(own) && window.unread(place, &keys, Unread::Moves).await?.is_empty() {
@@ -244,6 +262,13 @@ impl Pipeline {
 /// absorbed.
 fn unabsorbed(error: Error) -> Error {
     Error::new(Kind::InDoubt, format!("the write is committed, but not recorded yet: {}", error.message()))
+}
+
+/// Whether an item is to get another key on a side.
+fn moves(link: &Link, side: Side, item: &Item) -> bool {
+    let collection = &link.collection[side];
+    let part = |(field, _): &(usize, Value)| collection.table.key.contains(&collection.columns[*field]);
+    matches!(todo(item, side), Some(Do::Update(fields)) if fields.iter().any(part))
 }
 
 fn creates(item: &Item) -> bool {

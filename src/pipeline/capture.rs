@@ -121,7 +121,7 @@ impl Pipeline {
             .filter_map(|pair| Some(self.gone(link, side, pair.former[side].clone()?)))
             .collect();
         let mut tx = self.home()?.begin(&self.fence).await?;
-        record(&mut *tx, link, side, &folded).await?;
+        record(&mut *tx, link, &folded).await?;
         state::write_work(&mut *tx, &lost).await?;
         if folded.truncated {
             // One that is under way starts over: it has passed some of the records.
@@ -153,16 +153,11 @@ impl Pipeline {
 }
 
 /// Keys that move may cross on their way (1 to 2 while 2 goes to 3): first all of them are let go.
-async fn record(session: &mut dyn Session, link: &Link, side: Side, folded: &Folded) -> Result<()> {
-    let moved = |pair: &&Pair| folded.moved.binary_search(&pair.id).is_ok();
-    if folded.moved.is_empty() || folded.changed.len() == 1 {
-        return state::update(session, link, &folded.changed).await;
+async fn record(session: &mut dyn Session, link: &Link, folded: &Folded) -> Result<()> {
+    if !folded.moved.is_empty() {
+        state::let_go(session, &folded.changed).await?;
     }
-    let mut first = folded.changed.clone();
-    first.iter_mut().filter(|pair| moved(&&**pair)).for_each(|pair| pair.key[side] = None);
-    state::update(session, link, &first).await?;
-    let then: Vec<Pair> = folded.changed.iter().filter(moved).map(|pair| Pair { ver: pair.ver + 1, ..pair.clone() }).collect();
-    state::update(session, link, &then).await
+    state::update(session, link, &folded.changed).await
 }
 
 impl Moment {

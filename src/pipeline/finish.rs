@@ -7,7 +7,7 @@ use super::apply::{Fate, decision};
 use super::batch::Batch;
 use super::item::{Item, Todo};
 use crate::error::Result;
-use crate::model::{Base, Both, KeyBytes, Link, Pair, Reason, Side, Work, waits_for};
+use crate::model::{Base, Both, Deletes, KeyBytes, Link, Pair, Reason, Side, Work, waits_for};
 use crate::reconcile::{Action, Cause};
 use crate::sql::Session;
 use crate::state::{self, BrakeKind};
@@ -61,7 +61,12 @@ impl Pipeline {
         finished.extend(anew);
         for work in &mut unfinished {
             // It stands for a pair that lost this key too, and stays under the brake.
-            if matches!(work.reason, Reason::Busy | Reason::Unfinished) && lost.contains(&(work.side, work.key.clone())) {
+            let both = match work.reason {
+                Reason::Busy | Reason::Unfinished => true,
+                Reason::Held | Reason::Waiting => link.deletes != Deletes::Keep,
+                Reason::Braked | Reason::Gone => false,
+            };
+            if both && lost.contains(&(work.side, work.key.clone())) {
                 work.reason = Reason::Gone;
             }
         }

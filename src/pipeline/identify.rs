@@ -6,8 +6,8 @@ use super::batch::lost;
 use super::item::{Item, Todo};
 use super::{Mode, Pipeline};
 use crate::error::Result;
-use crate::model::{KeyBytes, KeySource, Kind, Link, Pair, PairStatus, Row, Side};
-use crate::reconcile::{self, Situation};
+use crate::model::{Deletes, KeyBytes, KeySource, Keys, Kind, Link, Pair, PairStatus, Row, Side};
+use crate::reconcile::{self, Action, Situation};
 use crate::sql::Session;
 use crate::state;
 
@@ -79,8 +79,9 @@ impl Pipeline {
                 let Some(pair) = formers.get(&item.todo.key).and_then(|holders| holders.first()) else { continue };
                 let Some(row) = item.slot[side].row().filter(|_| pair.cycle != self.cycle) else { continue };
                 let known_again = same_record(link, pair, row, side);
-                if known_again == Known::Unsure {
-                    item.hold(Situation::Ambiguous, REUSED.to_owned());
+                let in_its_place = link.keys == Keys::Copy && pair.key[side.other()].as_ref() == Some(&item.todo.key);
+                if known_again == Known::Unsure || known_again == Known::Other && in_its_place {
+                    reused(link, item);
                 } else if known_again == Known::Same && present.insert(pair.id) {
                     let mut pair = pair.clone();
                     pair.key[side] = Some(item.todo.key.clone());
@@ -140,9 +141,28 @@ impl Pipeline {
     }
 }
 
-/// Why a record under a key that was another's is held where nothing tells the two apart.
-const REUSED: &str = "its key was another record's, which is gone, and it has other values than that one: a new record, or the same one \
-     changed? Give the link a `match:`, and it is decided by that";
+/// So often a delete that travels is waited for, before a person is asked about the record that has the key now.
+const DELETES_TRAVEL: i64 = 3;
+
+/// A record under a key that was another's, and nothing shows that it is the same one, or its twin could only stand
+/// where the other one's does: it must not inherit that twin (C4). Where deletes travel, the other one's is on its way,
+/// and then this is a new record; where they do not, a person must look.
+pub(super) fn reused(link: &Link, item: &mut Item) {
+    if link.deletes != Deletes::Keep && item.todo.attempts < DELETES_TRAVEL {
+        return item.decide_as(Situation::Undecided, Action::Retry);
+    }
+    let cause = match link.keys {
+        Keys::Own => {
+            "its key was another record's, which is gone, and it has other values than that one: a new record, or the same \
+             one changed? Give the link a `match:`, and it is decided by that"
+        }
+        Keys::Copy => {
+            "its key was another record's, which is gone here and still stands under it on the other side, with other values: \
+             a new record, or the same one changed? Delete that one, or give both the same values"
+        }
+    };
+    item.hold(Situation::Ambiguous, cause.to_owned());
+}
 
 /// What a row under a former key is to the record that was there.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -166,7 +186,7 @@ pub(super) fn same_record(link: &Link, pair: &Pair, row: &Row, side: Side) -> Kn
     }
     match table.key_source {
         KeySource::GeneratedReused | KeySource::Given => Known::Other,
-        _ if link.matching.is_empty() => Known::Unsure,
+        _ if link.matching.iter().all(|rule| !rule.proves) => Known::Unsure,
         KeySource::Generated | KeySource::Default | KeySource::Trigger => Known::Other,
     }
 }

@@ -17,6 +17,13 @@ pub(super) struct Done {
     pub(super) pos: Pos,
 }
 
+/// A record that gets another key.
+struct Move {
+    fields: Vec<usize>,
+    change: Change,
+    to: KeyBytes,
+}
+
 /// The writes of one transaction.
 pub(super) struct Job<'a> {
     pub(super) link: &'a Link,
@@ -97,8 +104,14 @@ impl Job<'_> {
         }
         let values: Vec<Vec<Value>> = asked.iter().map(|(_, values)| values.clone()).collect();
         for ((at, _), found) in asked.into_iter().zip(write.find(self.collection(), &rule, &values).await?) {
-            if !found.is_empty() {
-                taken.insert(at);
+            if found.is_empty() {
+                continue;
+            }
+            taken.insert(at);
+            if self.link.matched_by_key_alone() {
+                let cause = format!("another record has its key in the {}, where it is to be created", self.side);
+                self.refused.push((at, cause));
+            } else {
                 self.busy(at, "a matching record appeared meanwhile");
             }
         }
@@ -137,21 +150,65 @@ impl Job<'_> {
         jobs: &[(usize, Do)],
         keys: &mut BTreeMap<usize, Key>,
     ) -> Result<()> {
+        let collection = self.collection();
         let mut groups: BTreeMap<Vec<usize>, Vec<Change>> = BTreeMap::new();
+        let mut moves = Vec::new();
         for (at, what) in jobs {
             let Do::Update(fields) = what else { continue };
             let item = &items[*at];
             let (Some(key), Slot::Row(_, version)) = (self.key_of(item), &item.slot[self.side]) else { continue };
-            keys.insert(*at, key_after(self.collection(), &key, fields));
-            let values = fields.iter().map(|(_, value)| value.clone()).collect();
+            let to = key_after(collection, &key, fields);
+            keys.insert(*at, to.clone());
+            let (fields, values): (Vec<usize>, Vec<Value>) = fields.iter().cloned().unzip();
+            let moved = to != key;
             let change = Change { key, version: version.clone(), values };
-            groups.entry(fields.iter().map(|(field, _)| *field).collect()).or_default().push(change);
+            match moved {
+                true => moves.push(Move { fields, change, to: to.encode() }),
+                false => groups.entry(fields).or_default().push(change),
+            }
         }
         for (fields, changes) in groups {
-            for outcome in write.update(self.collection(), &fields, &changes).await? {
+            for outcome in write.update(collection, &fields, &changes).await? {
                 done(outcome)?;
             }
         }
+        self.give_keys(write, moves).await
+    }
+
+    /// Gives records other keys, in a statement each: one that changes several keys says to nobody whose is whose (rule
+    /// 7). Who goes to a key that another one leaves goes after it; in a ring one steps aside first.
+    async fn give_keys(&self, write: &mut dyn Write, mut moves: Vec<Move>) -> Result<()> {
+        let mut taken: HashSet<KeyBytes> = moves.iter().map(|one| one.change.key.encode()).collect();
+        while !moves.is_empty() {
+            let (ready, rest): (Vec<Move>, Vec<Move>) = moves.into_iter().partition(|one| !taken.contains(&one.to));
+            moves = rest;
+            if ready.is_empty() {
+                let Move { fields, change, .. } = &mut moves[0];
+                taken.remove(&change.key.encode());
+                self.step_aside(write, fields, change).await?;
+            }
+            for one in ready {
+                taken.remove(&one.change.key.encode());
+                for outcome in write.update(self.collection(), &one.fields, &[one.change]).await? {
+                    done(outcome)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A record in a ring of keys goes to one that nobody has.
+    async fn step_aside(&self, write: &mut dyn Write, fields: &[usize], change: &mut Change) -> Result<()> {
+        let collection = self.collection();
+        let part = |field: &usize| collection.table.key.contains(&collection.columns[*field]);
+        let moved = fields.iter().copied().filter(part);
+        let moved: Vec<(usize, Value)> =
+            moved.map(|field| Ok((field, parking_value(collection, field, 0)?))).collect::<Result<_>>()?;
+        let (parts, values) = moved.iter().cloned().unzip::<usize, Value, Vec<_>, Vec<_>>();
+        for outcome in write.update(collection, &parts, &[Change { values, ..change.clone() }]).await? {
+            done(outcome)?;
+        }
+        change.key = key_after(collection, &change.key, &moved);
         Ok(())
     }
 
@@ -263,7 +320,9 @@ pub(super) fn key_after(collection: &Collection, key: &Key, fields: &[(usize, Va
 fn parking_value(collection: &Collection, field: usize, n: usize) -> Result<Value> {
     use crate::model::Kind as Type;
     let column = collection.column(field);
-    if column.nullable {
+    let part_of_key = collection.table.key.contains(&collection.columns[field]);
+    // SQLite lets a key be NULL, and then it is none.
+    if column.nullable && !part_of_key {
         return Ok(Value::Null);
     }
     let n = i128::try_from(n).unwrap_or(0);
@@ -276,6 +335,8 @@ fn parking_value(collection: &Collection, field: usize, n: usize) -> Result<Valu
         Type::Int { min, max } if *min < 0 => {
             Ok(Value::Int(min + 1 + n)).map(|value| if n < max - min { value } else { Value::Int(*min) })
         }
+        // A number near the greatest would be the one an engine counts on from.
+        Type::Int { .. } if part_of_key => Ok(Value::Int(n)),
         Type::Int { max, .. } => Ok(Value::Int(max - 1 - n)),
         Type::Uuid => Ok(Value::Uuid(*uuid::Uuid::from_u128(u128::MAX - u128::try_from(n).unwrap_or(0)).as_bytes())),
         _ => Err(Error::new(Kind::Duplicate, format!("{} holds a value another record has", column.name))),

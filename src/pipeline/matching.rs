@@ -5,12 +5,13 @@ use std::collections::{HashMap, HashSet};
 use super::Pipeline;
 use super::batch::{fetch, hide_unread};
 use super::capture::Moment;
+use super::identify::reused;
 use super::item::Item;
 use super::translate::Translator;
 use crate::endpoint::CANDIDATES_MAX;
 use crate::error::Result;
 use crate::model::{Both, Key, KeyBytes, Link, Pair, PairStatus, Row, Side, Value};
-use crate::reconcile::{Action, Situation, Translate};
+use crate::reconcile::{Action, Situation, Translate, rows_agree};
 use crate::sql::Session;
 use crate::state;
 
@@ -40,6 +41,7 @@ impl Pipeline {
                     Hit::Free(key, survivor) => found.push((asked.at, key, survivor)),
                     Hit::New => {}
                     Hit::Left => items[asked.at].decide_as(Situation::Undecided, Action::Retry),
+                    Hit::Reused => reused(link, &mut items[asked.at]),
                     Hit::Many(words) => items[asked.at].hold(Situation::Ambiguous, words),
                 }
             }
@@ -128,7 +130,16 @@ impl Pipeline {
             let rivals: Vec<KeyBytes> =
                 ours.iter().map(Key::encode).filter(|key| *key != asked.key && !known.contains_key(key)).collect();
             let left = |key: &Key| self.left.contains(&(link.number, side.other(), key.encode()));
-            if theirs.iter().any(left) { Hit::Left } else { hit(&asked.key, theirs, &rivals, &twins, side) }
+            if theirs.iter().any(left) {
+                return Hit::Left;
+            }
+            match hit(&asked.key, theirs, &rivals, &twins, side) {
+                // What was another record's twin is found by the key alone, which was given out again.
+                Hit::Free(_, Some(pair)) if link.matched_by_key_alone() && !rows_agree(link, &pair, &asked.row, side) => {
+                    Hit::Reused
+                }
+                hit => hit,
+            }
         });
         Ok(hits.collect())
     }
@@ -162,6 +173,8 @@ enum Hit {
     New,
     /// One record without a twin; or the survivor of a pair whose other record is gone.
     Free(KeyBytes, Option<Pair>),
+    /// The survivor of another record, found by nothing but the key they had one after the other.
+    Reused,
     /// A person must choose.
     Many(String),
 }

@@ -1,5 +1,7 @@
 //! Record: what was written goes into the map, in the same transaction or through a receipt (rule 10).
 
+use std::collections::HashSet;
+
 use super::Pipeline;
 use super::apply::{Do, Fate};
 use super::batch::Batch;
@@ -22,6 +24,8 @@ pub(super) struct Written {
     pub(super) created: bool,
     /// Whether its keys are what they were: only bases and positions are recorded.
     pub(super) same_keys: bool,
+    /// Whether it had another key on this side.
+    pub(super) moved: bool,
     /// See [`Item::set_off`].
     pub(super) set_off: Option<usize>,
 }
@@ -59,9 +63,10 @@ impl Pipeline {
         let gone = |pair: &Pair| Some(Work { cycle: self.cycle, ..self.gone(link, side, pair.former[side].clone()?) });
         let gone: Vec<_> = lost.iter().filter_map(gone).collect();
         state::write_work(session, &gone).await?;
-        let (same, moved): (Vec<_>, Vec<_>) = written.iter().partition(|written| written.same_keys);
+        let (same, other): (Vec<_>, Vec<_>) = written.iter().partition(|written| written.same_keys);
         state::rebase(session, link, same.into_iter().map(|written| &written.pair)).await?;
-        record(session, link, moved.into_iter().map(|written| &written.pair)).await?;
+        state::let_go(session, written.iter().filter(|written| written.moved).map(|written| &written.pair)).await?;
+        record(session, link, other.into_iter().map(|written| &written.pair)).await?;
         if !conflicts.is_empty() {
             let list: Vec<Conflict> = conflicts
                 .iter()
@@ -96,14 +101,14 @@ impl Pipeline {
     /// What the receipts prove goes into the map.
     pub(super) async fn absorb_now(
         &mut self,
-        _link_at: usize,
         link: &Link,
         side: Side,
         receipts: &[Receipt],
+        moved: &HashSet<i64>,
         kept: &[Vec<u8>],
     ) -> Result<()> {
         let mut tx = self.home()?.begin(&self.fence).await?;
-        state::absorb_written(&mut *tx, link, receipts).await?;
+        state::absorb_written(&mut *tx, link, receipts, moved).await?;
         state::keep_conflicts(&mut *tx, kept).await?;
         tx.commit().await?;
         self.absorbed.extend(receipts.iter().map(|receipt| (link.endpoint[side], receipt.n)));
@@ -132,7 +137,8 @@ impl Pipeline {
         let created = matches!(done.what, Do::Create(_));
         // A match that was just found has brought new keys, though its pair is in the map.
         let in_map = pair.ver > 0 && !item.linking;
-        let same_keys = matches!(done.what, Do::Update(_)) && in_map && pair.key[side] == done.key;
+        let updated = matches!(done.what, Do::Update(_)) && in_map;
+        let (same_keys, moved) = (updated && pair.key[side] == done.key, updated && pair.key[side] != done.key);
         let mut set_off = None;
         match &done.what {
             Do::Create(values) => {
@@ -162,7 +168,7 @@ impl Pipeline {
         }
         pair.ver += 1;
         pair.cycle = self.cycle;
-        Written { at: done.at, pair, created, same_keys, set_off }
+        Written { at: done.at, pair, created, same_keys, moved, set_off }
     }
 
     /// Pairs that need no write but a record: agreed bases, ends, links.

@@ -392,13 +392,8 @@ fn in_field(cause: Cause, field: &str) -> Cause {
     }
 }
 
-/// Whether a row that came back under a former key is the record it was: the match fields, or without
-/// a match rule all fields, equal the base (rule 8).
+/// Whether a row that came back under a former key is the record it was: the link's evidence equals the base (rule 8).
 pub fn rows_agree(link: &Link, pair: &Pair, row: &Row, side: Side) -> bool {
-    let same = |at: usize| pair.bases[at].is_some_and(|base: Base| base.seen[side] == fingerprint(&row[at]));
-    if link.matching.is_empty() { (0..row.len()).all(same) } else { link.matching.iter().all(|rule| same(rule.field)) }
-}
-
-fn fingerprint(value: &Value) -> Fingerprint {
-    value.fingerprint()
+    let same = |at: usize| pair.bases[at].is_some_and(|base: Base| base.seen[side] == row[at].fingerprint());
+    link.evidence().into_iter().all(same)
 }

@@ -264,8 +264,11 @@ fn rule_8_a_reused_key_is_the_same_record_only_if_it_looks_the_same() {
     let mut matching = link();
     assert!(rows_agree(&matching, &pair, &row(1, 1), Side::Source));
     assert!(!rows_agree(&matching, &pair, &row(1, 2), Side::Source), "without a rule all fields count");
-    matching.matching = vec![MatchField { field: 0, normal: Normal::default() }];
+    matching.matching = vec![MatchField { field: 0, normal: Normal::default(), proves: true }];
     assert!(rows_agree(&matching, &pair, &row(1, 2), Side::Source));
+    matching.matching[0].proves = false;
+    assert!(!rows_agree(&matching, &pair, &row(1, 2), Side::Source), "the shared key says nothing (C4)");
+    assert!(rows_agree(&matching, &pair, &row(1, 1), Side::Source));
 }
 
 /// What the two sides hold and remember after an action was carried out.

@@ -11,7 +11,7 @@ mod work;
 
 pub use intents::{delete_intents, intents, write_intents};
 pub use pairs::{
-    PairCounts, absorb, absorb_found, absorb_written, by_former, by_id, by_key, count, detach, insert, page, read_receipts,
+    PairCounts, absorb_found, absorb_written, by_former, by_id, by_key, count, detach, insert, let_go, page, read_receipts,
     rebase, update, write_receipts,
 };
 pub use progress::{

@@ -1,5 +1,7 @@
 //! The identity map and the receipts that feed it.
 
+use std::collections::{HashMap, HashSet};
+
 use super::work::absorb_conflicts;
 use super::{key_cell, key_of, side_cell, side_of};
 use crate::error::{Error, Kind, Result};
@@ -9,6 +11,7 @@ use crate::sql::{Cell, Cells, Session, bytes, int};
 /// The columns of a pair, in the order of `pair_insert`'s parameters.
 const COLUMNS: usize = 13;
 const ID: usize = 0;
+const KEYS: std::ops::Range<usize> = 2..4;
 const VER: usize = 9;
 
 fn status_number(status: PairStatus) -> i64 {
@@ -149,6 +152,16 @@ pub async fn update<'a>(session: &mut dyn Session, link: &Link, changed: impl In
     all_or_stale(session.execute("pair_update", &set).await?, set.len(), link)
 }
 
+/// Pairs are about to be recorded under each other's keys: all of them let go first, those of another version
+/// than `ver - 1` excepted. One alone is in nobody's way.
+pub async fn let_go<'a>(session: &mut dyn Session, moved: impl IntoIterator<Item = &'a Pair>) -> Result<()> {
+    let set: Vec<Cells> = moved.into_iter().map(|pair| vec![Cell::Int(pair.id), Cell::Int(pair.ver)]).collect();
+    if set.len() > 1 {
+        session.execute("pair_let_go", &set).await?;
+    }
+    Ok(())
+}
+
 /// As [`update`], for pairs whose keys, former keys and status are what they were: most of what a drain of
 /// updates records.
 ///
@@ -231,8 +244,9 @@ pub async fn read_receipts(session: &mut dyn Session, integration: &str, after: 
     Ok(receipts)
 }
 
-/// Absorbs receipts just written, as [`absorb`] would after reading them back.
-pub async fn absorb_written(session: &mut dyn Session, link: &Link, receipts: &[Receipt]) -> Result<()> {
+/// Absorbs receipts just written, as [`absorb_found`] would after reading them back. `moved`: the ids of pairs that
+/// have other keys than before.
+pub async fn absorb_written(session: &mut dyn Session, link: &Link, receipts: &[Receipt], moved: &HashSet<i64>) -> Result<()> {
     let raw: Vec<(i64, Cells)> = receipts
         .iter()
         .map(|receipt| {
@@ -241,54 +255,62 @@ pub async fn absorb_written(session: &mut dyn Session, link: &Link, receipts: &[
             (receipt.n, cells)
         })
         .collect();
-    absorb(session, &raw).await
+    absorb(session, &raw, moved).await
 }
 
-/// As [`absorb`], for receipts of a process that died: what it had written down before it wrote is kept
-/// with what it wrote (rule 11). A receipt the map knows already says nothing about what came later.
+/// Absorbs receipts of a process that died: what it had written down before it wrote is kept with what it wrote (rule 11). A
+/// receipt the map knows already says nothing about what came later.
 pub async fn absorb_found(session: &mut dyn Session, receipts: &[(i64, Cells)]) -> Result<()> {
     let set: Vec<Cells> = receipts.iter().map(|(_, cells)| vec![cells[ID].clone()]).collect();
-    let mut known = std::collections::HashMap::new();
+    let mut known = HashMap::new();
     for pair in session.query("pair_by_id", &set).await? {
-        known.insert(int(&pair[ID])?, int(&pair[VER])?);
+        known.insert(int(&pair[ID])?, (int(&pair[VER])?, pair[KEYS].to_vec()));
     }
-    let mut new = Vec::new();
+    let (mut new, mut moved) = (Vec::new(), HashSet::new());
     for (_, cells) in receipts {
         let id = int(&cells[ID])?;
-        if int(&cells[VER])? > known.get(&id).copied().unwrap_or(0) {
+        let before = known.get(&id);
+        if int(&cells[VER])? > before.map_or(0, |(ver, _)| *ver) {
             new.push(id);
+        }
+        if before.is_some_and(|(_, keys)| keys[..] != cells[KEYS]) {
+            moved.insert(id);
         }
     }
     new.sort_unstable();
     new.dedup();
     absorb_conflicts(session, &new).await?;
-    absorb(session, receipts).await
+    absorb(session, receipts, &moved).await
 }
 
 /// Records what receipts prove: insert if absent, update if the map is one version behind; anything
 /// else was absorbed before (rule 10). Repeating it changes nothing.
-pub async fn absorb(session: &mut dyn Session, receipts: &[(i64, Cells)]) -> Result<()> {
+async fn absorb(session: &mut dyn Session, receipts: &[(i64, Cells)], moved: &HashSet<i64>) -> Result<()> {
     let mut rest: Vec<&Cells> = receipts.iter().map(|(_, cells)| cells).collect();
     while !rest.is_empty() {
         // A set-based update sees each pair once: receipts of one pair are absorbed in rounds.
-        let (mut round, mut later, mut ids) = (Vec::new(), Vec::new(), std::collections::HashSet::new());
+        let (mut round, mut later, mut ids) = (Vec::new(), Vec::new(), HashSet::new());
         for cells in rest {
             if ids.insert(int(&cells[ID])?) { round.push(cells) } else { later.push(cells) }
         }
-        absorb_round(session, &round).await?;
+        absorb_round(session, &round, moved).await?;
         rest = later;
     }
     Ok(())
 }
 
-async fn absorb_round(session: &mut dyn Session, receipts: &[&Cells]) -> Result<()> {
+async fn absorb_round(session: &mut dyn Session, receipts: &[&Cells], moved: &HashSet<i64>) -> Result<()> {
     let (mut inserts, mut updates, mut detaches) = (Vec::new(), Vec::new(), Both::<Vec<Cells>>::default());
+    let mut going = Vec::new();
     for cells in receipts {
         let pair = cells[..COLUMNS].to_vec();
         if let Cell::Int(side) = cells[COLUMNS] {
             let side = side_of(side);
             let key = if side == Side::Source { &pair[2] } else { &pair[3] };
             detaches[side].push(vec![pair[1].clone(), key.clone(), pair[ID].clone(), pair[10].clone()]);
+        }
+        if moved.contains(&int(&pair[ID])?) {
+            going.push(vec![pair[ID].clone(), pair[VER].clone()]);
         }
         if int(&pair[VER])? == 1 { inserts.push(pair) } else { updates.push(pair) }
     }
@@ -300,6 +322,9 @@ async fn absorb_round(session: &mut dyn Session, receipts: &[&Cells]) -> Result<
         }
     }
     session.execute("pair_insert", &inserts).await?;
+    if going.len() > 1 {
+        session.execute("pair_let_go", &going).await?;
+    }
     session.execute("pair_update", &updates).await?;
     Ok(())
 }

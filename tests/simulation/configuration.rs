@@ -218,7 +218,10 @@ fn link(wire: &Wire, options: &Options, setup: &Setup) -> Link {
         endpoint: Both::from_fn(|side| ends.iter().position(|at| *at == end(side)).unwrap_or(0)),
         collection: Both::from_fn(|side| collection(end(side), wire.table, &fields, options)),
         fields: fields.iter().map(field).collect(),
-        matching: matching.into_iter().map(|field| MatchField { field, normal: Normal::default() }).collect(),
+        matching: matching
+            .into_iter()
+            .map(|field| MatchField { field, normal: Normal::default(), proves: !options.copy })
+            .collect(),
         direction: setup.direction,
         conflict: setup.conflict,
         newest: place(X).filter(|_| setup.conflict == ConflictPolicy::Newest),

@@ -189,11 +189,14 @@ impl Database {
     }
 
     pub fn new_key(&mut self, table: usize) -> i64 {
+        // Of its own: where keys are copied, the other side's stand here too.
+        let own = ..self.tables[table].first + 1_000;
         let in_use = self.users.iter().flat_map(|tx| &tx.locks).chain(self.ours.values().flat_map(|tx| &tx.locks));
-        let locked = in_use.filter(|(at, _)| *at == table).map(|(_, key)| *key).max();
+        let locked = in_use.filter(|(at, key)| *at == table && own.contains(key)).map(|(_, key)| *key).max();
         let table = &mut self.tables[table];
         if table.reuse {
-            return table.rows.keys().next_back().copied().max(locked).unwrap_or(0).max(table.first - 1) + 1;
+            let last = table.rows.range(own).next_back().map(|(key, _)| *key);
+            return last.max(locked).unwrap_or(0).max(table.first - 1) + 1;
         }
         table.last += 1;
         table.last

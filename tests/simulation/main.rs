@@ -95,6 +95,23 @@ fn i2_copied_keys_stay_with_their_records() {
 }
 
 #[test]
+fn c4_copied_keys_given_out_again_hand_no_twin_on() {
+    seeds("c4_copied_keys_given_out_again_hand_no_twin_on", EACH, |chance| Options {
+        copy: true,
+        reuse: *chance.pick(&[[true, true], [true, false], [false, true]]),
+        deletes: *chance.pick(&[Deletes::Delete, Deletes::Delete, Deletes::Keep]),
+        // Where both sides give records keys that the other one's still have, a person must choose.
+        rename: 0.0,
+        ..any(chance)
+    });
+}
+
+#[test]
+fn rule22_copied_keys_are_exchanged() {
+    seeds("rule22_copied_keys_are_exchanged", FEW, |chance| Options { copy: true, swap: 0.1, ..any(chance) });
+}
+
+#[test]
 fn i4_a_held_conflict_keeps_both_values() {
     seeds("i4_a_held_conflict_keeps_both_values", FEW, |chance| Options { conflict: ConflictPolicy::Hold, ..any(chance) });
 }

@@ -303,12 +303,13 @@ impl World {
     }
 
     /// Whether a record may have to wait for a person: its parent was deleted, or waits itself; it was deleted, or has
-    /// another key now, and others refer to it.
+    /// another key now, and others refer to it; its key was used again, and keys are copied.
     fn may_be_held(&self, of: i64, sides: &[Side], explained: &BTreeSet<i64>) -> bool {
         let deleted = |of: i64| self.ledger.deleted.contains(&of);
         let orphan = sides.iter().filter_map(|side| side.parent(of)).any(|parent| deleted(parent) || explained.contains(&parent));
         let needed = (deleted(of) || self.options.copy) && sides.iter().any(|side| side.is_referred(of));
-        orphan || needed || self.options.conflict == ConflictPolicy::Hold
+        let reused = self.options.copy && self.options.reuse != [false, false];
+        orphan || needed || reused || self.options.conflict == ConflictPolicy::Hold
     }
 
     /// The database that a one-way link writes.

@@ -346,6 +346,72 @@ fn rule8_a_key_that_is_used_again_inherits_nothing() {
 }
 
 #[test]
+fn c4_a_copied_key_that_is_used_again_inherits_nothing() {
+    let mut script = Script::new(Options { copy: true, reuse: [true, false], deletes: Deletes::Keep, ..quiet() });
+    let [s, _] = script.twins();
+    let before = script.rows(T);
+    script.delete(S, s);
+    script.sync();
+    script.insert_as(S, s, None);
+    script.sync();
+    assert_eq!(script.rows(T), before, "the survivor stays what it was");
+    assert_eq!(script.reasons(), [2], "the new one is held");
+    // A person makes room.
+    script.delete(T, s);
+    script.ends_well();
+}
+
+#[test]
+fn c4_a_copied_key_comes_back_with_its_record() {
+    let mut script = Script::new(Options { copy: true, reuse: [true, false], deletes: Deletes::Keep, ..quiet() });
+    let [s, _] = script.twins();
+    let row = script.0.world().databases[S].tables[TABLE].rows[&s].clone();
+    script.delete(S, s);
+    script.sync();
+    script.user(S, |statement, world| statement.put_back(world, TABLE, s, row));
+    script.sync();
+    assert_eq!(script.reasons(), [0; 0], "nothing is held");
+    script.update(S, s, X);
+    script.ends_well();
+}
+
+#[test]
+fn c4_a_copied_key_waits_until_the_delete_has_travelled() {
+    let mut script = Script::new(Options { copy: true, reuse: [true, false], ..quiet() });
+    let [s, _] = script.twins();
+    script.delete(S, s);
+    script.insert_as(S, s, None);
+    let of = script.entity(S, s);
+    script.sync();
+    assert_eq!(script.key(T, of), Some(s), "without waiting for a person");
+    script.ends_well();
+}
+
+#[test]
+fn rule22_records_that_exchange_their_copied_keys() {
+    let mut script = Script::new(Options { copy: true, ..quiet() });
+    let [one, _] = script.twins();
+    let [two, _] = script.twins();
+    let of = script.entity(S, one);
+    script.user(S, |statement, world| statement.swap(world, TABLE, one, two));
+    script.sync();
+    assert_eq!(script.key(T, of), Some(two));
+    script.ends_well();
+}
+
+/// The write is committed, and only its receipts know.
+#[test]
+fn rule10_receipts_of_exchanged_keys() {
+    let mut script = Script::new(Options { copy: true, ..quiet() });
+    let [one, _] = script.twins();
+    let [two, _] = script.twins();
+    script.user(S, |statement, world| statement.swap(world, TABLE, one, two));
+    script.start_until("apply.committed");
+    script.crash();
+    script.ends_well();
+}
+
+#[test]
 fn rule9_an_entry_is_not_void_because_a_newer_one_names_its_key() {
     let mut script = Script::new(Options { reuse: [true, false], ..quiet() });
     let [s, _] = script.twins();

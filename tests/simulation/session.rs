@@ -196,6 +196,13 @@ fn write_pair(own: &mut Own, name: &str, p: &Cells) -> Result<(u64, Vec<Cells>)>
             own.pair.insert(id, p.clone());
             Ok((1, Vec::new()))
         }
+        "pair_let_go" => {
+            let Some(row) = own.pair.get_mut(&id).filter(|row| number(&row[VER]) == number(&p[1]) - 1) else {
+                return Ok((0, Vec::new()));
+            };
+            (row[S_KEY], row[T_KEY]) = (Cell::Null, Cell::Null);
+            Ok((1, Vec::new()))
+        }
         "pair_update" => {
             if own.pair.get(&id).is_none_or(|row| number(&row[VER]) != number(&p[VER]) - 1) {
                 return Ok((0, Vec::new()));

@@ -138,6 +138,11 @@ impl Statement {
         // Without a reference to it that someone may yet commit, it can go, and takes others along.
         let stays = tied && !self.may_go(database, table, key);
         let (delete, rename) = (world.options.delete, world.options.rename);
+        // On one side: what both exchange at once can only be held.
+        if !tied && self.at == 0 && world.options.swap > 0.0 && free.len() > 1 && world.chance.one_in(world.options.swap) {
+            let other = *free.iter().find(|other| **other != key).unwrap_or(&key);
+            return self.swap(world, table, key, other);
+        }
         match chance - 0.2 {
             p if p < 0.0 || stays => self.update(world, table, key, before, number),
             p if p < delete => self.delete(world, table, key, &before),
@@ -237,6 +242,12 @@ impl Statement {
         self.add(world, table, key, entity, number);
     }
 
+    /// Inserts a record that was there before.
+    pub fn put_back(&mut self, world: &mut World, table: usize, key: i64, row: Row) {
+        self.effect(world, table, &row, &[X, Y, PARENT], true);
+        self.step(&mut world.databases[self.at], table, Did::Insert(key), Some(row));
+    }
+
     /// Inserts a record under a key, with whatever parent there is.
     pub fn add(&mut self, world: &mut World, table: usize, key: i64, entity: i64, number: i64) {
         let parent = self.parent(world, table);
@@ -333,6 +344,16 @@ impl Statement {
         self.effect(world, table, before, &[field], false);
         self.effect(world, table, &row, &[field], true);
         self.step(&mut world.databases[self.at], table, Did::Rename(key, to), Some(row));
+    }
+
+    /// Two records exchange their keys, over one that nobody has.
+    pub fn swap(&mut self, world: &mut World, table: usize, one: i64, other: i64) {
+        let aside = world.databases[self.at].new_key(table);
+        for (from, to) in [(one, aside), (other, one), (aside, other)] {
+            let Some(before) = world.databases[self.at].row(&self.tx.pending, table, from).cloned() else { return };
+            let number = i64::try_from(world.id()).unwrap_or(0);
+            self.give_key(world, table, from, &before, to, number);
+        }
     }
 
     /// Deleted and inserted again under the same key, as REPLACE and some applications do.

@@ -143,6 +143,8 @@ pub struct Options {
     pub abort: f64,
     pub delete: f64,
     pub rename: f64,
+    /// Two records of the source exchange their keys.
+    pub swap: f64,
     /// Per statement of a user: the whole table is emptied; a field is emptied.
     pub truncate: f64,
     pub blank: f64,
@@ -185,6 +187,7 @@ impl Default for Options {
             abort: 0.002,
             delete: 0.08,
             rename: 0.07,
+            swap: 0.0,
             truncate: 0.0,
             blank: 0.0,
             rows: 5,

@@ -54,6 +54,7 @@ const PARAMETERS: &[(&str, &str)] = &[
     ("pair_page", "iii"),
     ("pair_rebase", "iiiiiib"),
     ("pair_update", "iibbnniiiiiib"),
+    ("pair_let_go", "ii"),
     ("receipt_delete", "ti"),
     ("receipt_insert", "tiiibbnniiiiiibn"),
     ("receipt_read", "tii"),
@@ -147,6 +148,19 @@ pub async fn pairs_are_written_by_version(lab: &dyn Lab) {
         found.sort();
         assert!(found.iter().zip(&rows).all(|(now, was)| now[..6] == was[..6]), "the keys stay");
         assert!(found.iter().zip(&rebased).all(|(now, new)| now[6..8] == new[1..3] && now[9..] == new[3..]));
+        // Two that exchange their keys.
+        if count > 1 {
+            let exchanged: Vec<Cells> = [(first, first + 1), (first + 1, first)]
+                .map(|(id, of)| {
+                    let mut cells = pair(of, 4);
+                    cells[0] = Cell::Int(id);
+                    cells
+                })
+                .to_vec();
+            let versions: Vec<Cells> = exchanged.iter().map(|cells| vec![cells[0].clone(), cells[9].clone()]).collect();
+            assert_eq!(transaction.execute("pair_let_go", &versions).await.unwrap(), 2);
+            assert_eq!(transaction.execute("pair_update", &exchanged).await.unwrap(), 2);
+        }
         let detached = transaction.query("pair_detach_target", &[detach(first)]).await.unwrap();
         assert_eq!((detached.len(), &detached[0][3], &detached[0][5]), (1, &Cell::Null, &rows[0][3]));
         transaction.commit().await.unwrap();

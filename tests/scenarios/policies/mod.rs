@@ -4,6 +4,7 @@ mod backlog;
 mod brake;
 mod cascades;
 mod conflicts;
+mod copied;
 mod damage;
 mod deletes;
 mod first_sync;
