@@ -70,7 +70,7 @@ pub(super) async fn describe(connection: &mut Connection, names: Option<&[TableN
 
 async fn missing(connection: &mut Connection, schema: &str, name: &TableName) -> Error {
     let error = Error::new(Failure::Schema, format!("there is no table {name}"));
-    let sql = "select table_name from information_schema.tables where table_schema = ?";
+    let sql = sql!("catalog_names");
     let Ok(rows) = connection.rows(sql, vec![schema.into()]).await else { return error };
     let others = rows.iter().filter_map(|row| field_text(row, 0).ok());
     let nearest = others.map(|other| (strsim::damerau_levenshtein(&other, &name.name), other)).min();
@@ -85,17 +85,14 @@ async fn schema(connection: &mut Connection, schema: &str, only: Option<&HashSet
     let wanted = |name: &str| only.is_none_or(|only| only.contains(name));
     let json = json_columns(connection, schema).await?;
     let mut tables = BTreeMap::new();
-    let sql = "select table_name, table_type, engine, create_options from information_schema.tables \
-               where table_schema = ? and table_type <> 'SEQUENCE' order by table_name";
+    let sql = sql!("catalog_tables");
     for row in connection.rows(sql, vec![schema.into()]).await? {
         let name = field_text(&row, 0)?;
         if wanted(&name) {
             tables.insert(name.clone(), empty_table(&row, name, schema, &database)?);
         }
     }
-    let sql = "select table_name, column_name, data_type, column_type, is_nullable, column_default, extra, \
-               character_maximum_length, numeric_precision, numeric_scale, datetime_precision, character_set_name, collation_name \
-               from information_schema.columns where table_schema = ? order by table_name, ordinal_position";
+    let sql = sql!("catalog_columns");
     let mut facts: HashMap<String, Vec<Facts>> = HashMap::new();
     for row in connection.rows(sql, vec![schema.into()]).await? {
         let name = field_text(&row, 0)?;
@@ -200,8 +197,7 @@ async fn json_columns(connection: &mut Connection, schema: &str) -> Result<BTree
     if !connection.server.flavour.mariadb {
         return Ok(columns);
     }
-    let sql = "select table_name, check_clause from information_schema.check_constraints \
-               where constraint_schema = ? and check_clause like 'json_valid(`%`)'";
+    let sql = sql!("catalog_json_mariadb");
     for row in connection.rows(sql, vec![schema.into()]).await? {
         let clause = field_text(&row, 1)?;
         if let Some(name) = clause.strip_prefix("json_valid(`").and_then(|rest| rest.strip_suffix("`)")) {
@@ -220,9 +216,7 @@ struct Unique {
 
 /// The name of the index that holds the table's key.
 pub(super) async fn key_index(connection: &mut Connection, table: &Table) -> Result<String> {
-    let sql = "select index_name, group_concat(hex(column_name) order by seq_in_index) from information_schema.statistics \
-               where table_schema = ? and table_name = ? and non_unique = 0 \
-               group by index_name order by index_name <> 'PRIMARY', index_name";
+    let sql = sql!("catalog_key_index");
     let database = connection.server.database.clone();
     let params = vec![schema_of(&table.name, &database).into(), table.name.name.as_str().into()];
     let columns: Vec<String> = table.key_columns().map(|column| hex(column.name.as_bytes()).to_uppercase()).collect();
@@ -235,8 +229,7 @@ pub(super) async fn key_index(connection: &mut Connection, table: &Table) -> Res
 }
 
 async fn uniques(connection: &mut Connection, schema: &str) -> Result<Vec<(String, Unique)>> {
-    let sql = "select table_name, index_name, column_name, nullable, sub_part from information_schema.statistics \
-               where table_schema = ? and non_unique = 0 order by table_name, index_name <> 'PRIMARY', index_name, seq_in_index";
+    let sql = sql!("catalog_uniques");
     let mut all: Vec<(String, String, Unique)> = Vec::new();
     for row in connection.rows(sql, vec![schema.into()]).await? {
         let (table, index) = (field_text(&row, 0)?, field_text(&row, 1)?);
@@ -268,8 +261,7 @@ fn add_unique(table: &mut Table, unique: Unique) {
 
 /// Bodies of BEFORE INSERT triggers, as far as the user may see them.
 async fn assigned_by_trigger(connection: &mut Connection, schema: &str) -> Result<Vec<(String, String)>> {
-    let sql = "select event_object_table, lower(action_statement) from information_schema.triggers \
-               where event_object_schema = ? and action_timing = 'BEFORE' and event_manipulation = 'INSERT'";
+    let sql = sql!("catalog_key_triggers");
     let rows = connection.rows(sql, vec![schema.into()]).await?;
     rows.iter().map(|row| Ok((field_text(row, 0)?, field_text(row, 1)?))).collect()
 }
@@ -299,12 +291,7 @@ fn settle(table: &mut Table, facts: &[Facts], triggers: &[(String, String)]) {
 
 /// The foreign keys whose child is in `schema`.
 pub(super) async fn references(connection: &mut Connection, schema: &str) -> Result<Vec<Reference>> {
-    let sql = "select k.table_name, k.constraint_name, k.column_name, k.referenced_table_schema, k.referenced_table_name, \
-               k.referenced_column_name, r.delete_rule, r.update_rule from information_schema.key_column_usage as k \
-               join information_schema.referential_constraints as r on r.constraint_schema = k.constraint_schema \
-               and r.constraint_name = k.constraint_name and r.table_name = k.table_name \
-               where k.table_schema = ? and k.referenced_table_name is not null \
-               order by k.table_name, k.constraint_name, k.ordinal_position";
+    let sql = sql!("catalog_foreign_keys");
     let mut all: Vec<(String, Reference)> = Vec::new();
     for row in connection.rows(sql, vec![Wire::from(schema)]).await? {
         let (table, constraint) = (field_text(&row, 0)?, field_text(&row, 1)?);

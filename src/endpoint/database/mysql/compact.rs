@@ -10,12 +10,6 @@ use crate::endpoint::database::compaction::Compaction;
 use crate::error::Result;
 use crate::model::KeyBytes;
 
-macro_rules! sql {
-    ($name:literal) => {
-        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/sql/mysql/", $name, ".sql"))
-    };
-}
-
 /// Entries looked at, and at most as many removed, in one transaction.
 const SLICE: usize = 5_000;
 

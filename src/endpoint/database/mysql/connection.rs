@@ -1,6 +1,7 @@
 //! Connections: how they are made, kept and given back.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,15 +20,8 @@ const CONNECTIONS_MAX: usize = 8;
 /// The server hangs up after 60 s; we do it first.
 const IDLE_MAX: Duration = Duration::from_secs(40);
 
-/// What every connection of ours is set to, whatever the server's defaults are: Unicode (D12), strict
-/// (D25), UTC (D2), one statement one view (A6, A7, A45), and waits shorter than an application's patience.
-const SETTINGS: [&str; 3] = [
-    "set names utf8mb4 collate utf8mb4_bin",
-    "set session transaction isolation level read committed",
-    "set sql_mode = 'STRICT_TRANS_TABLES,STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO', \
-     time_zone = '+00:00', autocommit = 1, foreign_key_checks = 1, unique_checks = 1, sql_auto_is_null = 0, \
-     sql_safe_updates = 0, sql_select_limit = 18446744073709551615, lock_wait_timeout = 2, innodb_lock_wait_timeout = 1",
-];
+/// What every connection of ours is set to, whatever the server's defaults are.
+const SETTINGS: [&str; 3] = [sql!("session_names"), sql!("session_isolation"), sql!("session_begin")];
 
 /// What the server said about itself when we connected.
 #[derive(Clone, Debug)]
@@ -50,6 +44,8 @@ pub(super) struct Pool {
     server: Mutex<Option<Server>>,
     /// The index of each table's key, by its quoted name.
     key_indexes: Mutex<HashMap<String, String>>,
+    /// Whether InnoDB's numbers of tables are worth asking for: they are shown to those with PROCESS only.
+    numbers: AtomicBool,
 }
 
 impl Pool {
@@ -61,6 +57,7 @@ impl Pool {
             permits: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
             server: Mutex::default(),
             key_indexes: Mutex::default(),
+            numbers: AtomicBool::new(true),
         })
     }
 
@@ -79,8 +76,7 @@ impl Pool {
             conn.query_drop(setting).await.map_err(unreachable)?;
         }
         let server = ask(&mut conn).await?;
-        let timeouts = server.flavour.timeouts();
-        conn.query_drop(format!("set {timeouts}")).await.map_err(unreachable)?;
+        conn.query_drop(server.flavour.timeouts()).await.map_err(unreachable)?;
         *self.server.lock().unwrap_or_else(PoisonError::into_inner) = Some(server.clone());
         Ok(Connection::new(conn, None, server, self, permit))
     }
@@ -108,8 +104,7 @@ impl Pool {
 
 /// Which server this is, and whether it took the character set: some answer with latin1 and no error (D12).
 async fn ask(conn: &mut Conn) -> Result<Server> {
-    let sql = "select version(), @@character_set_client, @@character_set_connection, @@character_set_results, \
-               coalesce(database(), ''), cast(@@max_allowed_packet as char)";
+    let sql = sql!("session_facts");
     let row: Option<Row> = conn.query_first(sql).await.map_err(unreachable)?;
     let row = row.ok_or_else(|| Error::new(Kind::Unreachable, "the server does not say its version"))?;
     let text = |at| field_text(&row, at);
@@ -263,6 +258,14 @@ impl Connection {
         let hint = format!("force index ({})", quoted(&index));
         self.pool.key_indexes.lock().unwrap_or_else(PoisonError::into_inner).insert(name, hint.clone());
         Ok(hint)
+    }
+
+    pub(super) fn sees_numbers(&self) -> bool {
+        self.pool.numbers.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn sees_no_numbers(&self) {
+        self.pool.numbers.store(false, Ordering::Relaxed);
     }
 
     /// Indexes may have other names now.

@@ -40,12 +40,7 @@ impl Flavour {
 
     /// What ends a session of ours that hangs in a transaction, from the server's side (rule 4).
     pub(super) fn timeouts(&self) -> &'static str {
-        if self.mariadb {
-            "wait_timeout = 60, idle_transaction_timeout = 30, max_statement_time = 60"
-        } else {
-            // MySQL bounds statements that read only; those that write are bounded by the lock time-outs.
-            "wait_timeout = 60, max_execution_time = 60000, information_schema_stats_expiry = 0"
-        }
+        if self.mariadb { sql!("session_limits_mariadb") } else { sql!("session_limits_mysql") }
     }
 
     /// Locks the rows of `t` that nobody holds, and waits for none. MySQL takes the other tables of the statement for
@@ -68,22 +63,9 @@ impl Flavour {
         self.mariadb
     }
 
-    /// Where InnoDB says the number of a table, which TRUNCATE and a rebuild change. Needs PROCESS.
-    pub(super) fn table_ids(&self) -> &'static str {
-        if self.mariadb { "information_schema.innodb_sys_tables" } else { "information_schema.innodb_tables" }
-    }
-
     /// Who holds the metadata lock a definition statement waits for, as far as a user may see it.
     pub(super) fn blockers(&self) -> &'static str {
-        if self.mariadb {
-            "select trx_mysql_thread_id as id from information_schema.innodb_trx where trx_mysql_thread_id <> connection_id() \
-             order by trx_started limit 3"
-        } else {
-            "select distinct t.processlist_id as id from performance_schema.metadata_locks as l \
-             join performance_schema.threads as t on t.thread_id = l.owner_thread_id \
-             where l.lock_status = 'GRANTED' and l.object_type = 'TABLE' and l.object_schema = ? and l.object_name = ? \
-             and t.processlist_id <> connection_id() limit 3"
-        }
+        if self.mariadb { sql!("tracking_blockers_mariadb") } else { sql!("tracking_blockers_mysql") }
     }
 
     /// Whether a cascade may also fire the child's triggers, if a session asks for it.

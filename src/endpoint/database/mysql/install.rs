@@ -1,18 +1,17 @@
 //! The plan of an installation: what is there, what is missing, and the statements that make up for it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
-use mysql_async::Value as Wire;
-
-use super::catalog::{describe, quoted, schema_of};
-use super::connection::{Connection, Server, field_optional, field_text};
+use super::catalog::{describe, quoted};
+use super::connection::{Connection, Server, field_text};
 use super::grants::Object;
 use super::log::{self, Log, short_hash};
+use super::present::{Present, RecordedTrigger, Standing, own, present};
 use super::rights::{self, Login};
-use super::triggers::{Installed, Trigger, wanted};
-use crate::endpoint::database::migrations::{Part, refuse_newer};
+use super::triggers::{Trigger, wanted};
+use crate::endpoint::database::migrations::Part;
 use crate::error::{Error, Kind, Result};
-use crate::model::{KeySource, Table, TableName};
+use crate::model::{Table, TableName};
 
 macro_rules! migration {
     ($name:literal) => {
@@ -32,9 +31,7 @@ const STATE: [&str; 2] = [migration!("state_1"), migration!("state_2")];
 const LOG: &str = migration!("log");
 
 /// What a script sets first, as our own connections do: a trigger keeps the modes it was created under (A59).
-pub(super) const PREAMBLE: &str = "set names utf8mb4 collate utf8mb4_bin;\n\
-    set session sql_mode = 'STRICT_TRANS_TABLES,STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO';\n\
-    set session lock_wait_timeout = 2;\n";
+pub(super) const PREAMBLE: &str = migration!("preamble");
 
 /// One statement of an installation.
 pub(super) struct Step {
@@ -56,116 +53,11 @@ pub(super) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
-/// Everything that is there of ours in this database.
-pub(super) struct Present {
-    pub(super) tables: BTreeSet<String>,
-    /// Those that write logs, under the logs' names, with what they do if this user may see it.
-    pub(super) procedures: BTreeMap<String, Procedure>,
-    pub(super) triggers: Vec<Installed>,
-    /// What is recorded of each collection, by its name.
-    pub(super) collections: BTreeMap<String, Recorded>,
-    /// Where the tracked tables stand now.
-    pub(super) now: HashMap<String, Standing>,
-    /// The triggers as they were recorded.
-    recorded: BTreeSet<(String, String, String)>,
-}
-
-/// A tracked table as it was recorded.
-pub(super) struct Recorded {
-    pub(super) log: String,
-    /// Counter and number it had then.
-    pub(super) was: (Option<u64>, Option<u64>),
-    /// Of its log and triggers.
-    pub(super) version: i64,
-}
-
-/// The key columns of each table with their types, as the catalog has them now, by the collection's name.
-pub(super) async fn keys(connection: &mut Connection, tables: &[Table]) -> Result<HashMap<String, String>> {
-    let database = connection.server.database.clone();
-    let columns = tables.iter().flat_map(|table| table.key_columns().map(move |column| (table, column)));
-    let set: Vec<[&str; 3]> = columns.map(|(t, c)| [schema_of(&t.name, &database), &t.name.name, &c.name]).collect();
-    let set = serde_json::Value::from(set.iter().map(|one| one.to_vec()).collect::<Vec<_>>()).to_string();
-    let sql = "select a.s, a.n, group_concat(c.column_name, ' ', c.column_type order by c.ordinal_position) \
-               from json_table(?, '$[*]' columns (s longtext path '$[0]' error on error, n longtext path '$[1]' error on error, \
-               c longtext path '$[2]' error on error)) as a straight_join information_schema.columns as c \
-               on c.table_schema = a.s and c.table_name = a.n and c.column_name = a.c group by a.s, a.n";
-    let mut found = HashMap::new();
-    for row in connection.rows(sql, vec![Wire::from(set)]).await? {
-        found.insert((field_text(&row, 0)?, field_text(&row, 1)?), field_text(&row, 2)?);
-    }
-    let of = |table: &Table| {
-        let key = (schema_of(&table.name, &database).to_owned(), table.name.name.clone());
-        (table.name.to_string(), found.get(&key).cloned().unwrap_or_default())
-    };
-    Ok(tables.iter().map(of).collect())
-}
-
-/// A tracked table as the catalog has it.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Standing {
-    exists: bool,
-    pub(super) counter: Option<u64>,
-    table_id: Option<u64>,
-}
-
-/// The names of our own tables that are there.
-pub(super) async fn own(connection: &mut Connection) -> Result<BTreeSet<String>> {
-    let sql = "select table_name from information_schema.tables where table_schema = ? and table_name like 'twinrow\\_%'";
-    let database = connection.server.database.clone();
-    let rows = connection.rows(sql, vec![database.into()]).await?;
-    rows.iter().map(|row| field_text(row, 0)).collect()
-}
-
-pub(super) async fn present(connection: &mut Connection, tables: &[Table]) -> Result<Present> {
-    let mine = own(connection).await?;
-    let procedures = procedures(connection).await?;
-    let triggers = super::triggers::installed(connection).await?;
-    let mut collections = BTreeMap::new();
-    let mut recorded = BTreeSet::new();
-    if mine.contains("twinrow_collection") && mine.contains("twinrow_trigger") {
-        // The first version did not record it.
-        let version = if mine.contains("twinrow_version") { "version" } else { "1" };
-        let sql = format!("select name, log, auto_increment, table_id, {version} from twinrow_collection");
-        for row in connection.rows(&sql, Vec::new()).await? {
-            let number = |at| Ok::<_, Error>(field_optional(&row, at)?.and_then(|text| text.parse().ok()));
-            let version: i64 = log::number(&row, 4)?;
-            refuse_newer(version, VERSION)?;
-            let was = (number(2)?, number(3)?);
-            collections.insert(field_text(&row, 0)?, Recorded { log: field_text(&row, 1)?, was, version });
-        }
-        for row in connection.rows("select schema_name, name, collection from twinrow_trigger", Vec::new()).await? {
-            recorded.insert((field_text(&row, 0)?, field_text(&row, 1)?, field_text(&row, 2)?));
-        }
-    }
-    let now = standing(connection, tables).await?;
-    Ok(Present { tables: mine, procedures, triggers, collections, now, recorded })
-}
-
-/// A procedure that writes a log.
-pub(super) struct Procedure {
-    /// What it does, if this user may see it.
-    pub(super) body: Option<String>,
-    /// `twinrow_capture_…@localhost`.
-    definer: String,
-    /// Its definer is not known to be lost (A36).
-    pub(super) sound: bool,
-}
-
-pub(super) async fn procedures(connection: &mut Connection) -> Result<BTreeMap<String, Procedure>> {
-    let sql = "select routine_name, routine_definition, definer from information_schema.routines \
-               where routine_schema = ? and routine_name like 'twinrow\\_log\\_%'";
-    let database = connection.server.database.clone();
-    let rows = connection.rows(sql, vec![database.into()]).await?;
-    let procedure =
-        |row: &_| Ok::<_, Error>(Procedure { body: field_optional(row, 1)?, definer: field_text(row, 2)?, sound: true });
-    rows.iter().map(|row| Ok((field_text(row, 0)?, procedure(row)?))).collect()
-}
-
 /// The parts of our own tables, with their migrations and how many of those this database has had.
 async fn parts(connection: &mut Connection, present: &BTreeSet<String>, home: bool) -> Result<Vec<Part>> {
     let mut recorded = HashMap::new();
     if present.contains("twinrow_version") {
-        for row in connection.rows("select part, version from twinrow_version", Vec::new()).await? {
+        for row in connection.rows(sql!("version_read"), Vec::new()).await? {
             recorded.insert(field_text(&row, 0)?, log::number(&row, 1)?);
         }
     }
@@ -184,58 +76,6 @@ pub(super) async fn upgrade(connection: &mut Connection, home: bool) -> Result<V
     let present = own(connection).await?;
     let parts = parts(connection, &present, home).await?;
     if parts.iter().any(Part::outdated) { own_tables(connection, &parts, &present).await } else { Ok(Vec::new()) }
-}
-
-/// Counter and number of each table. The number says more, but needs PROCESS and a search through the
-/// dictionary, so it is asked for only where there is no counter.
-async fn standing(connection: &mut Connection, tables: &[Table]) -> Result<HashMap<String, Standing>> {
-    let database = connection.server.database.clone();
-    let json = |tables: &[&Table]| {
-        let names: Vec<[&str; 2]> = tables.iter().map(|table| [schema_of(&table.name, &database), &table.name.name]).collect();
-        Wire::from(serde_json::Value::from(names.iter().map(|pair| pair.to_vec()).collect::<Vec<_>>()).to_string())
-    };
-    let pair =
-        "json_table(?, '$[*]' columns (s longtext path '$[0]' error on error, n longtext path '$[1]' error on error)) as a";
-    let sql = format!(
-        "select a.s, a.n, t.auto_increment from {pair} straight_join information_schema.tables as t \
-         on t.table_schema = a.s and t.table_name = a.n"
-    );
-    let mut found: HashMap<(String, String), Standing> = HashMap::new();
-    let all: Vec<&Table> = tables.iter().collect();
-    for row in connection.rows(&sql, vec![json(&all)]).await? {
-        let counter = field_optional(&row, 2)?.and_then(|text| text.parse().ok());
-        found.insert((field_text(&row, 0)?, field_text(&row, 1)?), Standing { exists: true, counter, table_id: None });
-    }
-    // InnoDB spells other names in an encoding of its own.
-    let plain = |name: &str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    let uncounted = |table: &&Table| table.key_source != KeySource::Generated && plain(&table.name.name) && plain(&database);
-    let asked: Vec<&Table> = tables.iter().filter(uncounted).collect();
-    if !asked.is_empty() {
-        let ids = connection.server.flavour.table_ids();
-        let sql = format!("select a.s, a.n, i.table_id from {pair} join {ids} as i on i.name = concat(a.s, '/', a.n)");
-        match connection.rows(&sql, vec![json(&asked)]).await {
-            Ok(rows) => {
-                for row in rows {
-                    let id = field_optional(&row, 2)?.and_then(|text| text.parse().ok());
-                    if let Some(standing) = found.get_mut(&(field_text(&row, 0)?, field_text(&row, 1)?)) {
-                        standing.table_id = id;
-                    }
-                }
-            }
-            Err(error) if error.kind() == Kind::Denied => {}
-            Err(error) => return Err(error),
-        }
-    }
-    let of = |table: &Table| {
-        let key = (schema_of(&table.name, &database).to_owned(), table.name.name.clone());
-        let mut standing = found.get(&key).copied().unwrap_or_default();
-        if standing.exists && table.key_source == KeySource::Generated {
-            // MySQL says NULL of a counter that was never used.
-            standing.counter = Some(standing.counter.unwrap_or(1));
-        }
-        (table.name.to_string(), standing)
-    };
-    Ok(tables.iter().map(of).collect())
 }
 
 /// What an installation would do.
@@ -276,7 +116,7 @@ pub(super) async fn plan(connection: &mut Connection, tables: &[Table], home: bo
         if gap {
             of_table.push(doubt(&table.name, &database));
         }
-        log_steps(connection, table, &present, &mut of_table).await?;
+        log_steps(table, &present, &database, &mut of_table);
         let log = Log::of(table, &database);
         let procedure = present.procedures.get(&log.name);
         if connection.server.flavour.one_writer() && !super::triggers::writes(&log, &database, procedure) {
@@ -324,18 +164,17 @@ impl Present {
         if recorded.log != log || !self.tables.contains(log) {
             return false;
         }
-        let gone = |(schema, name, of): &(String, String, String)| {
-            *of == table.name.to_string() && !self.triggers.iter().any(|other| other.schema == *schema && other.name == *name)
-        };
+        let there = |old: &RecordedTrigger| self.triggers.iter().any(|new| new.schema == old.schema && new.name == old.name);
+        let gone = |old: &RecordedTrigger| old.collection == name && !there(old);
         let altered = || wanted.iter().any(|trigger| !self.triggers.iter().any(|installed| installed.is(trigger)));
         let procedure = || {
             let writes = |log: &Log| super::triggers::writes(log, &server.database, self.procedures.get(&log.name));
             server.flavour.one_writer() && !writes(&Log::of(table, &server.database))
         };
-        let standing = self.now.get(&name).copied().unwrap_or_default();
+        let standing = self.now(table, &server.database);
         recorded.version == IN_DOUBT
             || self.recorded.iter().any(gone)
-            || reset(recorded.was, standing)
+            || reset(recorded.was, &standing)
             || recorded.version == VERSION && (altered() || procedure())
     }
 }
@@ -355,8 +194,7 @@ pub(super) fn step(sql: String, what: String, schema: &str, table: &str) -> Step
 /// What is missing of our own tables: definition statements commit by themselves, so each says what it makes.
 async fn own_tables(connection: &mut Connection, parts: &[Part], present: &BTreeSet<String>) -> Result<Vec<Step>> {
     let database = connection.server.database.clone();
-    let sql = "select concat(table_name, ' ', column_name) from information_schema.columns \
-               where table_schema = ? and table_name like 'twinrow\\_%'";
+    let sql = sql!("tracking_columns");
     let rows = connection.rows(sql, vec![database.as_str().into()]).await?;
     let columns = rows.iter().map(|row| field_text(row, 0)).collect::<Result<BTreeSet<_>>>()?;
     let mut steps = Vec::new();
@@ -398,23 +236,21 @@ fn statements(script: &str) -> Vec<String> {
 }
 
 /// The log, with the row that says which log it is (A11).
-async fn log_steps(connection: &mut Connection, table: &Table, present: &Present, steps: &mut Vec<Step>) -> Result<()> {
-    let database = connection.server.database.clone();
-    let log = Log::of(table, &database);
-    let name = format!("{}.{}", quoted(&database), quoted(&log.name));
+fn log_steps(table: &Table, present: &Present, database: &str, steps: &mut Vec<Step>) {
+    let log = Log::of(table, database);
+    let name = format!("{}.{}", quoted(database), quoted(&log.name));
     let there = present.tables.contains(&log.name);
     if !there {
         let comment: String = format!("changes of {}", table.name).chars().take(1000).collect();
         let sql = LOG.replace("{log}", &name).replace("{columns}", &log.columns()).replace("{comment}", &literal(&comment));
-        steps.push(step(sql.trim().to_owned(), format!("created the log of {}", table.name), &database, &log.name));
+        steps.push(step(sql.trim().to_owned(), format!("created the log of {}", table.name), database, &log.name));
     }
-    if !there || !log::unmarked(connection, &[&log.name]).await?.is_empty() {
+    if !there || present.unmarked.contains(&log.name) {
         let what = if there { format!("marked the log of {} as a new one", table.name) } else { String::new() };
         // The first row, whatever was written meanwhile by triggers that waited for their log.
         let sql = format!("insert into {name} (seq, op, origin) values (0, 'E', uuid())");
-        steps.push(step(sql, what, &database, &log.name));
+        steps.push(step(sql, what, database, &log.name));
     }
-    Ok(())
 }
 
 fn grants(account: &str, triggers: &[&Trigger], log: &Log, procedure: bool, database: &str) -> Vec<Step> {
@@ -456,8 +292,9 @@ fn trigger_steps(wanted: &[&Trigger], present: &Present, definer: Option<&str>, 
                 name
             }
         };
-        let key = (trigger.schema.clone(), name.clone(), trigger.collection.clone());
-        if !present.recorded.contains(&key) {
+        let same =
+            |old: &RecordedTrigger| (&old.schema, &old.name, &old.collection) == (&trigger.schema, &name, &trigger.collection);
+        if !present.recorded.iter().any(same) {
             steps.push(step(record(trigger, &name, database), String::new(), database, "twinrow_trigger"));
         }
         kept.insert((trigger.schema.clone(), name));
@@ -496,10 +333,10 @@ fn forget(schema: &str, name: &str, database: &str) -> String {
 fn register_steps(table: &Table, present: &Present, changed: bool, database: &str, steps: &mut Vec<Step>) {
     let name = table.name.to_string();
     let log = Log::of(table, database).name;
-    let standing = present.now.get(&name).copied().unwrap_or_default();
+    let standing = present.now(table, database);
     let recorded = present.collections.get(&name);
     let same =
-        recorded.is_some_and(|recorded| recorded.log == log && recorded.version == VERSION && !reset(recorded.was, standing));
+        recorded.is_some_and(|recorded| recorded.log == log && recorded.version == VERSION && !reset(recorded.was, &standing));
     if same && !changed {
         return;
     }
@@ -520,7 +357,7 @@ fn register_steps(table: &Table, present: &Present, changed: bool, database: &st
 }
 
 /// Whether a table was emptied or replaced since its counter and number were recorded.
-pub(super) fn reset((counter, id): (Option<u64>, Option<u64>), now: Standing) -> bool {
+pub(super) fn reset((counter, id): (Option<u64>, Option<u64>), now: &Standing) -> bool {
     let fell = counter.zip(now.counter).is_some_and(|(then, now)| now < then);
     fell || id.zip(now.table_id).is_some_and(|(then, now)| now != then)
 }

@@ -4,7 +4,7 @@
 //! one reader loses exactly the rows that were read and recorded. A log with several is drained: its committed rows
 //! move to `twinrow_queue`, under new numbers given out in one transaction at a time; there a cursor is safe.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use mysql_async::{Row, Value as Wire};
 use sha2::{Digest, Sha256};
@@ -195,9 +195,7 @@ pub(super) async fn unread(
 
 /// How many consumers the logs have, and whether something of theirs is in the queue.
 pub(super) async fn consumers(connection: &mut Connection, logs: &[&Log]) -> Result<Vec<(u64, bool)>> {
-    let sql = "select a.name, (select count(*) from twinrow_consumer as k where k.collection = a.name), \
-               exists (select 1 from twinrow_queue as q where q.collection = a.name) \
-               from json_table(?, '$[*]' columns (name longtext path '$' error on error)) as a";
+    let sql = sql!("consumer_count");
     let names: Vec<&str> = logs.iter().map(|log| log.collection.as_str()).collect();
     let json = serde_json::Value::from(names).to_string();
     let mut found = HashMap::new();
@@ -209,7 +207,7 @@ pub(super) async fn consumers(connection: &mut Connection, logs: &[&Log]) -> Res
 
 /// Takes the drain row's lock; the last number given out in the queue.
 pub(super) async fn lock_drain(connection: &mut Connection) -> Result<i64> {
-    let rows = connection.rows("select n from twinrow_drain where id = 1 for update", Vec::new()).await.map_err(missing)?;
+    let rows = connection.rows(sql!("drain_lock"), Vec::new()).await.map_err(missing)?;
     rows.first().map_or_else(|| Err(missing(Error::new(Kind::Schema, "no drain row"))), |row| number(row, 0))
 }
 
@@ -247,11 +245,7 @@ pub(super) async fn drain_step(connection: &mut Connection, logs: &[(usize, &Log
         moved.push(queued(n, &log.collection, logged));
         removed.entry(logged.log).or_default().push(logged.seq);
     }
-    let sql = "insert into twinrow_queue (n, collection, seq, op, origin, old_key, new_key) \
-               select a.n, a.collection, a.seq, a.op, a.origin, unhex(a.old_key), unhex(a.new_key) \
-               from json_table(?, '$[*]' columns (n bigint path '$[0]' error on error, collection longtext path '$[1]' error on error, \
-               seq bigint path '$[2]' error on error, op longtext path '$[3]' error on error, origin longtext path '$[4]' error on error, \
-               old_key longtext path '$[5]' error on error, new_key longtext path '$[6]' error on error)) as a";
+    let sql = sql!("queue_insert");
     for (json, _) in documents(moved.into_iter(), connection.json_max()) {
         connection.write(sql, vec![Wire::Bytes(json)]).await?;
     }
@@ -261,7 +255,7 @@ pub(super) async fn drain_step(connection: &mut Connection, logs: &[(usize, &Log
         }
     }
     if !removed.is_empty() {
-        connection.write("update twinrow_drain set n = ? where id = 1", vec![n.into()]).await?;
+        connection.write(sql!("drain_write"), vec![n.into()]).await?;
     }
     Ok(seen.values().any(|count| *count >= STEP))
 }
@@ -299,10 +293,7 @@ pub(super) async fn read_queue(connection: &mut Connection, logs: &[(usize, &Log
     if logs.is_empty() {
         return Ok(Vec::new());
     }
-    let sql = "select a.at, q.seq, q.op, q.origin, q.n, q.old_key, q.new_key \
-               from json_table(?, '$[*]' columns (at bigint path '$[0]' error on error, name longtext path '$[1]' error on error, \
-               n bigint path '$[2]' error on error)) as a straight_join twinrow_queue as q on q.collection = a.name and q.n > a.n \
-               order by q.n limit ?";
+    let sql = sql!("queue_read");
     let set: Vec<serde_json::Value> =
         logs.iter().map(|(at, log, after)| serde_json::json!([at, log.collection, after])).collect();
     let json = serde_json::Value::from(set).to_string();
@@ -356,17 +347,6 @@ pub(super) fn emptied(log: &Log) -> Error {
         .hint("twinrow install, then twinrow resync full")
 }
 
-/// Those of these logs, which exist, that lack the row that says which they are.
-pub(super) async fn unmarked(connection: &mut Connection, logs: &[&str]) -> Result<BTreeSet<String>> {
-    if logs.is_empty() {
-        return Ok(BTreeSet::new());
-    }
-    let first = |log: &&str| format!("select '{log}' from dual where not exists (select 1 from {} where op = 'E')", quoted(log));
-    let sql: Vec<String> = logs.iter().map(first).collect();
-    let rows = connection.rows(&sql.join(" union all "), Vec::new()).await.map_err(missing)?;
-    rows.iter().map(|row| field_text(row, 0)).collect()
-}
-
 /// Acknowledges what one consumer has recorded. Inside its fenced transaction.
 pub(super) async fn acknowledge(connection: &mut Connection, integration: &str, upto: &[Acknowledge]) -> Result<()> {
     if upto.is_empty() {
@@ -382,7 +362,7 @@ pub(super) async fn acknowledge(connection: &mut Connection, integration: &str, 
         }
         let stand = Stand::parse(&done.position)?;
         if state.n.is_some_and(|n| n < stand.n) {
-            let sql = "update twinrow_consumer set n = ? where collection = ? and integration = ?";
+            let sql = sql!("consumer_move");
             let collection = done.table.to_string();
             connection.write(sql, vec![stand.n.into(), collection.clone().into(), integration.into()]).await?;
             prune(connection, &collection).await?;
@@ -401,10 +381,7 @@ struct State {
 }
 
 async fn states(connection: &mut Connection, integration: &str, upto: &[Acknowledge]) -> Result<HashMap<TableName, State>> {
-    let sql = "select c.name, c.log, (select count(*) from twinrow_consumer as k where k.collection = c.name and k.integration <> ?), \
-               (select k.n from twinrow_consumer as k where k.collection = c.name and k.integration = ?) \
-               from json_table(?, '$[*]' columns (name longtext path '$' error on error)) as a \
-               straight_join twinrow_collection as c on c.name = a.name";
+    let sql = sql!("consumer_read");
     let names: Vec<String> = upto.iter().map(|done| done.table.to_string()).collect();
     let json = serde_json::Value::from(names).to_string();
     let tables: HashMap<String, &TableName> = upto.iter().map(|done| (done.table.to_string(), &done.table)).collect();
@@ -420,11 +397,11 @@ async fn states(connection: &mut Connection, integration: &str, upto: &[Acknowle
 
 /// Removes from the queue what every consumer has. A range is safe here: numbers were given out after commit.
 pub(super) async fn prune(connection: &mut Connection, collection: &str) -> Result<()> {
-    let sql = "select min(n) from twinrow_consumer where collection = ?";
+    let sql = sql!("consumer_least");
     let rows = connection.rows(sql, vec![collection.into()]).await?;
     let Some(least) = rows.first().map(|row| field_optional(row, 0)).transpose()?.flatten() else { return Ok(()) };
-    let sql = format!("delete from twinrow_queue where collection = ? and n <= ? limit {STEP}");
-    while connection.write(&sql, vec![collection.into(), Wire::from(least.as_str())]).await?.affected == STEP as u64 {}
+    let step = || vec![collection.into(), Wire::from(least.as_str()), Wire::from(STEP as u64)];
+    while connection.write(sql!("queue_prune"), step()).await?.affected == STEP as u64 {}
     Ok(())
 }
 
@@ -434,7 +411,7 @@ pub(super) async fn register(connection: &mut Connection, integration: &str, log
     loop {
         connection.start("").await?;
         lock_drain(connection).await?;
-        let sql = "select integration, n from twinrow_consumer where collection = ?";
+        let sql = sql!("consumer_list");
         let mut others = false;
         for row in connection.rows(sql, vec![log.collection.as_str().into()]).await? {
             if field_text(&row, 0)? == integration {
@@ -450,7 +427,7 @@ pub(super) async fn register(connection: &mut Connection, integration: &str, log
             continue;
         }
         let n = lock_drain(connection).await?;
-        let sql = "insert into twinrow_consumer (collection, integration, n) values (?, ?, ?)";
+        let sql = sql!("consumer_register");
         connection.write(sql, vec![log.collection.as_str().into(), integration.into(), n.into()]).await?;
         connection.commit().await?;
         return Ok(Stand { epoch, n }.position());

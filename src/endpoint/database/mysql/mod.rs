@@ -3,6 +3,13 @@
 //! A log table for each tracked table and row triggers that write it. Positions in a log are not in the order
 //! of commits, so what was read is removed row by row (A1, A8); several readers share a queue.
 
+/// A statement's text.
+macro_rules! sql {
+    ($name:literal) => {
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/sql/mysql/", $name, ".sql"))
+    };
+}
+
 mod catalog;
 mod compact;
 mod connection;
@@ -12,6 +19,7 @@ mod grants;
 mod install;
 mod log;
 mod open;
+mod present;
 mod reach;
 mod rights;
 mod rows;

@@ -6,12 +6,6 @@ use crate::endpoint::{OpenTransaction, OpenTransactions};
 use crate::error::{Kind, Result};
 use crate::model::Table;
 
-macro_rules! sql {
-    ($name:literal) => {
-        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/sql/mysql/", $name, ".sql"))
-    };
-}
-
 pub(super) async fn transactions(connection: &mut Connection, tables: &[Table]) -> Result<OpenTransactions> {
     let mariadb = connection.server.flavour.mariadb;
     let sql = if mariadb { sql!("open_transactions_mariadb") } else { sql!("open_transactions_mysql") };

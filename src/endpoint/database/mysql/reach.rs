@@ -57,12 +57,7 @@ async fn reached(connection: &mut Connection, table: &Table, keys: &[Key], casca
 
 /// The server shows only those of tables this user has some right on.
 async fn cascades(connection: &mut Connection, table: &TableName) -> Result<Vec<Cascade>> {
-    let sql = "select k.table_schema, k.table_name, k.constraint_name, k.column_name, k.referenced_column_name \
-               from information_schema.key_column_usage as k \
-               join information_schema.referential_constraints as r on r.constraint_schema = k.constraint_schema \
-               and r.constraint_name = k.constraint_name and r.table_name = k.table_name \
-               where k.referenced_table_schema = ? and k.referenced_table_name = ? and r.delete_rule = 'CASCADE' \
-               order by k.table_schema, k.table_name, k.constraint_name, k.ordinal_position";
+    let sql = sql!("catalog_cascades");
     let database = connection.server.database.clone();
     let rows = connection.rows(sql, vec![schema_of(table, &database).into(), table.name.as_str().into()]).await?;
     let mut all: Vec<((String, String, String), Cascade)> = Vec::new();

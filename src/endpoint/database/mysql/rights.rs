@@ -14,12 +14,6 @@ use crate::endpoint::{Need, Rights};
 use crate::error::{Error, Kind, Result};
 use crate::model::{Table, TableName};
 
-macro_rules! sql {
-    ($name:literal) => {
-        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/sql/mysql/", $name, ".sql"))
-    };
-}
-
 /// What the running login does to every table of ours.
 const RUN: [&str; 4] = ["SELECT", "INSERT", "UPDATE", "DELETE"];
 /// What the installing login needs besides, on the database.
@@ -253,7 +247,7 @@ async fn on_own(
     lacking: &mut Lacking,
 ) -> Result<()> {
     let database = connection.server.database.clone();
-    for table in super::install::own(connection).await? {
+    for table in super::present::own(connection).await? {
         let on = Object::Table(database.clone(), table);
         for right in RUN {
             lacking.unless(login.grants.allow(right, &on, &[]), right, &on);
@@ -276,7 +270,7 @@ async fn on_own(
 /// login may not know of others it does not say.
 async fn definers(connection: &mut Connection, names: Names, triggers: &[Trigger]) -> Result<Vec<String>> {
     let (database, one_writer) = (connection.server.database.clone(), connection.server.flavour.one_writer());
-    let installed = super::triggers::installed(connection).await?;
+    let installed = super::present::seen(connection, &[]).await?.triggers;
     let mut by_definer: BTreeMap<&str, Vec<&Trigger>> = BTreeMap::new();
     for trigger in triggers {
         if let Some(found) = installed.iter().find(|installed| installed.is(trigger)) {

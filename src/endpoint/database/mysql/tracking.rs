@@ -1,6 +1,6 @@
 //! What is installed: Twinrow's own tables, a log per tracked table, and triggers that write it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,8 +9,9 @@ use async_trait::async_trait;
 use super::Mysql;
 use super::catalog::{qualified, quoted};
 use super::connection::{Connection, field_text};
-use super::install::{IN_DOUBT, PREAMBLE, Step, VERSION, keys, plan, present, procedures, reset, step, upgrade};
+use super::install::{IN_DOUBT, PREAMBLE, Step, VERSION, plan, reset, step, upgrade};
 use super::log::{self, Log, Stand};
+use super::present::{own, present, seen};
 use super::rights::{self, Login};
 use super::triggers::Installed;
 use crate::endpoint::{Finding, Need, Rights, Tracking};
@@ -89,7 +90,7 @@ async fn blockers(connection: &mut Connection, table: &(String, String)) -> Stri
 async fn refuse_replica(connection: &mut Connection) -> Result<()> {
     let why = "this server is a replica or read-only: triggers do not run for what replication brings";
     let refused = || Error::new(Kind::Config, why).hint("connect to the server where the application writes");
-    let rows = connection.rows("select @@global.read_only", Vec::new()).await?;
+    let rows = connection.rows(sql!("session_read_only"), Vec::new()).await?;
     if rows.first().map(|row| field_text(row, 0)).transpose()?.is_some_and(|text| text != "0" && text != "OFF") {
         return Err(refused());
     }
@@ -144,20 +145,15 @@ impl Tracking for Mysql {
         let mut findings = Vec::new();
         let database = connection.server.database.clone();
         let present = present(&mut connection, tables).await.context(self.place())?;
-        let recorded = super::triggers::recorded(&mut connection, &present.tables).await.context(self.place())?;
-        let logs: Vec<String> = tables.iter().map(|table| Log::of(table, &database).name).collect();
-        let logs: Vec<&str> = logs.iter().map(String::as_str).filter(|log| present.tables.contains(*log)).collect();
-        let unmarked = log::unmarked(&mut connection, &logs).await.context(self.place())?;
-        let keys = keys(&mut connection, tables).await.context(self.place())?;
         for table in tables {
             let name = table.name.to_string();
-            let standing = present.now.get(&name).copied().unwrap_or_default();
+            let (standing, log) = (present.now(table, &database), Log::of(table, &database));
+            let keys = standing.keys(table);
             let older = present.collections.get(&name).is_some_and(|recorded| recorded.version < VERSION);
-            let mut problems = super::triggers::problems(table, older, &recorded, &present.triggers, &connection.server);
-            let log = Log::of(table, &database);
+            let mut problems = super::triggers::problems(table, older, &present.recorded, &present.triggers, &connection.server);
             if !present.tables.contains(&log.name) {
                 problems.push("its log is missing".to_owned());
-            } else if unmarked.contains(&log.name) {
+            } else if present.unmarked.contains(&log.name) {
                 problems.push("its log was emptied or made again".to_owned());
             } else if connection.server.flavour.one_writer()
                 && !older
@@ -168,10 +164,10 @@ impl Tracking for Mysql {
             let mut replaced = super::triggers::all_gone(table, &present.triggers, &connection.server);
             match present.collections.get(&name) {
                 Some(recorded) if recorded.log != log.name => problems.push("its key has changed".to_owned()),
-                Some(_) if keys.get(&name).is_some_and(|now| self.watch.rekeyed(&name, now)) => {
+                Some(_) if self.watch.rekeyed(&name, &keys) => {
                     problems.push("its key columns have changed".to_owned());
                 }
-                Some(recorded) if reset(recorded.was, standing) => {
+                Some(recorded) if reset(recorded.was, &standing) => {
                     replaced = true;
                     problems.push("it was truncated or replaced".to_owned());
                 }
@@ -228,15 +224,15 @@ impl Tracking for Mysql {
 async fn uninstall_all(connection: &mut Connection) -> Result<Vec<String>> {
     let database = connection.server.database.clone();
     let mut removed = Vec::new();
-    for trigger in super::triggers::installed(connection).await? {
-        drop_trigger(connection, &trigger, &mut removed).await?;
+    let present = seen(connection, &[]).await?;
+    for trigger in &present.triggers {
+        drop_trigger(connection, trigger, &mut removed).await?;
     }
-    for procedure in procedures(connection).await?.into_keys() {
+    for procedure in present.procedures.into_keys() {
         drop_procedure(connection, &database, &procedure, &mut removed).await?;
     }
-    let sql = "select table_name from information_schema.tables where table_schema = ? and table_name like 'twinrow\\_%'";
-    for row in connection.rows(sql, vec![database.as_str().into()]).await? {
-        drop_table(connection, &database, &field_text(&row, 0)?, &mut removed).await?;
+    for table in own(connection).await? {
+        drop_table(connection, &database, &table, &mut removed).await?;
     }
     if let Some(account) = Login::read(connection).await?.capture(&database) {
         define(connection, &step(format!("drop user if exists {account}"), String::new(), &database, "")).await?;
@@ -249,22 +245,26 @@ async fn uninstall_some(connection: &mut Connection, integration: &str, tables: 
     let mut removed = Vec::new();
     for table in tables {
         let name = table.to_string();
-        let sql = "delete from twinrow_consumer where collection = ? and integration = ?";
+        let sql = sql!("consumer_delete");
         let done = connection.write(sql, vec![name.as_str().into(), integration.into()]).await.map_err(log::missing)?;
         if done.affected > 0 {
             removed.push(format!("{integration} no longer reads the log of {name}"));
         }
-        let rows =
-            connection.rows("select 1 from twinrow_consumer where collection = ? limit 1", vec![name.as_str().into()]).await?;
+        let rows = connection.rows(sql!("consumer_list"), vec![name.as_str().into()]).await?;
         if !rows.is_empty() {
             log::prune(connection, &name).await?;
             continue;
         }
-        for trigger in super::triggers::of_collection(connection, &name).await? {
-            drop_trigger(connection, &trigger, &mut removed).await?;
+        let mut names = BTreeSet::new();
+        for row in connection.rows(sql!("trigger_read"), vec![name.as_str().into()]).await? {
+            names.insert((field_text(&row, 0)?, field_text(&row, 1)?));
         }
-        connection.write("delete from twinrow_trigger where collection = ?", vec![name.as_str().into()]).await?;
-        let rows = connection.rows("select log from twinrow_collection where name = ?", vec![name.as_str().into()]).await?;
+        let triggers = seen(connection, &[]).await?.triggers;
+        for trigger in triggers.iter().filter(|trigger| names.contains(&(trigger.schema.clone(), trigger.name.clone()))) {
+            drop_trigger(connection, trigger, &mut removed).await?;
+        }
+        connection.write(sql!("trigger_delete"), vec![name.as_str().into()]).await?;
+        let rows = connection.rows(sql!("collection_read"), vec![name.as_str().into()]).await?;
         for row in rows {
             let log = field_text(&row, 0)?;
             if connection.server.flavour.one_writer() {
@@ -272,8 +272,8 @@ async fn uninstall_some(connection: &mut Connection, integration: &str, tables: 
             }
             drop_table(connection, &database, &log, &mut removed).await?;
         }
-        connection.write("delete from twinrow_collection where name = ?", vec![name.as_str().into()]).await?;
-        connection.write("delete from twinrow_queue where collection = ?", vec![name.as_str().into()]).await?;
+        connection.write(sql!("collection_delete"), vec![name.as_str().into()]).await?;
+        connection.write(sql!("queue_delete"), vec![name.as_str().into()]).await?;
     }
     Ok(removed)
 }

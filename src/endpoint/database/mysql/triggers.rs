@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::catalog::{Reference, quoted, references, schema_of};
 use super::connection::{Connection, Server, field_text};
 use super::grants::Object;
-use super::install::Procedure;
 use super::log::{Log, short_hash};
+use super::present::{Procedure, RecordedTrigger};
 use super::value::logged;
 use crate::error::Result;
 use crate::model::{Column, Table};
@@ -86,6 +86,21 @@ pub(super) struct Installed {
 }
 
 impl Installed {
+    /// From a row of the catalog, its columns from `at` on.
+    pub(super) fn read(row: &mysql_async::Row, at: usize) -> Result<Installed> {
+        let text = |i| field_text(row, at + i);
+        Ok(Installed {
+            schema: text(0)?,
+            name: text(1)?,
+            table: text(2)?,
+            event: text(3)?,
+            // Run from a script, MySQL keeps the semicolon.
+            body: text(4)?.trim().trim_end_matches(';').to_owned(),
+            sound: text(5)?.contains("STRICT_ALL_TABLES"),
+            definer: text(6)?,
+        })
+    }
+
     /// Whether it does what `trigger` should, under whatever name.
     pub(super) fn is(&self, trigger: &Trigger) -> bool {
         self.sound
@@ -94,57 +109,12 @@ impl Installed {
     }
 }
 
-/// All triggers that write logs of this database, wherever they are, and those of our names in this database that
-/// write no log at all: someone changed them.
-pub(super) async fn installed(connection: &mut Connection) -> Result<Vec<Installed>> {
-    let database = connection.server.database.clone();
-    let pattern = format!("%{}.`twinrow\\_log\\_%", quoted(&database).replace('_', "\\_").replace('%', "\\%"));
-    let sql = "select trigger_schema, trigger_name, event_object_table, lower(concat(action_timing, ' ', event_manipulation)), \
-               action_statement, sql_mode, definer from information_schema.triggers \
-               where trigger_name like 'twinrow\\_%' and (action_statement like ? \
-               or trigger_schema = ? and action_statement not like '%.`twinrow\\_log\\_%') order by trigger_schema, trigger_name";
-    let rows = connection.rows(sql, vec![pattern.into(), database.into()]).await?;
-    let read = |row: &mysql_async::Row| {
-        Ok(Installed {
-            schema: field_text(row, 0)?,
-            name: field_text(row, 1)?,
-            table: field_text(row, 2)?,
-            event: field_text(row, 3)?,
-            // Run from a script, MySQL keeps the semicolon.
-            body: field_text(row, 4)?.trim().trim_end_matches(';').to_owned(),
-            sound: field_text(row, 5)?.contains("STRICT_ALL_TABLES"),
-            definer: field_text(row, 6)?,
-        })
-    };
-    rows.iter().map(read).collect()
-}
-
-/// Those that serve one collection.
-pub(super) async fn of_collection(connection: &mut Connection, collection: &str) -> Result<Vec<Installed>> {
-    let sql = "select schema_name, name from twinrow_trigger where collection = ?";
-    let mut names = BTreeSet::new();
-    for row in connection.rows(sql, vec![collection.into()]).await? {
-        names.insert((field_text(&row, 0)?, field_text(&row, 1)?));
-    }
-    let all = installed(connection).await?;
-    Ok(all.into_iter().filter(|trigger| names.contains(&(trigger.schema.clone(), trigger.name.clone()))).collect())
-}
-
-/// The triggers as they were recorded when they were installed: collection, schema, name, body.
-pub(super) async fn recorded(connection: &mut Connection, tables: &BTreeSet<String>) -> Result<Vec<[String; 4]>> {
-    if !tables.contains("twinrow_trigger") {
-        return Ok(Vec::new());
-    }
-    let rows = connection.rows("select collection, schema_name, name, body from twinrow_trigger", Vec::new()).await?;
-    rows.iter().map(|row| Ok([field_text(row, 0)?, field_text(row, 1)?, field_text(row, 2)?, field_text(row, 3)?])).collect()
-}
-
 /// What is wrong with the triggers of one table. Those of an `older` version are as they should be if they are as
 /// they were recorded.
 pub(super) fn problems(
     table: &Table,
     older: bool,
-    recorded: &[[String; 4]],
+    recorded: &[RecordedTrigger],
     installed: &[Installed],
     server: &Server,
 ) -> Vec<String> {
@@ -157,10 +127,10 @@ pub(super) fn problems(
             problems.push(format!("its trigger {} {how}", trigger.event));
         }
     }
-    for [of, schema, name, body] in recorded {
-        let alive = |other: &Installed| &other.schema == schema && &other.name == name && &other.body == body;
-        if *of == collection && !installed.iter().any(alive) {
-            problems.push(format!("trigger {name} is missing or altered"));
+    for old in recorded {
+        let alive = |other: &Installed| (&other.schema, &other.name, &other.body) == (&old.schema, &old.name, &old.body);
+        if old.collection == collection && !installed.iter().any(alive) {
+            problems.push(format!("trigger {} is missing or altered", old.name));
         }
     }
     problems.truncate(1);

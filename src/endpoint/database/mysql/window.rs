@@ -321,7 +321,7 @@ impl Window for Snapshot {
     async fn count(&mut self, collection: usize) -> Result<u64> {
         let name = self.side(collection)?.collection.table.name.clone();
         let database = self.connection.server.database.clone();
-        let sql = "select table_rows from information_schema.tables where table_schema = ? and table_name = ?";
+        let sql = sql!("catalog_rows");
         let params = vec![schema_of(&name, &database).into(), name.name.as_str().into()];
         let about = first_number(&self.connection.rows(sql, params).await?)?;
         if about > COUNT_MAX {

@@ -1,0 +1,1 @@
+delete from twinrow_collection where name = ?

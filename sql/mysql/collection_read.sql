@@ -1,0 +1,1 @@
+select log from twinrow_collection where name = ?

@@ -1,0 +1,1 @@
+delete from twinrow_consumer where collection = ? and integration = ?

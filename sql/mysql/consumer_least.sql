@@ -1,0 +1,1 @@
+select min(n) from twinrow_consumer where collection = ?

@@ -1,0 +1,1 @@
+select integration, n from twinrow_consumer where collection = ?

@@ -1,0 +1,1 @@
+update twinrow_consumer set n = ? where collection = ? and integration = ?

@@ -1,0 +1,1 @@
+insert into twinrow_consumer (collection, integration, n) values (?, ?, ?)

@@ -1,0 +1,1 @@
+update twinrow_drain set n = ? where id = 1

@@ -1,0 +1,1 @@
+select @@global.read_only

@@ -1,0 +1,1 @@
+select schema_name, name from twinrow_trigger where collection = ?

@@ -1,0 +1,1 @@
+select part, version from twinrow_version
