@@ -41,6 +41,23 @@ pub enum Kind {
     Internal,
 }
 
+impl Kind {
+    /// What to do about an error that does not say it itself.
+    fn next_step(self) -> &'static str {
+        match self {
+            Kind::Config | Kind::Schema | Kind::Tracking => "twinrow check",
+            Kind::Unreachable => "see that the server runs and the URL is right, then: twinrow check",
+            Kind::Denied => "grant what docs/grants.md lists, then: twinrow check",
+            Kind::Fenced => "twinrow status",
+            Kind::Retry | Kind::InDoubt | Kind::Stale => "twinrow run --once",
+            Kind::Rejected | Kind::Duplicate => "twinrow held",
+            Kind::Identity => "see docs/guarantees.md, \"restored and cloned databases\"",
+            Kind::Approval => "twinrow plan",
+            Kind::Internal => "this is a defect of Twinrow: please report it",
+        }
+    }
+}
+
 /// What to do where a disk is full (F3).
 pub const MAKE_ROOM: &str = "make room on the disk of this database; `twinrow run` then goes on by itself";
 
@@ -105,9 +122,14 @@ impl Error {
         &self.0.message
     }
 
-    /// The next command to type.
+    /// The next command to type, if the error says it itself.
     pub fn next_step(&self) -> Option<&str> {
         self.0.hint.as_deref()
+    }
+
+    /// The next command to type: the error's own, else what its kind asks for.
+    pub fn what_next(&self) -> &str {
+        self.next_step().unwrap_or_else(|| self.0.kind.next_step())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Context;
-use super::open::{Opened, home_session, open, with_numbers};
+use super::open::{Opened, home_session, open_each, with_numbers};
 use super::run::holder;
 use crate::error::{Error, Kind, Result};
 use crate::model::hex;
@@ -23,7 +23,7 @@ const FIRST_SYNC: &str = "first-sync";
 /// Lets exactly the set through that waits now; one that changes before it is executed needs a new
 /// approval.
 pub async fn run(context: &Context, args: &Approve) -> Result<()> {
-    let Opened { mut integration, endpoints, .. } = open(&context.config).await?;
+    let Opened { mut integration, endpoints, .. } = open_each(&context.config).await?;
     if args.what == FIRST_SYNC {
         let door = Arc::new(Real::new());
         let mut pipeline = Pipeline::start(integration, endpoints, door, &holder(), Rival::Refuse).await?;

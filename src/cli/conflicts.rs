@@ -4,7 +4,7 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use super::Context;
-use super::open::{Opened, home_session, open, with_numbers};
+use super::open::{Opened, home_session, open_each, with_numbers};
 use super::output;
 use crate::error::{Error, Kind, Result};
 use crate::model::{Integration, Side, hex};
@@ -54,7 +54,7 @@ struct Field {
 
 /// Lists and shows kept conflicts.
 pub async fn run(context: &Context, args: &Conflicts) -> Result<()> {
-    let Opened { mut integration, endpoints, .. } = open(&context.config).await?;
+    let Opened { mut integration, endpoints, .. } = open_each(&context.config).await?;
     let mut session = home_session(&integration, &endpoints).await?;
     with_numbers(&mut *session, &mut integration).await?;
     match args.what.as_ref().unwrap_or(&What::List { limit: 100 }) {

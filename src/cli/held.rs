@@ -4,7 +4,7 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use super::Context;
-use super::open::{Opened, home_session, open, with_numbers};
+use super::open::{Opened, home_session, open_each, with_numbers};
 use super::output;
 use crate::error::{Error, Kind, Result};
 use crate::model::{Key, KeyBytes, Link, Reason, Side, Value, Work};
@@ -61,7 +61,7 @@ const PAGE: i64 = 500;
 
 /// Lists, shows and retries what could not be synced.
 pub async fn run(context: &Context, args: &Held) -> Result<()> {
-    let Opened { mut integration, endpoints, .. } = open(&context.config).await?;
+    let Opened { mut integration, endpoints, .. } = open_each(&context.config).await?;
     let mut session = home_session(&integration, &endpoints).await?;
     with_numbers(&mut *session, &mut integration).await?;
     match args.what.as_ref().unwrap_or(&What::List) {

@@ -1,7 +1,7 @@
 //! `twinrow install`
 
 use super::Context;
-use super::open::open;
+use super::open::open_each;
 use super::output;
 use crate::error::{Context as _, Result};
 use crate::pipeline::{self, tables_at};
@@ -16,19 +16,18 @@ pub struct Install {
 
 /// Creates change logs and triggers, or prints the script that does.
 pub async fn run(context: &Context, args: &Install) -> Result<()> {
-    let opened = open(&context.config).await?;
+    let opened = open_each(&context.config).await?;
     if !args.print_sql {
         let done = pipeline::install(&opened.integration, &opened.endpoints).await?;
         if context.json {
-            return output::json(&done);
+            output::json(&done)?;
+        } else {
+            done.iter().for_each(|line| println!("{line}"));
+            if done.is_empty() {
+                println!("everything is in place");
+            }
         }
-        for line in &done {
-            println!("{line}");
-        }
-        if done.is_empty() {
-            println!("everything is in place");
-        }
-        return Ok(());
+        return opened.broken.map_or(Ok(()), Err);
     }
     let mut scripts = std::collections::BTreeMap::new();
     for (at, endpoint) in opened.endpoints.iter().enumerate() {

@@ -146,7 +146,7 @@ async fn dispatch(args: Args) -> Result<()> {
 /// Says what happened and what to type next; answers the exit code.
 fn report(error: &Error) -> ExitCode {
     eprintln!("error: {error}");
-    eprintln!("next:  {}", error.next_step().unwrap_or_else(|| next_step(error.kind())));
+    eprintln!("next:  {}", error.what_next());
     ExitCode::from(match error.kind() {
         Kind::Config => USAGE,
         Kind::Approval => APPROVAL,
@@ -163,21 +163,6 @@ fn report(error: &Error) -> ExitCode {
         | Kind::Identity
         | Kind::Internal => FAILED,
     })
-}
-
-/// What to do about an error that does not say it itself.
-fn next_step(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Config | Kind::Schema | Kind::Tracking => "twinrow check",
-        Kind::Unreachable => "see that the server runs and the URL is right, then: twinrow check",
-        Kind::Denied => "grant what docs/grants.md lists, then: twinrow check",
-        Kind::Fenced => "twinrow status",
-        Kind::Retry | Kind::InDoubt | Kind::Stale => "twinrow run --once",
-        Kind::Rejected | Kind::Duplicate => "twinrow held",
-        Kind::Identity => "see docs/guarantees.md, \"restored and cloned databases\"",
-        Kind::Approval => "twinrow plan",
-        Kind::Internal => "this is a defect of Twinrow: please report it",
-    }
 }
 
 /// Logs go to standard error: standard output is for what was asked for.

@@ -18,6 +18,16 @@ pub struct Opened {
     pub endpoints: Vec<Arc<dyn Endpoint>>,
     /// What a person should know before it runs.
     pub warnings: Vec<String>,
+    /// Why the first link that is broken is so.
+    pub broken: Option<Error>,
+    config: Config,
+}
+
+impl Opened {
+    /// The same integration with its names looked up anew: tables and columns may be others meanwhile.
+    pub async fn again(&self) -> Result<Integration> {
+        Ok(look_up(&self.config, &self.endpoints).await?.integration)
+    }
 }
 
 /// Opens the endpoints a configuration names.
@@ -35,14 +45,37 @@ pub async fn endpoints(config: &Config) -> Result<Vec<Arc<dyn Endpoint>>> {
 
 /// Reads the file, opens its endpoints, and finds its tables.
 pub async fn open(path: &Path) -> Result<Opened> {
+    let mut opened = open_each(path).await?;
+    opened.broken.take().map_or(Ok(opened), Err)
+}
+
+/// As [`open`], for commands that go on without a link whose tables or columns are not there any more.
+///
+/// # Errors
+/// As [`open`] for a link that has never run: what is configured wrong is no matter of time.
+pub async fn open_each(path: &Path) -> Result<Opened> {
     let config = config::load(path)?;
     let endpoints = endpoints(&config).await?;
+    let Resolved { integration, warnings, mut broken } = look_up(&config, &endpoints).await?;
+    let broken = if broken.is_empty() { None } else { Some(broken.swap_remove(0).1) };
+    Ok(Opened { integration, endpoints, warnings, broken, config })
+}
+
+async fn look_up(config: &Config, endpoints: &[Arc<dyn Endpoint>]) -> Result<Resolved> {
     let mut catalogs = Vec::with_capacity(endpoints.len());
     for (endpoint, named) in endpoints.iter().zip(&config.endpoints) {
         catalogs.push(endpoint.describe(None).await.context(format!("endpoint {}", named.name))?);
     }
-    let Resolved { integration, warnings } = config::resolve(&config, &catalogs)?;
-    Ok(Opened { integration, endpoints, warnings })
+    let mut resolved = config::resolve_each(config, &catalogs)?;
+    if resolved.broken.is_empty() {
+        return Ok(resolved);
+    }
+    let known = async { state::links(&mut *home_session(&resolved.integration, endpoints).await?, &config.integration).await };
+    let known = known.await.unwrap_or_default();
+    match resolved.broken.iter().position(|(name, _)| known.iter().all(|(known, ..)| known != name)) {
+        Some(never_ran) => Err(resolved.broken.swap_remove(never_ran).1),
+        None => Ok(resolved),
+    }
 }
 
 /// A session on the state, for commands that only read it or leave a request in it.

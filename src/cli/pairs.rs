@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::Context;
-use super::open::{Opened, home_session, open, with_numbers};
+use super::open::{Opened, home_session, open_each, with_numbers};
 use super::output;
 use crate::error::{Error, Kind, Result};
 
@@ -26,7 +26,7 @@ struct Shown {
 
 /// Lists which record is which on the other side.
 pub async fn run(context: &Context, args: &Pairs) -> Result<()> {
-    let Opened { mut integration, endpoints, .. } = open(&context.config).await?;
+    let Opened { mut integration, endpoints, .. } = open_each(&context.config).await?;
     let mut session = home_session(&integration, &endpoints).await?;
     with_numbers(&mut *session, &mut integration).await?;
     let link = integration

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Context;
-use super::open::open;
+use super::open::open_each;
 use super::output;
 use super::run::holder;
 use crate::error::Result;
@@ -13,17 +13,18 @@ use crate::reconcile;
 
 /// Shows what a run would do, and by which table.
 pub async fn run(context: &Context) -> Result<()> {
-    let opened = open(&context.config).await?;
+    let opened = open_each(&context.config).await?;
     let door = Arc::new(Real::new());
     let mut pipeline = Pipeline::start(opened.integration, opened.endpoints, door, &holder(), Rival::Refuse).await?;
     let counts = pipeline.plan().await;
     pipeline.release().await?;
     let counts = counts?;
     if context.json {
-        return output::json(&counts);
+        output::json(&counts)?;
+    } else {
+        print(pipeline.integration(), &counts);
     }
-    print(pipeline.integration(), &counts);
-    Ok(())
+    pipeline.standstill().map_or(Ok(()), Err)
 }
 
 /// Counts, samples and the decision table.

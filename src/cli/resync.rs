@@ -5,7 +5,7 @@ use std::sync::Arc;
 use clap::ValueEnum;
 
 use super::Context;
-use super::open::open;
+use super::open::open_each;
 use super::run::{finish, holder, once};
 use crate::error::{Error, Kind, Result};
 use crate::pipeline::{Pipeline, Real, Rival};
@@ -30,7 +30,7 @@ pub enum What {
 /// Compares every record of both sides; what is in sync is not written.
 pub async fn run(context: &Context, args: &Resync) -> Result<()> {
     let What::Full = args.what;
-    let opened = open(&context.config).await?;
+    let opened = open_each(&context.config).await?;
     let mut links = Vec::new();
     for (at, link) in opened.integration.links.iter().enumerate() {
         if args.links.is_empty() || args.links.contains(&link.name) {
@@ -41,7 +41,8 @@ pub async fn run(context: &Context, args: &Resync) -> Result<()> {
         return Err(Error::new(Kind::Config, format!("there is no link `{unknown}`")).hint("twinrow status"));
     }
     let door = Arc::new(Real::new());
-    let mut pipeline = Pipeline::start(opened.integration, opened.endpoints, door, &holder(), Rival::Refuse).await?;
+    let (integration, endpoints) = (opened.integration.clone(), opened.endpoints.clone());
+    let mut pipeline = Pipeline::start(integration, endpoints, door.clone(), &holder(), Rival::Refuse).await?;
     if pipeline.first_sync().await?.is_some() {
         pipeline.release().await?;
         return Err(Error::new(
@@ -51,7 +52,6 @@ pub async fn run(context: &Context, args: &Resync) -> Result<()> {
         .hint("twinrow plan   # then: twinrow approve first-sync"));
     }
     pipeline.ask_scan(&links).await?;
-    let counts = once(&mut pipeline).await;
-    pipeline.release().await?;
-    finish(context, &counts?)
+    let counts = once(&mut pipeline, &opened, &door).await;
+    finish(context, &pipeline, counts).await
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Context;
-use super::open::{Opened, open};
+use super::open::{Opened, open_each};
 use super::{output, plan};
 use crate::error::{Error, Kind, Result};
 use crate::model::Integration;
@@ -41,14 +41,14 @@ pub async fn run(context: &Context, args: &Run) -> Result<()> {
         (false, true) => Rival::Refuse,
         (false, false) => Rival::Wait,
     };
-    let Opened { integration, endpoints, warnings, .. } = open(&context.config).await?;
-    for warning in &warnings {
+    let opened = open_each(&context.config).await?;
+    for warning in &opened.warnings {
         tracing::warn!("{warning}");
     }
     let door = Arc::new(Real::new());
-    let start = |rival| Pipeline::start(integration.clone(), endpoints.clone(), door.clone(), &HOLDER, rival);
+    let start = || Pipeline::start(opened.integration.clone(), opened.endpoints.clone(), door.clone(), &HOLDER, rival);
     let mut pipeline = loop {
-        match start(rival).await {
+        match start().await {
             // The process before may hold the fence for a while, frozen or cut off in a write.
             Err(again) if again.kind() == Kind::Retry && !args.once => {
                 tracing::warn!("{again}");
@@ -59,14 +59,29 @@ pub async fn run(context: &Context, args: &Run) -> Result<()> {
     };
     approve_first_sync(context, args, &mut pipeline).await?;
     if args.once {
-        let counts = once(&mut pipeline).await;
+        let counts = once(&mut pipeline, &opened, &door).await;
         tell_timings(args, &pipeline);
-        pipeline.release().await?;
-        return finish(context, &counts?);
+        return finish(context, &pipeline, counts).await;
     }
-    tracing::info!("{} runs", integration.name);
-    // Who was pushed aside while a database was away does not push back.
-    daemon(pipeline, args, || Pipeline::start_again(integration.clone(), endpoints.clone(), door.clone(), &HOLDER)).await
+    tracing::info!("{} runs", opened.integration.name);
+    daemon(pipeline, args, || start_again(&opened, &door)).await
+}
+
+/// Begins with step 1, in a process that has run already. Who was pushed aside while a database was away does not push back.
+async fn start_again(opened: &Opened, door: &Arc<Real>) -> Result<Pipeline> {
+    let integration = opened.again().await?;
+    let mut pipeline = Pipeline::start_again(integration, opened.endpoints.clone(), door.clone(), &HOLDER).await?;
+    // Of a link that stood still until now.
+    if pipeline.first_sync().await?.is_some() {
+        pipeline.release().await?;
+        return Err(unapproved());
+    }
+    Ok(pipeline)
+}
+
+fn unapproved() -> Error {
+    Error::new(Kind::Approval, "both sides hold data: nothing is written before this plan is approved")
+        .hint("twinrow run --approve   # or: twinrow approve first-sync, or first_sync: auto")
 }
 
 fn tell_timings(args: &Run, pipeline: &Pipeline) {
@@ -101,8 +116,7 @@ async fn approve_first_sync(context: &Context, args: &Run, pipeline: &mut Pipeli
         show(context, pipeline.integration(), &counts)?;
         if !output::ask("Write this?")? {
             pipeline.release().await?;
-            return Err(Error::new(Kind::Approval, "both sides hold data: nothing is written before this plan is approved")
-                .hint("twinrow run --approve   # or: twinrow approve first-sync, or first_sync: auto"));
+            return Err(unapproved());
         }
     }
     pipeline.approve_first_sync().await
@@ -116,30 +130,54 @@ fn show(context: &Context, integration: &Integration, counts: &Counts) -> Result
     Ok(())
 }
 
-/// One run, with a line that counts on a terminal.
-pub async fn once(pipeline: &mut Pipeline) -> Result<Counts> {
+/// A run begins anew at most so often because a link had to stop or tracking was repaired.
+const ANEW_MAX: u32 = 20;
+
+/// One run, with a line that counts on a terminal. A link that has to stop is left out; the others are carried through.
+pub async fn once(pipeline: &mut Pipeline, opened: &Opened, door: &Arc<Real>) -> Result<Counts> {
     let bar = if std::io::stderr().is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
     if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {msg}") {
         bar.set_style(style);
     }
-    let counts = pipeline
-        .run_once(&mut |counts| {
+    let (mut all, mut latest) = (Counts::default(), Counts::default());
+    let mut begun = 0;
+    let counts = loop {
+        let progress = &mut |counts: &Counts| {
             let total = counts.total();
             bar.set_message(format!("{} decided, {} written, {} held", total.decided, counts.writes(), total.held));
             bar.tick();
-        })
-        .await;
+            latest = counts.clone();
+        };
+        match pipeline.run_once(progress).await {
+            Ok(counts) => {
+                all.add(&counts);
+                break Ok(all);
+            }
+            Err(_) if pipeline.begins_anew() && begun < ANEW_MAX => {
+                all.add(&std::mem::take(&mut latest));
+                begun += 1;
+                *pipeline = start_again(opened, door).await?;
+            }
+            Err(error) => break Err(error),
+        }
+    };
     bar.finish_and_clear();
     counts
 }
 
-/// Prints what a run did.
-pub fn finish(context: &Context, counts: &Counts) -> Result<()> {
+/// Lets go, and prints what a run did.
+///
+/// # Errors
+/// Its own, or why a link stands still though the others were carried through.
+pub async fn finish(context: &Context, pipeline: &Pipeline, counts: Result<Counts>) -> Result<()> {
+    pipeline.release().await?;
+    let counts = counts?;
     if context.json {
-        return output::json(counts);
+        output::json(&counts)?;
+    } else {
+        output::counts(&counts);
     }
-    output::counts(counts);
-    Ok(())
+    pipeline.standstill().map_or(Ok(()), Err)
 }
 
 /// Runs until SIGTERM or Ctrl-C; the batch under way is finished. What may pass is tried again, from the

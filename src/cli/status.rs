@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::Context;
-use super::open::{Opened, home_session, open, with_numbers};
+use super::open::{Opened, home_session, open_each, with_numbers};
 use super::output;
 use crate::endpoint::OpenTransaction;
 use crate::error::Result;
-use crate::model::Reason;
+use crate::model::{Integration, Obstacle, Reason};
 use crate::pipeline::tables_at;
-use crate::state::{self, BrakeKind, PairCounts};
+use crate::state::{self, BrakeKind, PairCounts, Stop};
 
 #[derive(Serialize)]
 struct Status {
@@ -50,17 +50,46 @@ struct LinkStatus {
     conflicts: u64,
     comparing: bool,
     brakes: Vec<String>,
+    stopped: Option<Stopped>,
+}
+
+/// Why a link stands still.
+#[derive(Serialize)]
+struct Stopped {
+    #[serde(flatten)]
+    obstacle: Obstacle,
+    /// Unless no process has met it yet.
+    since: Option<String>,
+}
+
+/// Whether a link stands still: by itself, or because one does that shares a table with it.
+fn stopped(integration: &Integration, stops: &BTreeMap<i64, Stop>, at: usize) -> Option<Stopped> {
+    let reason = |at: usize| {
+        let link = &integration.links[at];
+        let stop = stops.get(&link.number).filter(|stop| stop.until.is_none());
+        let since = stop.map(|stop| output::time(stop.since));
+        let obstacle = link.broken.clone().or_else(|| stop.map(|stop| stop.obstacle.clone()))?;
+        Some(Stopped { obstacle, since })
+    };
+    let shared = |other: usize| {
+        let found = reason(other)?;
+        let cause = format!("it shares a table with {}: {}", integration.links[other].name, found.obstacle.cause);
+        Some(Stopped { obstacle: Obstacle { cause, ..found.obstacle }, ..found })
+    };
+    reason(at).or_else(|| integration.sharing(at).into_iter().find_map(shared))
 }
 
 /// Shows how each link stands.
 pub async fn run(context: &Context) -> Result<()> {
-    let Opened { mut integration, endpoints, .. } = open(&context.config).await?;
+    let Opened { mut integration, endpoints, .. } = open_each(&context.config).await?;
     let mut session = home_session(&integration, &endpoints).await?;
     with_numbers(&mut *session, &mut integration).await?;
     let lease = state::read_lease(&mut *session, &integration.name).await?;
-    let settings = state::settings(&mut *session, &integration.name).await?.into_iter().collect();
+    let mut settings: BTreeMap<String, String> = state::settings(&mut *session, &integration.name).await?.into_iter().collect();
+    settings.retain(|name, _| !state::is_stop(name));
+    let stops = state::stops(&mut *session, &integration.name).await?;
     let mut links = Vec::new();
-    for link in &integration.links {
+    for (at, link) in integration.links.iter().enumerate() {
         let work = state::work_counts(&mut *session, link).await?;
         let count = |wanted: &[Reason]| work.iter().filter(|((reason, _), _)| wanted.contains(reason)).map(|(_, n)| n).sum();
         let brakes = state::brakes(&mut *session, link).await?;
@@ -83,6 +112,7 @@ pub async fn run(context: &Context) -> Result<()> {
                     )
                 })
                 .collect(),
+            stopped: stopped(&integration, &stops, at),
         });
     }
     let run_by =
@@ -118,6 +148,10 @@ fn print(status: &Status) {
     }
     output::table(&rows);
     for link in &status.links {
+        if let Some(Stopped { obstacle, since }) = &link.stopped {
+            let since = since.as_ref().map_or_else(String::new, |since| format!(" since {since}"));
+            println!("{}: STANDS STILL{since}: {}; next: {}", link.link, obstacle.cause, obstacle.next);
+        }
         if link.comparing {
             println!("{}: a full compare is under way", link.link);
         }

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use super::Context;
 use super::open::endpoints;
 use super::output;
+use super::run::holder;
 use crate::config::{self, Config};
 use crate::endpoint::Endpoint;
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::model::{Side, TableName};
 use crate::pipeline::{self, Door as _, Real};
+use crate::sql::Store;
 use crate::state;
 
 /// `twinrow uninstall`
@@ -39,11 +41,19 @@ pub async fn run(context: &Context, args: &Uninstall) -> Result<()> {
         return Err(Error::new(Kind::Config, format!("there is no link `{name}`")).hint("twinrow status"));
     }
     let endpoints = endpoints(&config).await?;
-    if !args.take_over {
-        refuse_running(&config, &endpoints, args).await?;
+    let runs = running(&config, &endpoints, args).await?;
+    if let Some((name, holder)) = runs.iter().find_map(|run| Some((&run.0, run.1.as_ref()?))).filter(|_| !args.take_over) {
+        let again = if args.all { "twinrow uninstall --all --take-over" } else { "twinrow uninstall --take-over" };
+        return Err(Error::new(Kind::Fenced, format!("{name} is being run by {holder}: nothing was removed"))
+            .hint(format!("stop it, or: {again}")));
     }
     if args.all {
         approve(&config, args)?;
+    }
+    // Before anything is taken away: whoever runs it, or wakes up later, learns that it was pushed aside (I8).
+    let stores: Vec<&dyn Store> = endpoints.iter().filter_map(|endpoint| endpoint.store()).collect();
+    for (name, _, home) in &runs {
+        pipeline::push_aside(name, *home, &stores, &holder()).await?;
     }
     let mut removed = Vec::new();
     for (at, endpoint) in endpoints.iter().enumerate() {
@@ -82,9 +92,13 @@ fn installed<T>(read: Result<T>) -> Result<Option<T>> {
     }
 }
 
-/// Nothing is taken away under a process that runs: this integration, and with --all any other whose state is here.
-async fn refuse_running(config: &Config, endpoints: &[Arc<dyn Endpoint>], args: &Uninstall) -> Result<()> {
+/// An integration whose state is here: its name, who runs it, and the database that holds its state.
+type Run<'a> = (String, Option<String>, &'a dyn Store);
+
+/// Those that something is taken away from: this integration, and with --all any other whose state is here.
+async fn running<'a>(config: &Config, endpoints: &'a [Arc<dyn Endpoint>], args: &Uninstall) -> Result<Vec<Run<'a>>> {
     let now = Real::new().now();
+    let mut runs = Vec::new();
     for (store, endpoint) in endpoints.iter().zip(&config.endpoints).filter_map(|(at, name)| Some((at.store()?, name))) {
         let place = || format!("endpoint {}", endpoint.name);
         let mut names = BTreeSet::from([config.integration.clone()]);
@@ -93,15 +107,12 @@ async fn refuse_running(config: &Config, endpoints: &[Arc<dyn Endpoint>], args: 
         }
         for name in names {
             let lease = async { state::read_lease(&mut *store.session().await?, &name).await };
-            let lease = installed(lease.await).context(place())?.flatten();
-            if let Some(lease) = lease.filter(|lease| lease.until > now) {
-                let again = if args.all { "twinrow uninstall --all --take-over" } else { "twinrow uninstall --take-over" };
-                return Err(Error::new(Kind::Fenced, format!("{name} is being run by {}: nothing was removed", lease.holder))
-                    .hint(format!("stop it, or: {again}")));
+            if let Some(lease) = installed(lease.await).context(place())?.flatten() {
+                runs.push((name, Some(lease.holder).filter(|_| lease.until > now), store));
             }
         }
     }
-    Ok(())
+    Ok(runs)
 }
 
 /// Without the identity map, nobody knows any more which record is which: that is not done by a slip.
@@ -117,7 +128,7 @@ fn approve(config: &Config, args: &Uninstall) -> Result<()> {
 /// The tables the configuration names at one endpoint: as the catalog has them, else as they are written.
 async fn tables(config: &Config, endpoint: usize, at: &dyn Endpoint, link: Option<&str>) -> Result<Vec<TableName>> {
     let there: Vec<TableName> = at.describe(None).await?.into_iter().map(|table| table.name).collect();
-    let scheme = config.endpoints[endpoint].url.scheme();
+    let url = &config.endpoints[endpoint].url;
     let mut tables = BTreeSet::new();
     for (name, shape) in &config.links {
         if link.is_some_and(|link| link != name.value) {
@@ -130,18 +141,8 @@ async fn tables(config: &Config, endpoint: usize, at: &dyn Endpoint, link: Optio
             };
             let full = there.iter().find(|name| name.to_string() == *written);
             let found = full.or_else(|| there.iter().find(|name| name.name == *written));
-            tables.insert(found.cloned().unwrap_or_else(|| as_written(written, scheme)));
+            tables.insert(found.cloned().unwrap_or_else(|| url.table_name(written)));
         }
     }
     Ok(tables.into_iter().collect())
-}
-
-/// The name of a table that is gone: without a schema it is in the one that PostgreSQL takes by default.
-fn as_written(written: &str, scheme: &str) -> TableName {
-    let (schema, name) = match scheme {
-        "sqlite" => ("", written),
-        "postgres" | "postgresql" => written.split_once('.').unwrap_or(("public", written)),
-        _ => written.split_once('.').unwrap_or(("", written)),
-    };
-    TableName { schema: schema.to_owned(), name: name.to_owned() }
 }

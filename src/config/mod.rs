@@ -17,10 +17,10 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::endpoint::Tls;
-use crate::model::{Both, FirstSync};
+use crate::model::{Both, FirstSync, TableName};
 
 pub use load::{load, parse};
-pub use resolve::{Resolved, resolve};
+pub use resolve::{Resolved, resolve, resolve_each};
 pub use scaffold::{Scaffold, scaffold, without_password};
 pub use shape::{FieldConfig, LinkConfig, MatchConfig, Newest, Safety, Text};
 
@@ -79,6 +79,16 @@ impl Url {
     pub fn scheme(&self) -> &str {
         let scheme = self.0.split_once(':').map_or("", |(scheme, _)| scheme);
         if scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'+') { scheme } else { "" }
+    }
+
+    /// The name of a table that is not in the catalog: without a schema it is in the one that PostgreSQL takes by default.
+    pub fn table_name(&self, written: &str) -> TableName {
+        let (schema, name) = match self.scheme() {
+            "sqlite" => ("", written),
+            "postgres" | "postgresql" => written.split_once('.').unwrap_or(("public", written)),
+            _ => written.split_once('.').unwrap_or(("", written)),
+        };
+        TableName { schema: schema.to_owned(), name: name.to_owned() }
     }
 }
 

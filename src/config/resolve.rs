@@ -9,7 +9,7 @@ use crate::error::{Error, Kind, Result};
 use crate::mapping::{Compatibility, compatible};
 use crate::model::{
     Blanks, Both, Collection, Column, Direction, Field, ForeignKey, Integration, KeySource, Keys, Link, Lossy, MatchField,
-    Normal, Side, Table,
+    Normal, Obstacle, Side, Table,
 };
 
 /// An integration, and what a person should know before it runs.
@@ -19,6 +19,8 @@ pub struct Resolved {
     pub integration: Integration,
     /// What works for some rows only, a sentence each.
     pub warnings: Vec<String>,
+    /// The links that can't be run as they are configured, by name, with the reason.
+    pub broken: Vec<(String, Error)>,
 }
 
 /// Finds the tables and columns the configuration names. `catalogs` has the tables of each endpoint, in
@@ -28,12 +30,34 @@ pub struct Resolved {
 /// [`Kind::Config`] for what the configuration asks for and can't be, [`Kind::Schema`] for a table that
 /// can't be tracked; with file, line and column.
 pub fn resolve(config: &Config, catalogs: &[Vec<Table>]) -> Result<Resolved> {
-    let mut warnings = Vec::new();
-    let tables =
-        config.links.iter().map(|(_, link)| find_tables(config, link, catalogs)).collect::<Result<Vec<Both<&Table>>>>()?;
+    let mut resolved = resolve_each(config, catalogs)?;
+    if resolved.broken.is_empty() { Ok(resolved) } else { Err(resolved.broken.swap_remove(0).1) }
+}
+
+/// As [`resolve`], each link for itself: what is wrong with one makes that one [`Link::broken`], and the others stand.
+///
+/// # Errors
+/// [`Kind::Config`] for what the configuration asks of its links together and can't be.
+pub fn resolve_each(config: &Config, catalogs: &[Vec<Table>]) -> Result<Resolved> {
+    let (mut warnings, mut broken) = (Vec::new(), Vec::new());
+    let found: Vec<Both<Result<&Table>>> = config.links.iter().map(|(_, link)| find_tables(config, link, catalogs)).collect();
+    let unknown: Vec<Both<Table>> = config.links.iter().map(|(_, link)| unknown_tables(config, link)).collect();
+    let tables: Vec<Both<&Table>> = (found.iter().zip(&unknown))
+        .map(|(found, unknown)| Both::from_fn(|side| found[side].as_ref().map_or(&unknown[side], |table| *table)))
+        .collect();
     let mut links = Vec::with_capacity(tables.len());
-    for (i, (name, link)) in config.links.iter().enumerate() {
-        links.push(Linking { config, name, link, at: i, tables: &tables, warnings: &mut warnings }.resolve()?);
+    for (i, ((name, link), found)) in config.links.iter().zip(found).enumerate() {
+        let linking = Linking { config, name, link, at: i, tables: &tables, warnings: &mut warnings };
+        let without = linking.without_columns();
+        let resolved = match found {
+            Both { source: Err(error), .. } | Both { target: Err(error), .. } => Err(error),
+            _ => linking.resolve(),
+        };
+        links.push(resolved.unwrap_or_else(|error| {
+            let obstacle = Obstacle { cause: error.message().to_owned(), next: error.what_next().to_owned() };
+            broken.push((name.value.clone(), error));
+            Link { broken: Some(obstacle), ..without }
+        }));
     }
     order::forest(config, &links)?;
     let integration = Integration {
@@ -45,15 +69,35 @@ pub fn resolve(config: &Config, catalogs: &[Vec<Table>]) -> Result<Resolved> {
         keep_values: config.keep_values,
         log_max: config.log_max,
     };
-    Ok(Resolved { integration, warnings })
+    Ok(Resolved { integration, warnings, broken })
 }
 
-fn find_tables<'a>(config: &Config, link: &LinkConfig, catalogs: &'a [Vec<Table>]) -> Result<Both<&'a Table>> {
-    let find = |side: Side, name: &Text| {
+fn find_tables<'a>(config: &Config, link: &LinkConfig, catalogs: &'a [Vec<Table>]) -> Both<Result<&'a Table>> {
+    Both::from_fn(|side| {
         let tables = catalogs.get(config.side[side]).map_or(&[][..], Vec::as_slice);
-        find_table(config, tables, name, &config.endpoints[config.side[side]])
-    };
-    Ok(Both { source: find(Side::Source, &link.source)?, target: find(Side::Target, &link.target)? })
+        find_table(config, tables, written(link, side), &config.endpoints[config.side[side]])
+    })
+}
+
+fn written(link: &LinkConfig, side: Side) -> &Text {
+    match side {
+        Side::Source => &link.source,
+        Side::Target => &link.target,
+    }
+}
+
+/// What stands for tables that are not there: their names, without a column.
+fn unknown_tables(config: &Config, link: &LinkConfig) -> Both<Table> {
+    Both::from_fn(|side| Table {
+        name: config.endpoints[config.side[side]].url.table_name(&written(link, side).value),
+        columns: Vec::new(),
+        key: Vec::new(),
+        key_source: KeySource::Given,
+        uniques: Vec::new(),
+        foreign_keys: Vec::new(),
+        blind_spots: Vec::new(),
+        refused: None,
+    })
 }
 
 /// By full name, or by its own name where only one schema has it.
@@ -97,6 +141,26 @@ struct Linking<'a> {
 }
 
 impl Linking<'_> {
+    /// The link as far as it is known without a look at its columns.
+    fn without_columns(&self) -> Link {
+        let tables = self.tables[self.at];
+        Link {
+            name: self.name.value.clone(),
+            number: 0,
+            endpoint: self.config.side,
+            collection: Both::from_fn(|side| Collection { table: tables[side].clone(), columns: Vec::new() }),
+            fields: Vec::new(),
+            matching: Vec::new(),
+            direction: self.link.direction,
+            conflict: self.link.conflict,
+            newest: None,
+            deletes: self.link.deletes(),
+            keys: self.link.keys,
+            brake: self.link.brake(),
+            broken: None,
+        }
+    }
+
     fn resolve(mut self) -> Result<Link> {
         let mut columns: Both<Vec<usize>> = Both::default();
         let mut fields = Vec::with_capacity(self.link.fields.0.len());
@@ -112,21 +176,11 @@ impl Linking<'_> {
         let matching = self.matching(&columns);
         let tables = self.tables[self.at];
         Ok(Link {
-            name: self.name.value.clone(),
-            number: 0,
-            endpoint: self.config.side,
-            collection: Both {
-                source: Collection { table: tables.source.clone(), columns: columns.source.clone() },
-                target: Collection { table: tables.target.clone(), columns: columns.target.clone() },
-            },
+            collection: Both::from_fn(|side| Collection { table: tables[side].clone(), columns: columns[side].clone() }),
             newest: self.newest(&columns)?,
             fields,
             matching,
-            direction: self.link.direction,
-            conflict: self.link.conflict,
-            deletes: self.link.deletes(),
-            keys: self.link.keys,
-            brake: self.link.brake(),
+            ..self.without_columns()
         })
     }
 
@@ -197,6 +251,10 @@ impl Linking<'_> {
         let parent = parent.ok_or_else(|| self.wrong(via, format!("there is no link `{}`", via.value)))?;
         for side in Side::BOTH {
             let table = self.tables[parent][side];
+            // One that is not there can't be looked at: its pairs are known all the same.
+            if table.columns.is_empty() {
+                continue;
+            }
             if table.key.len() != 1 {
                 return Err(self.wrong(via, format!("`via` needs a key of one column, and that of `{}` has several", table.name)));
             }

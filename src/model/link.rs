@@ -248,6 +248,17 @@ pub struct Link {
     pub keys: Keys,
     /// When to stop and ask.
     pub brake: BrakeLimits,
+    /// Why it can't be run as it is configured, if it can't: then of its collections only the tables' names count.
+    pub broken: Option<Obstacle>,
+}
+
+/// What keeps a link from going on.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+pub struct Obstacle {
+    /// What happened and why, in words.
+    pub cause: String,
+    /// What to do about it: a command to type, where there is one.
+    pub next: String,
 }
 
 impl Link {
@@ -287,6 +298,22 @@ pub struct Integration {
     pub keep_values: bool,
     /// A change log with more entries than this waiting is not read entry by entry: everything is compared.
     pub log_max: u64,
+}
+
+impl Integration {
+    /// The places of the links that share a table with this one, or with one that does; its own among them.
+    pub fn sharing(&self, at: usize) -> Vec<usize> {
+        let ends = |at: usize| Side::BOTH.map(|side| (self.links[at].endpoint[side], &self.links[at].collection[side].table.name));
+        let mut found = vec![at];
+        let mut next = 0;
+        while let Some(one) = found.get(next).copied() {
+            let shares = |other: &usize| !found.contains(other) && ends(*other).iter().any(|end| ends(one).contains(end));
+            let more: Vec<usize> = (0..self.links.len()).filter(shares).collect();
+            found.extend(more);
+            next += 1;
+        }
+        found
+    }
 }
 
 /// What the first run does where both sides already hold data.

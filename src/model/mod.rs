@@ -14,7 +14,7 @@ pub use change::{Entry, Op, Position};
 pub use key::{Key, KeyBytes};
 pub use link::{
     Blanks, Both, BrakeLimits, ConflictPolicy, Deletes, Direction, Field, FirstSync, Integration, Keys, Limit, Link, Lossy,
-    MatchField, Normal, Side, normalised,
+    MatchField, Normal, Obstacle, Side, normalised,
 };
 pub use pair::{Base, Pair, PairStatus, Pos, decode_bases, encode_bases};
 pub use schema::{Charset, Collection, Column, ForeignKey, KeySource, Kind, Table, TableName};

@@ -2,7 +2,7 @@
 //! longer than `log_max` becomes a full compare.
 
 use super::capture::Moment;
-use super::run::tables_at;
+use super::stopped::of_a_link;
 use super::takeover::LEASE_S;
 use super::{Mode, Pipeline};
 use crate::endpoint::Tracked;
@@ -45,7 +45,7 @@ impl Pipeline {
         let integration = self.integration.clone();
         let mut overlong = vec![Both::default(); integration.links.len()];
         let mut session = self.home_session().await?;
-        for (at, link) in integration.links.iter().enumerate() {
+        for (at, link) in self.going().into_iter().map(|at| (at, &integration.links[at])) {
             let mut cursors = state::cursors(&mut *session, link).await?;
             for side in Side::BOTH {
                 let tracked = Tracked { collection: link.collection[side].clone(), since: cursors[side].take() };
@@ -76,7 +76,7 @@ impl Pipeline {
         self.compacted_at = self.door.now();
         let mut more = false;
         for (at, endpoint) in self.endpoints.clone().iter().enumerate() {
-            match endpoint.compact(&self.fence, &tables_at(&integration, at)).await {
+            match endpoint.compact(&self.fence, &self.tables(at)).await {
                 // Another time; or the cycle meets it too, and has it repaired.
                 Err(error) if passes(&error) => tracing::debug!(endpoint = integration.endpoints[at], "{error}"),
                 other => more |= other.context(format!("endpoint {}", integration.endpoints[at]))?,
@@ -97,7 +97,7 @@ impl Pipeline {
     /// can't be done is left: this is no moment for more errors.
     pub async fn compact_what_is_in_reach(&self) {
         for (at, endpoint) in self.endpoints.iter().enumerate() {
-            let tables = tables_at(&self.integration, at);
+            let tables = self.tables(at);
             while let Ok(true) = endpoint.compact(&self.fence, &tables).await {}
         }
     }
@@ -117,7 +117,7 @@ impl Pipeline {
 
 /// Whether an error is no reason to stop: none of this has to be done now.
 fn passes(error: &Error) -> bool {
-    matches!(error.kind(), Kind::Retry | Kind::Tracking | Kind::Schema)
+    error.kind() == Kind::Retry || of_a_link(error)
 }
 
 /// Without the keys that were only updated.

@@ -13,7 +13,7 @@ use crate::state;
 /// One moment of every endpoint.
 pub(super) struct Moment {
     pub(super) windows: Vec<Box<dyn Window>>,
-    /// Per link and side: the collection's index in its endpoint's window.
+    /// Per link and side: the collection's index in its endpoint's window; of a link that stands still it says nothing.
     places: Vec<Both<usize>>,
     /// Per link and side: dirty keys.
     pub(super) dirty: Vec<Both<Vec<Dirty>>>,
@@ -55,6 +55,10 @@ impl Pipeline {
         let mut tracked: Vec<Vec<Tracked>> = vec![Vec::new(); self.endpoints.len()];
         let mut places = Vec::with_capacity(integration.links.len());
         for (at, link) in integration.links.iter().enumerate() {
+            if !self.goes(at) {
+                places.push(Both::default());
+                continue;
+            }
             let mut cursors = match &self.cursors[at] {
                 Some(cursors) => cursors.clone(),
                 None => self.cursors[at].insert(state::cursors(session, link).await?).clone(),
@@ -82,7 +86,8 @@ impl Pipeline {
         };
         for (at, link) in integration.links.iter().enumerate() {
             let (mut dirty, mut folded): (Both<Vec<Dirty>>, Vec<Pair>) = (Both::default(), Vec::new());
-            for side in Side::BOTH {
+            let goes = self.goes(at);
+            for side in Side::BOTH.into_iter().filter(|_| goes) {
                 let entries = moment.entries_of(at, link, side);
                 dirty[side] = reconcile::coalesce(&entries);
                 folded.extend(self.fold(session, link, side, &entries).await?);

@@ -1,11 +1,13 @@
 //! Close: the cursors move, then the logs may forget what was read.
 
+use std::collections::{BTreeMap, HashSet};
+
 use super::Counts;
 use super::Pipeline;
 use super::capture::Moment;
 use crate::endpoint::Acknowledge;
 use crate::error::{Context, Result};
-use crate::model::{Both, Side};
+use crate::model::{Both, Side, TableName};
 use crate::state;
 
 /// Cursors move at least so often even if nothing happened, so that logs can be pruned, in seconds.
@@ -20,7 +22,8 @@ impl Pipeline {
         }
         let integration = self.integration.clone();
         let mut cursors = Vec::new();
-        for (at, link) in integration.links.iter().enumerate() {
+        let going = self.going();
+        for (at, link) in going.iter().map(|at| (*at, &integration.links[*at])) {
             for side in Side::BOTH {
                 let position = moment.windows[link.endpoint[side]].position(moment.place(at, side));
                 cursors.push((link.number, side, position));
@@ -31,7 +34,7 @@ impl Pipeline {
         state::write_cursors(&mut *tx, &cursors).await?;
         state::write_seen(&mut *tx, &self.fence.integration, &seen).await?;
         tx.commit().await?;
-        for (at, sides) in cursors.chunks(2).enumerate() {
+        for (at, sides) in going.into_iter().zip(cursors.chunks(2)) {
             let position = |side: usize| sides.get(side).map(|(_, _, position)| position.clone());
             self.cursors[at] = Some(Both { source: position(0), target: position(1) });
         }
@@ -50,8 +53,8 @@ impl Pipeline {
         }
         let integration = self.integration.clone();
         for (at, endpoint) in self.endpoints.clone().iter().enumerate() {
-            let mut upto = Vec::new();
-            for (link_at, link) in integration.links.iter().enumerate() {
+            let mut upto: Vec<Acknowledge> = Vec::new();
+            for (link_at, link) in self.going().into_iter().map(|at| (at, &integration.links[at])) {
                 for side in Side::BOTH.into_iter().filter(|side| link.endpoint[*side] == at) {
                     let (window, place) = (&moment.windows[at], moment.place(link_at, side));
                     upto.push(Acknowledge {
@@ -61,10 +64,31 @@ impl Pipeline {
                     });
                 }
             }
+            once_each(&mut upto);
             let name = &integration.endpoints[at];
             endpoint.acknowledge(&self.fence, &upto).await.context(format!("endpoint {name}"))?;
             self.door.step("acknowledge.done").await?;
         }
         Ok(())
+    }
+}
+
+/// A table of several links is acknowledged once, and no further than all of them have read: what one of them has yet to read
+/// stays.
+fn once_each(upto: &mut Vec<Acknowledge>) {
+    let mut all: BTreeMap<TableName, Vec<Acknowledge>> = BTreeMap::new();
+    for one in upto.drain(..) {
+        all.entry(one.table.clone()).or_default().push(one);
+    }
+    for mut same in all.into_values() {
+        let Some(mut one) = same.pop() else { continue };
+        if same.iter().any(|other| other.position != one.position) {
+            continue;
+        }
+        for other in same {
+            let read: HashSet<i64> = other.receipt.0.into_iter().collect();
+            one.receipt.0.retain(|id| read.contains(id));
+        }
+        upto.push(one);
     }
 }

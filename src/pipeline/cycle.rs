@@ -6,6 +6,7 @@ use super::changes::changes;
 use super::counts::count;
 use super::finish::todo_of;
 use super::item::Todo;
+use super::run::uninstalled;
 use super::takeover::restored_meanwhile;
 use super::{BATCH, Counts, Mode, Phase, Pipeline};
 use crate::error::{Context, Error, Kind, Result};
@@ -38,9 +39,9 @@ impl Pipeline {
         }
     }
 
-    /// A process that was overtaken while it stood still meets logs and pairs that moved on without it: that it
-    /// was overtaken is the error, not what it met (I8).
-    async fn overtaken(&self, error: Error) -> Error {
+    /// A process that was overtaken while it stood still meets logs and pairs that moved on without it, or nothing at all:
+    /// that it was overtaken is the error, not what it met (I8).
+    pub(super) async fn overtaken(&self, error: Error) -> Error {
         let lease = async { state::read_lease(&mut *self.home_session().await?, &self.fence.integration).await };
         match lease.await {
             Ok(Some(lease)) if lease.epoch > self.fence.epoch => {
@@ -48,13 +49,17 @@ impl Pipeline {
                     .hint(format!("twinrow status   # shows who runs {}", self.fence.integration))
             }
             // A fence that is not ours any more, though nobody took it.
-            Ok(_) if error.kind() == Kind::Fenced => restored_meanwhile(&error),
-            _ => error,
+            Ok(Some(_)) if error.kind() == Kind::Fenced => restored_meanwhile(&error),
+            Ok(Some(_)) => error,
+            Ok(None) => uninstalled(&self.fence.integration),
+            Err(gone) if matches!(gone.kind(), Kind::Schema | Kind::Tracking) => uninstalled(&self.fence.integration),
+            Err(_) => error,
         }
     }
 
     async fn one_cycle(&mut self) -> Result<Counts> {
         self.cycle += 1;
+        self.in_hand = None;
         self.left.clear();
         self.echoes.next_cycle();
         self.timings.enter(Phase::Reading);
@@ -103,18 +108,24 @@ impl Pipeline {
 
     async fn run_links(&mut self, doing: &mut Doing<'_>, thorough: bool) -> Result<()> {
         let integration = self.integration.clone();
-        let busy: Vec<bool> =
-            doing.moment.dirty.iter().map(|dirty| thorough || !dirty.source.is_empty() || !dirty.target.is_empty()).collect();
-        for (at, link) in integration.links.iter().enumerate().filter(|(at, _)| busy[*at]) {
+        let dirty = &doing.moment.dirty;
+        let busy = |at: &usize| thorough || !dirty[*at].source.is_empty() || !dirty[*at].target.is_empty();
+        let busy: Vec<usize> = self.going().into_iter().filter(busy).collect();
+        for at in busy.iter().copied() {
+            let link = &integration.links[at];
+            self.in_hand = Some(at);
             self.run_link(doing, at, link).await.context(format!("link {}", link.name))?;
         }
         // Deletes last, children before parents.
-        for (at, link) in integration.links.iter().enumerate().rev().filter(|(at, _)| busy[*at]) {
+        for at in busy.into_iter().rev() {
+            let link = &integration.links[at];
             if link.deletes == Deletes::Delete {
+                self.in_hand = Some(at);
                 self.has_work = true;
                 self.run_due(doing, at, link, true).await.context(format!("link {}", link.name))?;
             }
         }
+        self.in_hand = None;
         Ok(())
     }
 

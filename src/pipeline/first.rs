@@ -19,7 +19,8 @@ impl Pipeline {
         let settings = state::settings(&mut *session, &integration.name).await?;
         let approved = |link: &Link| settings.iter().any(|(name, _)| *name == first_sync_of(link));
         let mut new = Vec::new();
-        for (at, link) in integration.links.iter().enumerate().filter(|(_, link)| !approved(link)) {
+        let going = self.going().into_iter().map(|at| (at, &integration.links[at]));
+        for (at, link) in going.filter(|(_, link)| !approved(link)) {
             if state::scan(&mut *session, link).await?.is_some() && state::count(&mut *session, link).await?.pairs == 0 {
                 new.push((at, link));
             }
@@ -40,10 +41,10 @@ impl Pipeline {
         if both_hold_data { Ok(Some(self.plan().await?)) } else { self.approve_first_sync().await.map(|()| None) }
     }
 
-    /// Lets the first sync of every link there is now write.
+    /// Lets the first sync of every link that goes now write.
     pub async fn approve_first_sync(&mut self) -> Result<()> {
         let mut tx = self.home()?.begin(&self.fence).await?;
-        for link in &self.integration.links {
+        for link in self.going().into_iter().map(|at| &self.integration.links[at]) {
             state::write_setting(&mut *tx, &self.fence.integration, &first_sync_of(link), "approved").await?;
         }
         tx.commit().await
@@ -62,7 +63,7 @@ impl Pipeline {
                 state::write_setting(&mut *tx, &integration.name, name, AWAY).await?;
             }
         }
-        for link in &integration.links {
+        for link in integration.links.iter().filter(|link| link.broken.is_none()) {
             let (name, now) = (format!("{CONFIGURATION}{}", link.number), what_decides(&integration, link));
             let before = settings.iter().find(|(setting, _)| *setting == name).map(|(_, value)| value);
             if before == Some(&now) {

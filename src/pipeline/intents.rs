@@ -84,7 +84,11 @@ impl Pipeline {
         }
         self.unsettled = Unsettled::default();
         let integration = self.integration.clone();
-        for link in &integration.links {
+        for (at, link) in integration.links.iter().enumerate() {
+            if !self.goes(at) {
+                self.unsettled.any = true;
+                continue;
+            }
             for side in Side::BOTH {
                 let endpoint = self.endpoints[link.endpoint[side]].clone();
                 let Some(app) = endpoint.conditional() else { continue };

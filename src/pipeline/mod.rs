@@ -41,11 +41,12 @@ mod repair;
 mod rings;
 mod run;
 mod scan;
+mod stopped;
 mod takeover;
 mod timings;
 mod translate;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::endpoint::Endpoint;
@@ -58,6 +59,7 @@ pub use counts::{Counts, LinkCounts, Sample};
 pub use door::{Door, Real};
 pub use forest::{check as check_forest, forget, integrations};
 pub use run::{Rival, install, tables_at};
+pub use takeover::push_aside;
 pub use timings::{Phase, Timings};
 
 /// At most so many entries are read of an endpoint's logs at a time: what a cycle holds in memory.
@@ -134,6 +136,14 @@ pub struct Pipeline {
     compacted_at: i64,
     /// When the cursors were last written though nothing had happened.
     closed_at: i64,
+    /// The links that stand still, or did, by place.
+    stopped: BTreeMap<usize, stopped::Stopped>,
+    /// The places of those that are not read and written now.
+    still: HashSet<usize>,
+    /// The link that is being carried over.
+    in_hand: Option<usize>,
+    /// Whether the last cycle ended for a reason that is gone when everything begins with step 1.
+    anew: bool,
 }
 
 impl Pipeline {

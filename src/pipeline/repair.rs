@@ -1,8 +1,8 @@
 //! Tracking objects that are not as they were installed, and logs that are not those that were read before.
 
-use super::run::tables_at;
+use super::stopped::{obstacle, of_a_link};
 use super::{Counts, Pipeline};
-use crate::endpoint::{Finding, Tracked};
+use crate::endpoint::Finding;
 use crate::error::{Context, Error, Kind, Result};
 use crate::model::{Both, Side, Table};
 use crate::state;
@@ -17,30 +17,64 @@ pub(super) fn by_hand(error: Error) -> Error {
 
 impl Pipeline {
     /// Compares the tracking objects with what was installed; repairs them where the rights allow, and has
-    /// the collections compared where changes may have been missed (A17, A31).
+    /// the collections compared where changes may have been missed (A17, A31). Where they can't be repaired, their links stop.
     pub async fn inspect(&mut self) -> Result<Vec<Finding>> {
         let integration = self.integration.clone();
         let mut all = Vec::new();
         for (at, endpoint) in self.endpoints.clone().iter().enumerate() {
-            let Some(tracking) = endpoint.tracking() else { continue };
-            let tables = tables_at(&integration, at);
-            let findings = tracking.inspect(&tables).await.context(format!("endpoint {}", integration.endpoints[at]))?;
-            if findings.is_empty() {
-                continue;
-            }
-            let name = &integration.endpoints[at];
+            let (Some(tracking), name) = (endpoint.tracking(), &integration.endpoints[at]) else { continue };
+            let tables = self.tables(at);
+            let findings = tracking.inspect(&tables).await.context(format!("endpoint {name}"))?;
             for finding in &findings {
                 tracing::warn!(endpoint = name, table = %finding.table, "{}", finding.problem);
             }
-            // First of all, so that nothing that happens to us or to the repair makes it forgotten; it begins after.
-            self.compare_after(at, &findings).await?;
-            let damaged: Vec<Table> =
-                tables.into_iter().filter(|table| findings.iter().any(|finding| finding.table == table.name)).collect();
-            let repaired = tracking.install(&damaged, at == integration.home).await;
-            repaired.map_err(by_hand).context(format!("endpoint {name}"))?;
+            for table in &tables {
+                let found: Vec<Finding> = findings.iter().filter(|finding| finding.table == table.name).cloned().collect();
+                if found.is_empty() {
+                    continue;
+                }
+                match self.mend(at, table, &found).await {
+                    Err(error) if of_a_link(&error) => self.stop_on(at, table, &error).await?,
+                    mended => mended?,
+                }
+            }
             all.extend(findings);
         }
         Ok(all)
+    }
+
+    /// Repairs the tracking of one table.
+    ///
+    /// # Errors
+    /// As one of its links' where it can't be repaired: a right is missing, or the application is in the way.
+    pub(super) async fn mend(&mut self, endpoint: usize, table: &Table, findings: &[Finding]) -> Result<()> {
+        // First of all, so that nothing that happens to us or to the repair makes it forgotten; it begins after.
+        self.compare_after(endpoint, findings).await?;
+        let at = self.endpoints[endpoint].clone();
+        let Some(tracking) = at.tracking() else { return Ok(()) };
+        let repaired = tracking.install(std::slice::from_ref(table), endpoint == self.integration.home).await;
+        let problems = findings.iter().map(|finding| finding.problem.as_str()).collect::<Vec<_>>().join("; ");
+        let unrepaired = |error: Error| {
+            let (error, kind) = (by_hand(error), Kind::Tracking);
+            let message = format!("{}: {problems}; it can't be repaired: {}", table.name, error.message());
+            Error::new(kind, message).hint(error.what_next().to_owned()).source(error)
+        };
+        match repaired {
+            Err(error) if of_a_link(&error) || error.kind() == Kind::Retry => Err(unrepaired(error)),
+            other => other.map(|_| ()),
+        }
+        .context(format!("endpoint {}", self.integration.endpoints[endpoint]))
+    }
+
+    /// Stops the links that have this table.
+    async fn stop_on(&mut self, endpoint: usize, table: &Table, error: &Error) -> Result<()> {
+        let integration = self.integration.clone();
+        for (at, link) in integration.links.iter().enumerate() {
+            if Side::BOTH.into_iter().any(|side| link.endpoint[side] == endpoint && link.collection[side].table.name == table.name) {
+                self.stop(at, obstacle(error)).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn compare_after(&mut self, endpoint: usize, findings: &[Finding]) -> Result<()> {
@@ -59,40 +93,49 @@ impl Pipeline {
     }
 
     /// As [`Pipeline::cycle`]. What can't be read may be what is found at the next inspection: it is mended at once,
-    /// for a trigger without its log or its column stops the application (A30, A69).
+    /// for a trigger without its log or its column stops the application (A30, A69). What can't be mended stops its link.
     ///
     /// # Errors
-    /// [`Kind::Retry`] if it is mended: begin with step 1.
+    /// [`Kind::Retry`] if it is mended or a link stopped: begin with step 1.
     pub(super) async fn cycle_or_repair(&mut self) -> Result<Counts> {
         let error = match self.cycle().await {
-            Err(error) if matches!(error.kind(), Kind::Tracking | Kind::Schema) => error,
+            Err(error) if of_a_link(&error) => error,
             other => return other,
         };
         let found = !self.inspect().await?.is_empty();
-        if error.kind() == Kind::Tracking && (self.renew_cursors().await? || found) {
-            return Err(Error::new(Kind::Retry, "tracking was repaired").source(error));
+        if found || self.renew_cursors().await? {
+            self.anew = true;
+            return Err(Error::new(Kind::Retry, "tracking was not as it was installed").source(error));
         }
-        Err(error)
+        if self.stop_what_failed(&error).await? {
+            self.anew = true;
+            return Err(Error::new(Kind::Retry, "a link had to stop").source(error));
+        }
+        // Nothing is wrong any more: a table that was missing for a moment.
+        self.cycle().await
     }
 
-    /// Cursors on logs that are no more are replaced, and their links compared (A11). Whether there were any.
+    /// Cursors on logs that are no more, or that were left, are replaced, and their links compared (A11). Whether there were any.
     pub(super) async fn renew_cursors(&mut self) -> Result<bool> {
         let integration = self.integration.clone();
         let mut session = self.home_session().await?;
         let mut cursors = Vec::new();
         let mut links = Vec::new();
-        for (at, link) in integration.links.iter().enumerate() {
+        for at in self.going() {
+            let link = &integration.links[at];
             let known = state::cursors(&mut *session, link).await?;
             for side in Side::BOTH {
-                let endpoint = &self.endpoints[link.endpoint[side]];
+                let endpoint = self.endpoints[link.endpoint[side]].clone();
                 let (Some(tracking), Some(since)) = (endpoint.tracking(), &known[side]) else { continue };
                 let place = || format!("endpoint {}", integration.endpoints[link.endpoint[side]]);
-                let one = Tracked { collection: link.collection[side].clone(), since: Some(since.clone()) };
-                if !endpoint.window(&[one], 1).await.is_err_and(|error| error.kind() == Kind::Tracking) {
-                    continue;
-                }
                 let table = link.collection[side].table.clone();
-                let renewed = tracking.renew(&integration.name, &[(table, since.clone())]).await.context(place())?;
+                let renewed = match tracking.renew(&integration.name, &[(table, since.clone())]).await.context(place()) {
+                    Err(error) if of_a_link(&error) => {
+                        self.stop(at, obstacle(&error)).await?;
+                        break;
+                    }
+                    renewed => renewed?,
+                };
                 for position in renewed.into_iter().flatten() {
                     tracing::warn!("{}: another change log than was read before: comparing", link.name);
                     cursors.push((link.number, side, position));

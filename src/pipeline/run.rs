@@ -26,10 +26,15 @@ const FRUITLESS_MAX: u32 = 4;
 const INIT_TRACKING: &str = "init_tracking_objects";
 const LAST_SYNC_TIME: &str = "last_sync_time";
 
-/// The tables of an integration at each endpoint, once each.
+/// The tables of an integration at an endpoint, once each.
 pub fn tables_at(integration: &Integration, endpoint: usize) -> Vec<Table> {
+    tables_of(integration.links.iter().filter(|link| link.broken.is_none()), endpoint)
+}
+
+/// The tables of these links at an endpoint, once each.
+pub(super) fn tables_of<'a>(links: impl Iterator<Item = &'a Link>, endpoint: usize) -> Vec<Table> {
     let (mut names, mut tables) = (BTreeSet::new(), Vec::new());
-    for link in &integration.links {
+    for link in links {
         for side in Side::BOTH {
             let table = &link.collection[side].table;
             if link.endpoint[side] == endpoint && names.insert(&table.name) {
@@ -118,6 +123,12 @@ pub enum Rival {
     TakeOver,
 }
 
+/// Whoever uninstalls an integration has the last word.
+pub(super) fn uninstalled(integration: &str) -> Error {
+    Error::new(Kind::Fenced, format!("{integration} was uninstalled while this process ran it"))
+        .hint("twinrow run   # installs it anew")
+}
+
 impl Pipeline {
     /// As [`Pipeline::start`], by a process that ran it before: what was uninstalled meanwhile stays so.
     ///
@@ -130,10 +141,13 @@ impl Pipeline {
         holder: &str,
     ) -> Result<Pipeline> {
         if !initialised(&integration, &endpoints).await? {
-            let error = Error::new(Kind::Fenced, format!("{} was uninstalled while this process ran it", integration.name));
-            return Err(error.hint("twinrow run   # installs it anew"));
+            return Err(uninstalled(&integration.name));
         }
-        Pipeline::start(integration, endpoints, door, holder, Rival::Wait).await
+        upgrade(&integration, &endpoints).await?;
+        let mut pipeline = Pipeline::taken_over(integration, endpoints, door, holder, Rival::Wait).await?;
+        pipeline.examine(true).await?;
+        pipeline.begin().await?;
+        Ok(pipeline)
     }
 
     /// Installs on a first run, waits its turn, takes over, and starts the links that were never started.
@@ -150,15 +164,31 @@ impl Pipeline {
                 tracing::info!("{line}");
             }
         }
+        let mut pipeline = Pipeline::taken_over(integration, endpoints, door, holder, rival).await?;
+        pipeline.examine(false).await?;
+        pipeline.begin().await?;
+        Ok(pipeline)
+    }
+
+    async fn taken_over(
+        integration: Integration,
+        endpoints: Vec<Arc<dyn Endpoint>>,
+        door: Arc<dyn Door>,
+        holder: &str,
+        rival: Rival,
+    ) -> Result<Pipeline> {
         if rival != Rival::TakeOver {
             wait_for_rival(&integration, &*endpoints[integration.home], &*door, holder, rival).await?;
         }
-        let mut pipeline = Pipeline::take_over(integration, endpoints, door, holder).await?;
-        pipeline.start_links().await?;
-        pipeline.compare_changed_links().await?;
-        pipeline.inspect().await?;
-        pipeline.renew_cursors().await?;
-        Ok(pipeline)
+        Pipeline::take_over(integration, endpoints, door, holder).await
+    }
+
+    /// What a run begins with, once it is known which links go.
+    async fn begin(&mut self) -> Result<()> {
+        self.start_links().await?;
+        self.compare_changed_links().await?;
+        self.inspect().await?;
+        self.renew_cursors().await.map(|_| ())
     }
 
     /// Links without cursors: capture is on, so take the cursor, then compare everything (A77).
@@ -166,7 +196,7 @@ impl Pipeline {
         let integration = self.integration.clone();
         let mut session = self.home_session().await?;
         let mut new: Vec<(&Link, Both<bool>)> = Vec::new();
-        for link in &integration.links {
+        for link in self.going().into_iter().map(|at| &integration.links[at]) {
             let cursors = state::cursors(&mut *session, link).await?;
             if cursors.source.is_none() || cursors.target.is_none() {
                 new.push((link, Both::from_fn(|side| cursors[side].is_none())));
@@ -214,7 +244,7 @@ impl Pipeline {
         while fruitless < FRUITLESS_MAX {
             // Nothing that is due may be left over.
             self.look_again = true;
-            let counts = self.cycle().await?;
+            let counts = self.cycle_or_repair().await?;
             self.compact_now_and_then().await?;
             total.add(&counts);
             progress(&total);
@@ -239,12 +269,24 @@ impl Pipeline {
         stop: &mut tokio::sync::watch::Receiver<bool>,
         progress: &mut (dyn FnMut(&Counts) + Send),
     ) -> Result<()> {
+        match self.run_on(stop, progress).await {
+            Err(error) => Err(self.overtaken(error).await),
+            ended => ended,
+        }
+    }
+
+    async fn run_on(
+        &mut self,
+        stop: &mut tokio::sync::watch::Receiver<bool>,
+        progress: &mut (dyn FnMut(&Counts) + Send),
+    ) -> Result<()> {
         self.catch_up().await?;
         let (mut pause, mut inspected, mut beaten) = (POLL_MIN, 0, 0);
         while !*stop.borrow() {
             let now = self.door.now();
             if now - inspected >= INSPECT_EVERY_S {
                 self.inspect().await?;
+                self.look_again().await?;
                 inspected = now;
             }
             let counts = self.cycle_or_repair().await?;

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Door, Mode, Pipeline, forest};
+use super::{Door, Mode, Pipeline, forest, stopped};
 use crate::endpoint::Endpoint;
 use crate::error::{Context, Error, Kind, Result};
 use crate::model::{Both, Integration, Link, Side};
@@ -45,6 +45,9 @@ pub(super) async fn take_over(
     }
     forest::announce(&integration, &endpoints, &fence, &*door).await?;
     number_links(home, &fence, &mut integration).await?;
+    let stops = state::stops(&mut *home.session().await?, &name).await?;
+    let stopped = stopped::known(&integration.links, stops);
+    let still = stopped::still(&integration, &stopped);
     let numbers: HashSet<i64> = integration.links.iter().map(|link| link.number).collect();
     let mut pipeline = Pipeline {
         cursors: vec![None; integration.links.len()],
@@ -77,6 +80,10 @@ pub(super) async fn take_over(
         unsettled: super::intents::Unsettled::unknown(),
         comparing: HashSet::new(),
         closed_at: 0,
+        still,
+        stopped,
+        in_hand: None,
+        anew: false,
     };
     pipeline.absorb().await?;
     pipeline.resolve_intents().await?;
@@ -108,6 +115,27 @@ async fn take_fence(store: &dyn Store, fence: &Fence, door: &dyn Door, taken: &m
             .hint(format!("twinrow status   # shows who runs {}", fence.integration)));
     }
     Ok(before.n)
+}
+
+/// Takes an integration away from whoever runs it, to end it: its next write fails, and it learns that it was pushed aside.
+/// Where it was installed and removed in part, what is left of it is taken.
+pub async fn push_aside(integration: &str, home: &dyn Store, endpoints: &[&dyn Store], holder: &str) -> Result<()> {
+    let epoch = match state::take_lease(&mut *home.session().await?, integration, holder, 0).await {
+        Ok(epoch) => epoch,
+        Err(error) if matches!(error.kind(), Kind::Schema | Kind::Tracking) => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    for store in endpoints {
+        let taken = async {
+            let set = [vec![Cell::Text(integration.to_owned()), Cell::Int(epoch)]];
+            wait_for_writer(&mut *store.session().await?, &set).await
+        };
+        match taken.await {
+            Err(error) if matches!(error.kind(), Kind::Schema | Kind::Tracking) => {}
+            taken => taken.map(|_| ())?,
+        }
+    }
+    Ok(())
 }
 
 /// How often, and how long at most, a take-over asks again while the process before it is still writing.

@@ -7,6 +7,7 @@
 mod intents;
 mod pairs;
 mod progress;
+mod stops;
 mod work;
 
 pub use intents::{delete_intents, intents, write_intents};
@@ -18,6 +19,7 @@ pub use progress::{
     Cursors, Lease, Links, Run, beat, cursors, links, next_link_number, read_lease, runs, scan, scan_done, seen, setting,
     settings, take_lease, write_cursors, write_link, write_run, write_scan, write_seen, write_setting,
 };
+pub use stops::{Stop, is_stop, stops, write_stop};
 pub use work::{
     Brake, BrakeKind, KeptConflict, approve, brakes, clear_brake, conflict, conflict_count, conflicts, count_recent, delete_work,
     drop_conflicts, due, keep_conflicts, list_work, read_work, recent, release, reset_recent, retry, sweep_conflicts, touch,

@@ -231,6 +231,7 @@ fn link(wire: &Wire, options: &Options, setup: &Setup) -> Link {
             deletes: options.brake.then_some(Limit { count: 1, percent: 10 }),
             changes: options.brake.then_some(Limit { count: 2, percent: 20 }),
         },
+        broken: None,
     }
 }
 

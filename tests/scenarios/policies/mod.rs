@@ -16,4 +16,5 @@ mod promised;
 mod rights;
 mod set_off;
 mod several;
+mod stopped;
 mod tracking;

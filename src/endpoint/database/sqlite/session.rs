@@ -123,10 +123,12 @@ fn closed<E>(convert: impl Fn(E) -> Error) -> impl Fn(tokio_rusqlite::Error<E>) 
 /// What SQLite said, classified. Only messages of constraints are kept: they name tables, columns and
 /// checks. All others may quote what a trigger or the data says (I10).
 pub(super) fn fault(error: rusqlite::Error) -> Error {
-    let rusqlite::Error::SqliteFailure(code, message) = &error else {
-        return Error::new(Kind::Internal, "an unexpected answer of SQLite's library").source(error);
+    let (code, message) = match &error {
+        rusqlite::Error::SqliteFailure(code, message) => (*code, message.as_deref().unwrap_or_default()),
+        // Where the library can tell the place in the statement: a column that is gone (F13).
+        rusqlite::Error::SqlInputError { error, msg, .. } => (*error, msg.as_str()),
+        _ => return Error::new(Kind::Internal, "an unexpected answer of SQLite's library").source(error),
     };
-    let message = message.as_deref().unwrap_or_default();
     let kind = match (code.code, code.extended_code) {
         (
             ErrorCode::ConstraintViolation,
