@@ -138,6 +138,16 @@ pub enum KeySource {
     Given,
 }
 
+impl KeySource {
+    /// Whether a key that is free again may be given to another record (C4).
+    pub fn reuses(self) -> bool {
+        match self {
+            KeySource::GeneratedReused | KeySource::Given => true,
+            KeySource::Generated | KeySource::Default | KeySource::Trigger => false,
+        }
+    }
+}
+
 /// A foreign key of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForeignKey {

@@ -405,6 +405,13 @@ pub(super) async fn prune(connection: &mut Connection, collection: &str) -> Resu
     Ok(())
 }
 
+/// Whether it is one: else what it has not read may have been removed.
+pub(super) async fn registered(connection: &mut Connection, integration: &str, log: &Log) -> Result<bool> {
+    let sql = "select 1 from twinrow_consumer where collection = ? and integration = ?";
+    let rows = connection.rows(sql, vec![log.collection.as_str().into(), integration.into()]).await.map_err(missing)?;
+    Ok(!rows.is_empty())
+}
+
 /// Registers a consumer of one log: from now on nothing is removed that it has not read.
 pub(super) async fn register(connection: &mut Connection, integration: &str, log: &Log) -> Result<Position> {
     let epoch = epoch(connection, log).await?;

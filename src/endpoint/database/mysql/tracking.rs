@@ -175,7 +175,11 @@ impl Tracking for Mysql {
                     problems.push("it was truncated".to_owned());
                 }
                 Some(_) => {}
-                None => problems.push("it is not tracked".to_owned()),
+                None => {
+                    // Uninstalled, which says nothing of the table.
+                    replaced = table.key_source.reuses();
+                    problems.push("it is not tracked".to_owned());
+                }
             }
             let gap = !problems.is_empty() || present.collections.get(&name).is_some_and(|recorded| recorded.version == IN_DOUBT);
             if older {
@@ -207,14 +211,17 @@ impl Tracking for Mysql {
         Ok(positions)
     }
 
-    async fn renew(&self, _integration: &str, cursors: &[(Table, Position)]) -> Result<Vec<Option<Position>>> {
+    async fn renew(&self, integration: &str, cursors: &[(Table, Position)]) -> Result<Vec<Option<Position>>> {
         let mut connection = self.connection().await?;
         let mut renewed = Vec::with_capacity(cursors.len());
         for (table, since) in cursors {
             let log = Log::of(table, &connection.server.database);
             let (epoch, stand) = (log::epoch(&mut connection, &log).await.context(self.place())?, Stand::parse(since)?);
-            // The queue is numbered on, whatever became of the log.
-            renewed.push((stand.epoch != epoch).then(|| Stand { epoch, n: stand.n }.position()));
+            let whole = stand.epoch == epoch && log::registered(&mut connection, integration, &log).await.context(self.place())?;
+            renewed.push(match whole {
+                true => None,
+                false => Some(log::register(&mut connection, integration, &log).await.context(self.place())?),
+            });
         }
         Ok(renewed)
     }

@@ -1,6 +1,6 @@
 //! Installing, checking and removing what Twinrow keeps in the database.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -247,7 +247,11 @@ impl Tracking for Postgres {
                 None => ("it is not tracked".into(), true),
                 Some(tracked) => tracked.problem(table)?,
             };
-            let replaced = tracked.is_some_and(|tracked| tracked.table_now != tracked.table_then);
+            let replaced = match tracked {
+                Some(tracked) => tracked.table_now != tracked.table_then,
+                // Uninstalled, which says nothing of the table.
+                None => table.key_source.reuses(),
+            };
             Some(Finding { table: table.name.clone(), problem, gap, replaced })
         };
         Ok(tables.iter().filter_map(finding).collect())
@@ -280,12 +284,16 @@ impl Tracking for Postgres {
         let mut conn = self.connect().await?;
         let tables: Vec<Table> = cursors.iter().map(|(table, _)| table.clone()).collect();
         let now = self.now(&mut conn, &tables).await?;
+        let names: Vec<String> = tables.iter().map(|table| collection_name(&table.name)).collect();
+        let registered = conn.query(sql!("consumer_read"), &[&integration, &names]).await?;
+        let registered: HashSet<String> = registered.iter().map(|row| row.get(0)).collect();
         let mut renewed = Vec::with_capacity(cursors.len());
         for ((table, since), now) in cursors.iter().zip(now) {
             let then = Cursor::parse(since)?;
             // Another cluster or history is not for us to decide about (A65).
             let same = (&then.system, &then.timeline) == (&now.system, &now.timeline);
-            let position = (same && then.epoch != now.epoch).then(|| now.position());
+            let whole = then.epoch == now.epoch && registered.contains(&collection_name(&table.name));
+            let position = (same && !whole).then(|| now.position());
             if let Some(Position(position)) = &position {
                 let (names, positions) = (vec![collection_name(&table.name)], vec![position.clone()]);
                 conn.query(sql!("consumer_write"), &[&integration, &names, &positions]).await?;
@@ -369,24 +377,6 @@ impl Postgres {
                 done.push(format!("removed the change log of {table}"));
             }
         }
-        done.extend(self.leave(conn, integration).await?);
         Ok(done)
-    }
-
-    /// An integration that reads nothing here any more leaves; with the last one all of it goes, but a
-    /// state, which `cleanup` decides about.
-    async fn leave(&self, conn: &mut Conn, integration: &str) -> Result<Vec<String>> {
-        let reads = "select from twinrow.consumer where integration = $1::text limit 1";
-        if !conn.query(reads, &[&integration]).await?.is_empty() {
-            return Ok(Vec::new());
-        }
-        conn.query("delete from twinrow.receipt where integration = $1::text", &[&integration]).await?;
-        conn.query("delete from twinrow.fence where integration = $1::text", &[&integration]).await?;
-        let empty = "select from (values (1)) one where not exists (select from twinrow.collection) \
-             and not exists (select from twinrow.fence) and pg_catalog.to_regclass('twinrow.pair') is null";
-        if !conn.query(empty, &[]).await?.is_empty() && self.drop_schema(conn).await? {
-            return Ok(vec!["removed schema twinrow".into()]);
-        }
-        Ok(Vec::new())
     }
 }

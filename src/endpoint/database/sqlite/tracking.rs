@@ -299,13 +299,19 @@ fn findings(connection: &Connection, tables: &[TableName]) -> Result<Vec<Finding
         let shape = catalog::shape(connection, table)?;
         let wanted = shape.as_ref().map(Wanted::of);
         // A table takes its triggers with it.
-        let replaced = wanted.as_ref().is_none_or(|wanted| wanted.triggers.iter().all(|(name, _)| !catalog.contains_key(name)));
+        let version = versions.get(&table.name);
+        let replaced = match (&shape, &wanted) {
+            // Uninstalled, which says nothing of the table.
+            (Some(shape), _) if version.is_none() => shape.table.key_source.reuses(),
+            (_, Some(wanted)) => wanted.triggers.iter().all(|(name, _)| !catalog.contains_key(name)),
+            _ => true,
+        };
         let mut found = |problem: String, gap| findings.push(Finding { table: table.clone(), problem, gap, replaced });
         let Some(wanted) = wanted else {
             found("the table is gone".to_owned(), true);
             continue;
         };
-        match versions.get(&table.name) {
+        match version {
             None => {
                 found("the table is not tracked".to_owned(), true);
                 continue;
@@ -434,8 +440,11 @@ impl Tracking for Sqlite {
 fn renew(connection: &Connection, integration: &str, table: &TableName, since: &Position) -> Result<Option<Position>> {
     let log = Log::of(connection, table)?;
     let unread = log.place(table, since).map(|place| Ok::<_, Error>(place >= super::consumer::pruned(connection, table)?));
+    let place = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
+    let registered = connection.query_row(sql!("consumer_read"), params![table.name, integration], place).optional().map_err(fault)?;
     if let Ok(whole) = unread
         && whole?
+        && registered.is_some()
     {
         return Ok(None);
     }
