@@ -8,7 +8,7 @@ use super::open::endpoints;
 use super::output;
 use super::run::holder;
 use crate::config::{self, Config};
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Tracking};
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::model::{Side, TableName};
 use crate::pipeline::{self, Door as _, Real};
@@ -63,7 +63,7 @@ pub async fn run(context: &Context, args: &Uninstall) -> Result<()> {
             installed(pipeline::forget(&config.integration, store).await).context(place())?;
         }
         let lines = match args.all {
-            true => tracking.uninstall(None, &[]).await.context(place())?,
+            true => everything(tracking).await.context(place())?,
             false => {
                 let tables = tables(&config, at, &**endpoint, args.link.as_deref()).await.context(place())?;
                 tracking.uninstall(Some(&config.integration), &tables).await.context(place())?
@@ -81,6 +81,23 @@ pub async fn run(context: &Context, args: &Uninstall) -> Result<()> {
         println!("nothing was installed");
     }
     Ok(())
+}
+
+/// So often everything is removed, until nothing is left.
+const SWEEPS: u32 = 3;
+
+/// Removes all of it, and looks again: what a process that was pushed aside was just repairing goes too.
+async fn everything(tracking: &dyn Tracking) -> Result<Vec<String>> {
+    let mut removed = Vec::new();
+    for _ in 0..SWEEPS {
+        let more = tracking.uninstall(None, &[]).await?;
+        if more.is_empty() {
+            return Ok(removed);
+        }
+        removed.extend(more);
+    }
+    Err(Error::new(Kind::Tracking, "something makes Twinrow's objects again while they are removed")
+        .hint("stop what runs Twinrow here, then: twinrow uninstall --all --yes"))
 }
 
 /// What was read of our own tables; `None` where they are not there, or only some of them.

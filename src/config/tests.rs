@@ -207,7 +207,7 @@ fn unresolved(text: &str, catalogs: &[Vec<Table>], message: &str) {
 
 #[test]
 fn links_are_resolved_parents_first() {
-    let Resolved { integration, warnings } = resolved(&format!("{HEAD}{LINKS}"), &catalogs()).unwrap();
+    let Resolved { integration, warnings, .. } = resolved(&format!("{HEAD}{LINKS}"), &catalogs()).unwrap();
     let Integration { links, endpoints, home, .. } = &integration;
     assert_eq!((endpoints.as_slice(), *home), (&["shop".to_owned(), "crm".to_owned()][..], 1));
     assert_eq!(links.iter().map(|link| link.name.as_str()).collect::<Vec<_>>(), ["companies", "customers"]);

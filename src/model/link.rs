@@ -303,7 +303,8 @@ pub struct Integration {
 impl Integration {
     /// The places of the links that share a table with this one, or with one that does; its own among them.
     pub fn sharing(&self, at: usize) -> Vec<usize> {
-        let ends = |at: usize| Side::BOTH.map(|side| (self.links[at].endpoint[side], &self.links[at].collection[side].table.name));
+        let ends =
+            |at: usize| Side::BOTH.map(|side| (self.links[at].endpoint[side], &self.links[at].collection[side].table.name));
         let mut found = vec![at];
         let mut next = 0;
         while let Some(one) = found.get(next).copied() {

@@ -70,7 +70,10 @@ impl Pipeline {
     async fn stop_on(&mut self, endpoint: usize, table: &Table, error: &Error) -> Result<()> {
         let integration = self.integration.clone();
         for (at, link) in integration.links.iter().enumerate() {
-            if Side::BOTH.into_iter().any(|side| link.endpoint[side] == endpoint && link.collection[side].table.name == table.name) {
+            if Side::BOTH
+                .into_iter()
+                .any(|side| link.endpoint[side] == endpoint && link.collection[side].table.name == table.name)
+            {
                 self.stop(at, obstacle(error)).await?;
             }
         }

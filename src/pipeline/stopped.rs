@@ -93,7 +93,9 @@ impl Pipeline {
         let links = &self.integration.links;
         let standing: Vec<_> = self.stopped.iter().filter(|(at, _)| self.stands(**at)).collect();
         let (at, first) = standing.first()?;
-        let told = |(at, stopped): &(&usize, &Stopped)| format!("link {} stands still: {}", links[**at].name, stopped.stop.obstacle.cause);
+        let told = |(at, stopped): &(&usize, &Stopped)| {
+            format!("link {} stands still: {}", links[**at].name, stopped.stop.obstacle.cause)
+        };
         let message = standing.iter().map(told).collect::<Vec<_>>().join("; ");
         // What is not there is named by the configuration.
         let kind = if links[**at].broken.is_some() { Kind::Config } else { Kind::Schema };

@@ -18,3 +18,4 @@ mod set_off;
 mod several;
 mod stopped;
 mod tracking;
+mod uninstall;

@@ -132,7 +132,10 @@ async fn orders_new(scene: &Scene, first_key: u32) {
          foreign key (customer_id) references customer (id))"
     );
     scene.source.user(&new).await;
-    scene.source.user("insert into orders_new (id, code, customer_id, cents) select id, code, customer_id, cents from orders").await;
+    scene
+        .source
+        .user("insert into orders_new (id, code, customer_id, cents) select id, code, customer_id, cents from orders")
+        .await;
     if scene.source.url().starts_with("postgres") {
         scene.source.user(&format!("alter table orders_new alter column id restart with {first_key}")).await;
     }
@@ -142,7 +145,8 @@ async fn change_orders(scene: &Scene, table: &str, what: &str) {
     scene.source.user(&format!("update {table} set cents = cents + 10 where code = 'o-Ada'")).await;
     scene.source.user(&format!("delete from {table} where code like 'gone%'")).await;
     for code in [what, &format!("gone {what}")] {
-        let sql = format!("insert into {table} (code, customer_id, cents) select '{code}', id, 7 from customer where name = 'Cai'");
+        let sql =
+            format!("insert into {table} (code, customer_id, cents) select '{code}', id, 7 from customer where name = 'Cai'");
         scene.source.user(&sql).await;
     }
 }
@@ -207,7 +211,10 @@ pub async fn i7_f13_a_dropped_column_stops_only_its_link(scene: &Scene) {
     scene.source.user("alter table orders add column cents bigint").await;
     scene.source.user("update orders set cents = 8").await;
     all_is_well(scene, child).await;
-    assert_eq!(rows(&scene.target, "select ref from deal where amount = 8 order by ref").await, ["new", "o-Ada", "o-Ben", "o-Cai"]);
+    assert_eq!(
+        rows(&scene.target, "select ref from deal where amount = 8 order by ref").await,
+        ["new", "o-Ada", "o-Ben", "o-Cai"]
+    );
 }
 
 pub async fn f13_a_run_once_carries_the_other_links_through(scene: &Scene) {
@@ -343,12 +350,15 @@ impl<'a> Login<'a> {
                 statements.extend(own.iter().map(on));
                 let routines = "select routine_name from information_schema.routines where routine_schema = database()";
                 let routines = rows(&self.scene.source, routines).await;
-                statements.extend(routines.iter().map(|name| format!("grant execute on procedure `{database}`.{name} to {account}")));
-                statements.extend(["customer", "orders"].map(|table| format!("grant trigger on `{database}`.{table} to {account}")));
+                statements
+                    .extend(routines.iter().map(|name| format!("grant execute on procedure `{database}`.{name} to {account}")));
+                statements
+                    .extend(["customer", "orders"].map(|table| format!("grant trigger on `{database}`.{table} to {account}")));
                 statements
             }
         };
-        statements.extend(["customer", "orders"].map(|table| format!("grant select, insert, update, delete on {table} to {account}")));
+        statements
+            .extend(["customer", "orders"].map(|table| format!("grant select, insert, update, delete on {table} to {account}")));
         for statement in statements {
             self.scene.source.user(&statement).await;
         }
@@ -401,7 +411,9 @@ pub async fn a78_a_right_that_is_taken_away_stops_only_its_link(scene: &Scene) {
         // Something of both sides to be read and written.
         change_orders(scene, "orders", &format!("no {right}")).await;
         scene.target.user(&format!("update deal set amount = amount + 1000 where ref = 'o-Cai'")).await;
-        let sql = format!("insert into deal (ref, contact_no, amount) select 'deal {right}', contact_no, 3 from contact where full_name = 'Ben'");
+        let sql = format!(
+            "insert into deal (ref, contact_no, amount) select 'deal {right}', contact_no, 3 from contact where full_name = 'Ben'"
+        );
         scene.target.user(&sql).await;
         let stop = stands_still(scene, "orders").await;
         assert!(!stop["cause"].as_str().unwrap().is_empty(), "{stop}");

@@ -217,7 +217,8 @@ impl Tracking for Mysql {
         for (table, since) in cursors {
             let log = Log::of(table, &connection.server.database);
             let (epoch, stand) = (log::epoch(&mut connection, &log).await.context(self.place())?, Stand::parse(since)?);
-            let whole = stand.epoch == epoch && log::registered(&mut connection, integration, &log).await.context(self.place())?;
+            let whole =
+                stand.epoch == epoch && log::registered(&mut connection, integration, &log).await.context(self.place())?;
             renewed.push(match whole {
                 true => None,
                 false => Some(log::register(&mut connection, integration, &log).await.context(self.place())?),
@@ -250,6 +251,10 @@ async fn uninstall_all(connection: &mut Connection) -> Result<Vec<String>> {
 async fn uninstall_some(connection: &mut Connection, integration: &str, tables: &[TableName]) -> Result<Vec<String>> {
     let database = connection.server.database.clone();
     let mut removed = Vec::new();
+    let registered = "select 1 from information_schema.tables where table_schema = ? and table_name = 'twinrow_consumer'";
+    if connection.rows(registered, vec![database.as_str().into()]).await?.is_empty() {
+        return Ok(removed);
+    }
     for table in tables {
         let name = table.to_string();
         let sql = sql!("consumer_delete");

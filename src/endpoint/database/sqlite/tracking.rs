@@ -441,7 +441,8 @@ fn renew(connection: &Connection, integration: &str, table: &TableName, since: &
     let log = Log::of(connection, table)?;
     let unread = log.place(table, since).map(|place| Ok::<_, Error>(place >= super::consumer::pruned(connection, table)?));
     let place = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
-    let registered = connection.query_row(sql!("consumer_read"), params![table.name, integration], place).optional().map_err(fault)?;
+    let registered =
+        connection.query_row(sql!("consumer_read"), params![table.name, integration], place).optional().map_err(fault)?;
     if let Ok(whole) = unread
         && whole?
         && registered.is_some()

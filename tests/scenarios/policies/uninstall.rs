@@ -1,0 +1,179 @@
+//! What is taken away, and what is begun again after that (S2-19, A69, I8).
+
+use crate::program::{Program, until};
+use crate::scene::{Scene, rows, scenarios};
+use crate::support::Damage;
+
+scenarios! { sqlite_sqlite:
+    s2_19_what_was_uninstalled_goes_on_where_it_was,
+    s2_19_what_others_removed_meanwhile_is_compared,
+    i8_who_uninstalls_has_the_last_word,
+    a69_nothing_is_left_whatever_was_removed_before,
+}
+
+scenarios! { postgres_mysql:
+    s2_19_what_was_uninstalled_goes_on_where_it_was,
+    s2_19_what_others_removed_meanwhile_is_compared,
+    i8_who_uninstalls_has_the_last_word,
+    a69_nothing_is_left_whatever_was_removed_before,
+}
+
+scenarios! { mariadb_postgres:
+    s2_19_what_was_uninstalled_goes_on_where_it_was,
+    s2_19_what_others_removed_meanwhile_is_compared,
+    i8_who_uninstalls_has_the_last_word,
+    a69_nothing_is_left_whatever_was_removed_before,
+}
+
+scenarios! { mysql_sqlite:
+    s2_19_what_was_uninstalled_goes_on_where_it_was,
+    s2_19_what_others_removed_meanwhile_is_compared,
+}
+
+async fn two(scene: &Scene) {
+    scene.business("    safety: mirror", "    safety: mirror").await;
+    scene.customer("a@x", "Ada").await;
+    scene.customer("gone@x", "Gus").await;
+    scene.contact("b@x", "Ben").await;
+    scene.source.user("insert into orders (code, customer_id, cents) select 'o1', id, 5 from customer where name = 'Ada'").await;
+    scene.sync().await;
+}
+
+async fn people(scene: &Scene) -> [Vec<String>; 2] {
+    [
+        rows(&scene.source, "select email, name, phone from customer order by email").await,
+        rows(&scene.target, "select mail, full_name, telephone from contact order by mail").await,
+    ]
+}
+
+/// Changes of both sides that no trigger sees.
+async fn change(scene: &Scene, what: &str) {
+    scene.source.user(&format!("update customer set phone = '{what}' where email = 'a@x'")).await;
+    scene.target.user(&format!("update contact set telephone = '{what}' where mail = 'b@x'")).await;
+    scene.customer(&format!("{what}@s"), what).await;
+    scene.contact(&format!("{what}@t"), what).await;
+}
+
+async fn is_the_same(scene: &Scene, count: usize) {
+    let [source, target] = people(scene).await;
+    assert_eq!(source, target);
+    assert_eq!(source.len(), count, "{source:?}");
+    scene.quiet().await;
+}
+
+pub async fn s2_19_what_was_uninstalled_goes_on_where_it_was(scene: &Scene) {
+    two(scene).await;
+    for (i, command) in [&["uninstall"][..], &["uninstall", "--link", "customers"], &["uninstall"]].into_iter().enumerate() {
+        scene.source.user(&format!("update customer set name = 'Ada {i}' where email = 'a@x'")).await;
+        scene.program.run(command).await.code(0);
+        change(scene, &format!("m{i}")).await;
+        scene.sync().await;
+        is_the_same(scene, 3 + 2 * (i + 1)).await;
+        // It reads its logs again.
+        change(scene, &format!("n{i}")).await;
+        scene.source.user(&format!("delete from customer where email in ('m{i}@s', 'n{i}@s')")).await;
+        scene.sync().await;
+        is_the_same(scene, 3 + 2 * (i + 1)).await;
+        scene.target.user(&format!("delete from contact where mail = 'n{i}@t'")).await;
+        scene.contact(&format!("again{i}@t"), "again").await;
+        scene.sync().await;
+        is_the_same(scene, 3 + 2 * (i + 1)).await;
+    }
+    // Uninstalled twice, or never run since, is no harm either.
+    scene.program.run(&["uninstall"]).await.code(0);
+    scene.program.run(&["uninstall"]).await.code(0);
+    scene.sync().await;
+    is_the_same(scene, 9).await;
+    // Without its map it begins anew, by the match rule.
+    scene.program.run(&["uninstall", "--all", "--yes"]).await.code(0);
+    change(scene, "anew").await;
+    scene.sync().await;
+    is_the_same(scene, 11).await;
+    assert_eq!(rows(&scene.target, "select ref from deal").await, ["o1"]);
+}
+
+/// Another integration goes on reading the table, so its log stays, and forgets what only the other one has yet to read.
+pub async fn s2_19_what_others_removed_meanwhile_is_compared(scene: &Scene) {
+    two(scene).await;
+    let (key, text) = (scene.target.dialect().generated_key, scene.target.dialect().text);
+    scene.target.user(&format!("create table address (nr {key}, post {text} not null unique)")).await;
+    let other = Program::new(&format!(
+        "integration: other\nendpoints:\n  shop: {{url: \"{}\"}}\n  post: {{url: \"{}\"}}\nsource: shop\ntarget: post\nfirst_sync: auto\n\
+         links:\n  all:\n    source: customer\n    target: address\n    match: [email]\n    fields: {{email: post}}\n",
+        scene.source.url(),
+        scene.target.url()
+    ));
+    let others_run = || async { other.run(&["run", "--once"]).await.code(0) };
+    others_run().await;
+    for i in 0..2 {
+        scene.program.run(&["uninstall"]).await.code(0);
+        change(scene, &format!("m{i}")).await;
+        others_run().await;
+        others_run().await;
+        scene.sync().await;
+        is_the_same(scene, 3 + i + 2).await;
+        change(scene, &format!("n{i}")).await;
+        scene.source.user(&format!("delete from customer where email in ('n{i}@s', 'm{i}@s')")).await;
+        scene.target.user(&format!("delete from contact where mail = 'n{i}@t'")).await;
+        others_run().await;
+        scene.sync().await;
+        is_the_same(scene, 3 + i + 1).await;
+        scene.contact(&format!("again{i}@t"), "again").await;
+        scene.sync().await;
+        scene.target.user(&format!("delete from contact where mail = 'm{i}@t'")).await;
+        scene.sync().await;
+        scene.contact(&format!("m{i}@t"), "again").await;
+        scene.target.user(&format!("delete from contact where mail = 'again{i}@t'")).await;
+        scene.sync().await;
+        is_the_same(scene, 3 + i + 1).await;
+    }
+}
+
+pub async fn i8_who_uninstalls_has_the_last_word(scene: &Scene) {
+    two(scene).await;
+    for command in [&["uninstall", "--take-over"][..], &["uninstall", "--all", "--yes", "--take-over"]] {
+        let mut child = scene.program.start(&["run"], None);
+        scene.customer("new@x", "Nina").await;
+        until("it runs", || async { !rows(&scene.target, "select mail from contact where mail = 'new@x'").await.is_empty() })
+            .await;
+        scene.program.run(command).await.code(0);
+        let status = tokio::time::timeout(crate::program::PATIENCE, child.wait()).await.unwrap().unwrap();
+        assert_eq!(status.code(), Some(4), "{command:?}\n{}", scene.program.log());
+        for lab in [&scene.source, &scene.target] {
+            let triggers: Vec<String> = lab.catalog().await.into_iter().filter(|one| one.starts_with("trigger")).collect();
+            assert!(triggers.iter().all(|one| !one.contains("twinrow")), "it installed them again: {triggers:?}");
+        }
+        scene.source.user("delete from customer where email = 'new@x'").await;
+        scene.target.user("delete from contact where mail = 'new@x'").await;
+    }
+}
+
+/// Whatever of ours is missing already, nothing of it is in the catalog after that, and the application can write.
+pub async fn a69_nothing_is_left_whatever_was_removed_before(scene: &Scene) {
+    scene.business("    safety: mirror", "    safety: mirror").await;
+    let before = [scene.source.catalog().await, scene.target.catalog().await];
+    let own = scene.source.dialect().own;
+    for round in 0.. {
+        scene.program.run(&["install"]).await.code(0);
+        scene.sync().await;
+        let tables = ["version", "fence", "receipt", "collection", "consumer", "edge"];
+        match round {
+            0 => {}
+            1 => scene.source.damage("customer", Damage::TriggerDropped).await,
+            2 => scene.source.damage("customer", Damage::LogDropped).await,
+            3 => scene.target.damage("contact", Damage::LogRecreated).await,
+            _ => match tables.get(round - 4) {
+                // In this state triggers may be alive.
+                Some(table) => scene.source.user(&format!("drop table {own}{table}")).await,
+                None => break,
+            },
+        }
+        let args = ["uninstall", "--all", "--yes"];
+        scene.program.run(&args).await.code(0);
+        assert_eq!([scene.source.catalog().await, scene.target.catalog().await], before, "round {round}");
+        scene.customer(&format!("{round}@x"), "Ada").await;
+        scene.source.user("delete from customer").await;
+        scene.target.user("delete from contact").await;
+        assert!(scene.program.run(&["uninstall"]).await.code(0).out.contains("nothing was installed"), "round {round}");
+    }
+}
