@@ -22,6 +22,10 @@ const INSPECT_EVERY_S: i64 = 1;
 /// A run stops after so many cycles in a row in which busy records stayed busy.
 const FRUITLESS_MAX: u32 = 4;
 
+/// Where others write without a pause there is always something left: a run ends after so many cycles in a row that
+/// left nothing over of what they began with.
+const CAUGHT_UP_MAX: u32 = 20;
+
 /// Names of settings.
 const INIT_TRACKING: &str = "init_tracking_objects";
 const LAST_SYNC_TIME: &str = "last_sync_time";
@@ -233,15 +237,15 @@ impl Pipeline {
         self.door.step("start.recorded").await
     }
 
-    /// Runs cycles until nothing more moves; `progress` hears of each.
+    /// Runs cycles until nothing more moves, or nothing moves but what others write meanwhile; `progress` hears of each.
     pub async fn run_once(&mut self, progress: &mut (dyn FnMut(&Counts) + Send)) -> Result<Counts> {
         let started = self.door.now();
         let mut run = self.record_run(None, started, &Counts::default()).await?;
         let mut total = Counts::default();
         self.catch_up().await?;
-        let mut fruitless = 0;
+        let (mut fruitless, mut caught_up) = (0, 0);
         self.look_again = true;
-        while fruitless < FRUITLESS_MAX {
+        while fruitless < FRUITLESS_MAX && caught_up < CAUGHT_UP_MAX {
             // Nothing that is due may be left over.
             self.look_again = true;
             let counts = self.cycle_or_repair().await?;
@@ -253,6 +257,8 @@ impl Pipeline {
                 false if counts.total().busy > 0 => fruitless + 1,
                 false => break,
             };
+            let left = counts.more || counts.total().waiting + counts.total().busy > 0;
+            caught_up = if left { 0 } else { caught_up + 1 };
             self.beat().await?;
         }
         run.ended = Some(self.door.now());
