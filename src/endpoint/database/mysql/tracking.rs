@@ -48,7 +48,7 @@ impl Watch {
     }
 }
 
-/// Runs a definition statement, giving way to the application: 2 s at most, then again later (A33).
+/// Runs a definition statement, giving way to the application: after a second, then again later (A33).
 async fn define(connection: &mut Connection, step: &Step) -> Result<()> {
     for attempt in 0..TRIES_MAX {
         match connection.run(&step.sql).await {

@@ -46,7 +46,7 @@ impl Step {
     /// The transaction as it is run and printed. It gives up rather than make the application queue
     /// behind it (A33), and names resolve as in our own sessions.
     pub(super) fn script(&self) -> String {
-        format!("begin;\nset local lock_timeout = '2s';\nset local search_path = '';\n{}commit;\n", self.sql)
+        format!("begin;\nset local lock_timeout = '1s';\nset local search_path = '';\n{}commit;\n", self.sql)
     }
 }
 
