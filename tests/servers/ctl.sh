@@ -7,7 +7,7 @@
 #   pid       prints its process id; fails if it is not running
 #   tls NAME  from now on its certificate is NAME (server, wronghost or expired). PostgreSQL takes
 #             it up at once; in MySQL run ALTER INSTANCE RELOAD TLS then, in MariaDB FLUSH SSL.
-#             (MySQL refuses to load an expired one.)
+#             (MySQL refuses to load an expired one; it shows one that expired since: tls.sh DIR SECONDS.)
 set -u
 dir=$1
 cmd=${2:-}

@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
-# tls.sh DIR: makes, for tests of TLS, in DIR
+# tls.sh DIR [SECONDS]: makes, for tests of TLS, in DIR
 #   ca.pem                  an authority
 #   other-ca.pem            another one, which has signed nothing
 #   server.pem, .key        a certificate of ca.pem for 127.0.0.1 and localhost
 #   wronghost.pem, .key     one of ca.pem for another host
 #   expired.pem, .key       one of ca.pem for 127.0.0.1 and localhost that has expired
+# With SECONDS it adds to these
+#   brief.pem, .key         one of ca.pem for 127.0.0.1 and localhost that expires then
 set -eu
+seconds=${2:-}
 mkdir -p "$1"
 cd "$1"
 {
-    for ca in ca other-ca; do
+    [ -n "$seconds" ] || for ca in ca other-ca; do
         openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout $ca.key -out $ca.pem \
             -days 3650 -subj "/CN=Twinrow test $ca" \
             -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign
@@ -46,8 +49,12 @@ CONF
         rm "$1.csr"
     }
     here=IP:127.0.0.1,DNS:localhost
-    certificate server $here 20200101000000Z 20450101000000Z
-    certificate wronghost DNS:elsewhere.example 20200101000000Z 20450101000000Z
-    certificate expired $here 20200101000000Z 20210101000000Z
+    if [ -n "$seconds" ]; then
+        certificate brief $here 20200101000000Z "$(date -u -d "+$seconds seconds" +%Y%m%d%H%M%SZ)"
+    else
+        certificate server $here 20200101000000Z 20450101000000Z
+        certificate wronghost DNS:elsewhere.example 20200101000000Z 20450101000000Z
+        certificate expired $here 20200101000000Z 20210101000000Z
+    fi
     rm -f index.txt* serial* ca.conf ./0?.pem
 } >log 2>&1 </dev/null || { cat log >&2 && exit 1; }

@@ -25,6 +25,18 @@ impl Certificate {
         assert!(Command::new(&self.ctl).args(["tls", name]).status().unwrap().success());
     }
 
+    /// As [`Certificate::serve`], one that is good for so many seconds.
+    pub fn serve_brief(&self, seconds: u32) {
+        let tls = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers/tls.sh");
+        assert!(Command::new(tls).arg(&self.directory).arg(seconds.to_string()).status().unwrap().success());
+        let data = self.ctl.with_file_name("data");
+        for kind in ["pem", "key"] {
+            // Written over, so that owner and mode stay.
+            let brief = std::fs::read(format!("{}/brief.{kind}", self.directory)).unwrap();
+            std::fs::write(data.join(format!("active.{kind}")), brief).unwrap();
+        }
+    }
+
     /// The file of an authority.
     pub fn authority(&self, name: &str) -> String {
         format!("{}/{name}.pem", self.directory)
