@@ -8,16 +8,14 @@ mod support;
 
 mod suite;
 
-/// The whole suite for one lab: `conformance!(crate::support::sqlite::lab)`, in a module of its own. After the word
+/// The whole suite for one lab, in a module of its own: `conformance!(all replace: crate::support::sqlite::lab)`. Behind
+/// `all`, what more its engine has: several writers at a time, REPLACE, triggers that set a key. Before it, the word
 /// `matrix`: only run by `./test --matrix`.
 macro_rules! conformance {
-    ($lab:path) => {
-        conformance! { [] $lab }
+    (matrix $($group:ident)+: $lab:path) => {
+        $(conformance! { @$group [#[ignore = "matrix"]] $lab })+
     };
-    (matrix $lab:path) => {
-        conformance! { [#[ignore = "matrix"]] $lab }
-    };
-    ($mark:tt $lab:path) => {
+    (@all $mark:tt $lab:path) => {
         conformance! { $mark $lab:
             describe_finds_keys_kinds_and_foreign_keys,
             describe_names_what_is_missing,
@@ -34,12 +32,8 @@ macro_rules! conformance {
             capture_of_composite_and_text_keys,
             a26_renames_keep_old_and_new_key,
             a23_upsert_is_captured,
-            a14_replace_is_captured,
             rollback_leaves_nothing,
             a6_every_window_sees_what_was_committed_before,
-            a1_commit_order_differs_from_id_order,
-            a3_an_idle_transaction_holds_up_nobody,
-            a3_an_open_transaction_is_named,
             a8_acknowledge_removes_only_what_was_read,
             a76_two_consumers_read_all,
             a_window_that_was_not_acknowledged_is_read_again,
@@ -48,7 +42,6 @@ macro_rules! conformance {
             rule9_compaction_takes_only_what_a_newer_entry_repeats,
             an_absent_consumer_leaves_the_log_bounded,
             a_backlog_is_compacted_before_it_is_read,
-            compaction_leaves_open_transactions_alone,
             inspect_finds_nothing_wrong,
             a17_a_dropped_trigger_is_found_and_repaired,
             a17_an_altered_trigger_is_found_and_repaired,
@@ -62,7 +55,6 @@ macro_rules! conformance {
             find_stops_at_many_candidates,
             page_covers_all_keys,
             insert_returns_generated_keys,
-            insert_returns_keys_of_triggers,
             insert_takes_given_keys,
             update_touches_the_fields_named,
             delete_deletes,
@@ -82,16 +74,33 @@ macro_rules! conformance {
             no_two_integrations_have_the_same_epoch,
         }
     };
-    ($mark:tt $lab:path: $($name:ident),* $(,)?) => {
-        $(conformance! { @ $mark $lab: $name })*
+    (@writers $mark:tt $lab:path) => {
+        conformance! { $mark $lab:
+            a1_commit_order_differs_from_id_order,
+            a3_an_idle_transaction_holds_up_nobody,
+            a3_an_open_transaction_is_named,
+            compaction_leaves_open_transactions_alone,
+        }
     };
-    (@ [$($mark:tt)*] $lab:path: $name:ident) => {
-            $($mark)*
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                let name = concat!(module_path!(), "::", stringify!($name));
-                crate::support::run(name, $lab().await, |lab| Box::pin(crate::suite::$name(lab))).await;
-            }
+    (@replace $mark:tt $lab:path) => {
+        conformance! { $mark $lab: a14_replace_is_captured }
+    };
+    (@trigger_keys $mark:tt $lab:path) => {
+        conformance! { $mark $lab: insert_returns_keys_of_triggers }
+    };
+    (@test [$($mark:tt)*] $lab:path: $name:ident) => {
+        $($mark)*
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            let name = concat!(module_path!(), "::", stringify!($name));
+            crate::support::run(name, $lab().await, |lab| Box::pin(crate::suite::$name(lab))).await;
+        }
+    };
+    ($($group:ident)+: $lab:path) => {
+        $(conformance! { @$group [] $lab })+
+    };
+    ($mark:tt $lab:path: $($name:ident),* $(,)?) => {
+        $(conformance! { @test $mark $lab: $name })*
     };
 }
 

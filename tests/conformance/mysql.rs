@@ -17,15 +17,15 @@ use crate::support::{Lab, skip};
 
 #[allow(clippy::module_inception)] // The engine's name, beside `mariadb`.
 mod mysql {
-    conformance!(crate::support::mysql::mysql);
+    conformance!(all writers replace trigger_keys: crate::support::mysql::mysql);
 }
 
 mod mariadb {
-    conformance!(crate::support::mysql::mariadb);
+    conformance!(all writers replace trigger_keys: crate::support::mysql::mariadb);
 }
 
 mod mariadb118 {
-    conformance!(matrix crate::support::mysql::mariadb118);
+    conformance!(matrix all writers replace trigger_keys: crate::support::mysql::mariadb118);
 }
 
 /// Each test on all servers, each on a database of its own.
@@ -265,7 +265,7 @@ mod tests {
             longest = longest.max(before.elapsed());
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        assert!(longest < Duration::from_millis(3500), "the application waited {longest:?}");
+        assert!(longest < Duration::from_secs(2), "the application waited {longest:?}");
         reader.rollback().await;
         installing.await.unwrap().unwrap();
         assert_eq!(tracking(&*endpoint).inspect(&tables).await.unwrap(), []);
@@ -622,6 +622,17 @@ mod tests {
         }
     }
 
+    /// Waits until the certificate that is shown, a good one, has expired.
+    async fn expires(lab: &MysqlLab, certificate: &Certificate) {
+        let answer = async || tls_answer(lab, "verify-full", &certificate.authority("ca")).await;
+        assert_eq!(answer().await, "connected");
+        let began = Instant::now();
+        while answer().await == "connected" {
+            assert!(began.elapsed() < Duration::from_secs(20), "it never expires");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     pub async fn tls_is_checked(lab: &MysqlLab) {
         let certificate = match Certificate::of(&lab.variable) {
             Ok(certificate) => certificate,
@@ -631,9 +642,11 @@ mod tests {
             certificate.serve(shown);
             let reload = if lab.variable.contains("MARIADB") { "flush ssl" } else { "alter instance reload tls" };
             if let Err(refused) = lab.try_user(reload).await {
-                // MySQL never serves one; what we do with one is the same code as with MariaDB.
                 assert!(shown == "expired" && refused.contains("Invalid certificates"), "{shown}: {refused}");
-                continue;
+                // MySQL loads no expired one, and goes on showing one that expires.
+                certificate.serve_brief(8);
+                lab.user(reload).await;
+                expires(lab, &certificate).await;
             }
             for (mode, ca) in tls::ASKED {
                 tls::check(shown, (mode, ca), true, &tls_answer(lab, mode, &certificate.authority(ca)).await);

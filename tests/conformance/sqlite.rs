@@ -12,11 +12,11 @@ use crate::support::sqlite::SqliteLab;
 use crate::support::{Lab, run};
 
 mod wal {
-    conformance!(crate::support::sqlite::lab);
+    conformance!(all replace: crate::support::sqlite::lab);
 }
 
 mod rollback_journal {
-    conformance!(crate::support::sqlite::rollback_journal);
+    conformance!(all replace: crate::support::sqlite::rollback_journal);
 }
 
 /// Tests of this file, on a database in WAL mode.
@@ -41,6 +41,9 @@ on_sqlite! {
     rule9_compaction_keeps_what_probes_mean,
     a16_no_clause_of_the_statement_keeps_a_change_from_the_log,
     a29_the_usual_migrations_succeed,
+    a33_install_gives_way,
+    a35_temporary_tables_catch_nothing,
+    a58_hostile_pragmas_change_nothing,
     a31_a_rebuilt_table_is_found,
     a11_an_emptied_log_is_an_error,
     a71_an_application_without_busy_timeout_can_write,
@@ -183,6 +186,81 @@ async fn a29_the_usual_migrations_succeed(lab: &dyn Lab) {
     }
     lab.user("insert into item (id, code) values (1, 'a')").await;
     assert_eq!(bench.ops().await, ["insert 1"]);
+}
+
+/// Beside an application in the middle of a transaction we wait for our turn, and it never for us.
+async fn a33_install_gives_way(lab: &dyn Lab) {
+    lab.user(&crate::suite::bench::item(lab, "item")).await;
+    let endpoint = lab.endpoint().await;
+    let tables = describe(lab, &*endpoint, &["item"]).await;
+    let mut writer = lab.open().await;
+    writer.run("insert into item (id) values (1)").await;
+    let installing = {
+        let (endpoint, tables) = (Arc::clone(&endpoint), tables.clone());
+        tokio::spawn(async move { endpoint.tracking().unwrap().install(&tables, true).await })
+    };
+    let mut longest = Duration::ZERO;
+    for id in 2..22 {
+        let before = std::time::Instant::now();
+        writer.run(&format!("insert into item (id) values ({id})")).await;
+        lab.user_rows("select count(*) from item").await;
+        longest = longest.max(before.elapsed());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(!installing.is_finished(), "not beside an open transaction");
+    writer.commit().await;
+    installing.await.unwrap().unwrap();
+    let before = std::time::Instant::now();
+    lab.user("insert into item (id) values (99)").await;
+    assert!(longest.max(before.elapsed()) < Duration::from_secs(2), "the application waited {longest:?}");
+    assert_eq!(endpoint.tracking().unwrap().inspect(&tables).await.unwrap(), []);
+}
+
+/// The application's session has tables of its own under the names of ours.
+async fn a35_temporary_tables_catch_nothing(lab: &dyn Lab) {
+    let mut bench = Bench::item(lab).await;
+    let ours = lab.user_rows("select name, sql from sqlite_master where type = 'table' and name like 'twinrow%'").await;
+    assert!(ours.len() > 3, "{ours:?}");
+    for table in &ours {
+        let name = table[0].as_deref().unwrap();
+        lab.user(&format!("create temporary table \"{name}\" as select * from main.\"{name}\" where false")).await;
+    }
+    for sql in ["insert into item (id) values (1)", "update item set name = 'x'", "delete from item"] {
+        lab.user(sql).await;
+    }
+    assert_eq!(bench.ops().await, ["insert 1", "update 1", "delete 1"]);
+}
+
+/// Whatever the application has set for its connection, changes are logged, with their exact keys.
+async fn a58_hostile_pragmas_change_nothing(lab: &dyn Lab) {
+    lab.user("create table moment (at real not null, b blob not null, w text not null, n integer, primary key (at, b, w))").await;
+    let mut bench = Bench::new(lab, &["moment"]).await;
+    for pragma in [
+        "case_sensitive_like = on",
+        "foreign_keys = off",
+        "ignore_check_constraints = on",
+        "reverse_unordered_selects = on",
+        "trusted_schema = off",
+        "cell_size_check = on",
+        "legacy_alter_table = on",
+        "recursive_triggers = on",
+        "defer_foreign_keys = on",
+        "read_uncommitted = on",
+        "automatic_index = off",
+        "temp_store = memory",
+        "count_changes = on",
+        "short_column_names = off",
+        "full_column_names = on",
+    ] {
+        lab.user(&format!("pragma {pragma}")).await;
+    }
+    lab.user("insert into moment values (0.1 + 0.2, x'00ff2700', 'Straße', 1)").await;
+    lab.user("update moment set n = 2 where w like 'S%'").await;
+    let key = Key(vec![Value::Float(0.1 + 0.2), Value::Bytes(vec![0, 255, 39, 0]), t("Straße")]);
+    let read = bench.read().await;
+    assert_eq!(read.iter().map(|entry| &entry.key).collect::<Vec<_>>(), [&key, &key]);
+    let mut window = bench.window().await;
+    assert_eq!(row(&window.fetch(0, &[key]).await.unwrap()[0])[3], int(2));
 }
 
 async fn a31_a_rebuilt_table_is_found(lab: &dyn Lab) {

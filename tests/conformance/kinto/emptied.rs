@@ -3,28 +3,30 @@
 use serde_json::json;
 use twinrow::error::Kind;
 
-use super::scene::{Scene, own_server, scenes};
+use super::scene::{Scene, own_servers, scenes};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i6_a_restarted_app_empties_nothing_and_is_not_filled_again() {
-    let Some((scene, mut server)) = own_server("i6_a_restarted_app", json!({})).await else { return };
-    let values: Vec<String> = (0..12).map(|n| format!("('Name {n:02}', 'n{n}@x')")).collect();
-    scene.database.user(&format!("insert into contact (name, email) values {}", values.join(", "))).await;
-    scene.run().await;
-    let before = scene.rows().await;
-    assert_eq!(scene.records().await, before);
-    let mut running = scene.start().await.unwrap();
-    server.restart();
-    let error = running.run_once(&mut |_| {}).await.unwrap_err();
-    assert_eq!(error.kind(), Kind::Identity, "{error}");
-    assert!(scene.try_run().await.is_err());
-    scene.kinto.make(json!({})).await;
-    scene.database.user("update contact set age = 1 where name = 'Name 03'").await;
-    for _ in 0..2 {
-        assert_eq!(scene.try_run().await.unwrap_err().kind(), Kind::Identity, "what was read last is not there");
-    }
-    assert_eq!((scene.rows().await.len(), scene.records().await.len()), (before.len(), 0), "nothing spreads");
-    scene.database.close().await;
+    own_servers("i6_a_restarted_app", json!({}), |scene, mut server| async move {
+        let values: Vec<String> = (0..12).map(|n| format!("('Name {n:02}', 'n{n}@x')")).collect();
+        scene.database.user(&format!("insert into contact (name, email) values {}", values.join(", "))).await;
+        scene.run().await;
+        let before = scene.rows().await;
+        assert_eq!(scene.records().await, before);
+        let mut running = scene.start().await.unwrap();
+        server.restart();
+        let error = running.run_once(&mut |_| {}).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Identity, "{error}");
+        assert!(scene.try_run().await.is_err());
+        scene.kinto.make(json!({})).await;
+        scene.database.user("update contact set age = 1 where name = 'Name 03'").await;
+        for _ in 0..2 {
+            assert_eq!(scene.try_run().await.unwrap_err().kind(), Kind::Identity, "what was read last is not there");
+        }
+        assert_eq!((scene.rows().await.len(), scene.records().await.len()), (before.len(), 0), "nothing spreads");
+        scene
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -214,16 +214,15 @@ pub(super) async fn scenes<F: Future<Output = Scene>>(test: &str, sides: &[&'sta
     }
 }
 
-/// One scene on SQLite with a server of its own.
-pub(super) async fn own_server(test: &str, metadata: Json) -> Option<(Scene, Server)> {
-    match Server::start() {
-        Ok(server) => {
-            let kinto = Kinto::on(server.host(), metadata).await.unwrap();
-            Some((Scene::new(sqlite::lab().await.unwrap(), kinto).await, server))
-        }
-        Err(reason) => {
-            skip(test, &reason);
-            None
+/// One scene on each database, each with a server of its own.
+pub(super) async fn own_servers<F: Future<Output = Scene>>(test: &str, metadata: Json, body: impl Fn(Scene, Server) -> F) {
+    for lab in [sqlite::lab().await, postgres::lab("TWINROW_TEST_POSTGRES15").await] {
+        match (lab, Server::start()) {
+            (Ok(lab), Ok(server)) => {
+                let kinto = Kinto::on(server.host(), metadata.clone()).await.unwrap();
+                body(Scene::new(lab, kinto).await, server).await.database.close().await;
+            }
+            (Err(reason), _) | (_, Err(reason)) => skip(test, &reason),
         }
     }
 }

@@ -124,9 +124,6 @@ pub async fn a_backlog_is_compacted_before_it_is_read(lab: &dyn Lab) {
 
 /// An entry that is not committed is no reason to drop an older one, nor is it dropped itself.
 pub async fn compaction_leaves_open_transactions_alone(lab: &dyn Lab) {
-    if !lab.dialect().concurrent_writers {
-        return;
-    }
     let mut bench = Bench::item(lab).await;
     insert(lab, 1..=60).await;
     bench.read().await;
