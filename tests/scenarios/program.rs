@@ -42,7 +42,14 @@ impl Program {
 
     /// Runs a command to its end.
     pub async fn run(&self, args: &[&str]) -> Done {
-        let output = tokio::time::timeout(PATIENCE * 3, self.command(args).output()).await;
+        self.run_with(&[], args).await
+    }
+
+    /// As [`Program::run`], with variables of the environment.
+    pub async fn run_with(&self, variables: &[(&str, &str)], args: &[&str]) -> Done {
+        let mut command = self.command(args);
+        command.envs(variables.iter().copied());
+        let output = tokio::time::timeout(PATIENCE * 3, command.output()).await;
         let output = output.unwrap_or_else(|_| panic!("twinrow {} does not end", args.join(" "))).unwrap();
         Done {
             command: args.join(" "),

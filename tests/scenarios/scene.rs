@@ -34,15 +34,29 @@ pub async fn play(test: &str, labs: [Result<Arc<dyn Lab>, String>; 2], body: Bod
     let scene = Scene { source: source.clone(), target: target.clone(), program: Program::new("") };
     let result = tokio::spawn(async move { body(&scene).await }).await;
     source.close().await;
-    target.close().await;
+    // (Two tables of one database are a scene, too.)
+    if !Arc::ptr_eq(&source, &target) {
+        target.close().await;
+    }
     if let Err(failure) = result {
         std::panic::resume_unwind(failure.into_panic());
     }
 }
 
 /// The tests of one pair of engines, in a module of that name: `scenarios! { sqlite_sqlite: s0_1_…, … }`. After the
-/// word `matrix`: only run by `./test --matrix`.
+/// word `matrix`: only run by `./test --matrix`. `scenarios! { each_engine: … }` is five pairs, in which each engine
+/// and each version of it is once the source and once the target.
 macro_rules! scenarios {
+    (each_engine: $($name:ident),* $(,)?) => {
+        mod each_engine {
+            use super::*;
+            $crate::scene::scenarios! { sqlite_sqlite: $($name),* }
+            $crate::scene::scenarios! { postgres_mysql: $($name),* }
+            $crate::scene::scenarios! { mysql_postgres: $($name),* }
+            $crate::scene::scenarios! { mariadb_postgres: $($name),* }
+            $crate::scene::scenarios! { postgres_mariadb: $($name),* }
+        }
+    };
     ($engines:ident: $($name:ident),* $(,)?) => {
         mod $engines { $($crate::scene::scenarios! { @ [] $engines $name })* }
     };
@@ -102,6 +116,14 @@ pub mod engines {
         [mysql::mariadb().await, postgres::pg18().await]
     }
 
+    pub async fn mysql_postgres() -> Labs {
+        [mysql::mysql().await, postgres::pg15().await]
+    }
+
+    pub async fn mysql_mysql() -> Labs {
+        [mysql::mysql().await, mysql::mysql().await]
+    }
+
     pub async fn mysql_mariadb() -> Labs {
         [mysql::mysql().await, mysql::mariadb().await]
     }
@@ -120,6 +142,26 @@ pub mod engines {
 
     pub async fn mysql_sqlite() -> Labs {
         [mysql::mysql().await, sqlite::lab().await]
+    }
+
+    pub async fn mariadb_mysql() -> Labs {
+        [mysql::mariadb().await, mysql::mysql().await]
+    }
+
+    pub async fn mariadb_mariadb() -> Labs {
+        [mysql::mariadb().await, mysql::mariadb().await]
+    }
+
+    pub async fn mariadb_sqlite() -> Labs {
+        [mysql::mariadb().await, sqlite::lab().await]
+    }
+
+    pub async fn sqlite_mysql() -> Labs {
+        [sqlite::lab().await, mysql::mysql().await]
+    }
+
+    pub async fn sqlite_mariadb() -> Labs {
+        [sqlite::lab().await, mysql::mariadb().await]
     }
 }
 
@@ -216,18 +258,47 @@ impl Scene {
 
     /// As [`Scene::unseen`], in another table.
     pub async fn unseen_in(&self, table: &str, statements: &[&str]) {
-        if self.source.dialect().concurrent_writers {
-            let mut tx = self.source.open().await;
-            tx.run("set local session_replication_role = replica").await;
-            // Ours fire for replicas too: these are switched off as a DBA would.
-            tx.run(&format!("alter table {table} disable trigger all")).await;
-            for statement in statements {
-                tx.run(statement).await;
-            }
-            tx.run(&format!("alter table {table} enable trigger all")).await;
-            tx.commit().await;
-            return;
+        match self.source.dialect().statements {
+            "sql/postgres" => self.unseen_in_postgres(table, statements).await,
+            "sql/mysql" => self.unseen_in_mysql(table, statements).await,
+            _ => self.unseen_in_sqlite(table, statements).await,
         }
+    }
+
+    /// Ours fire for replicas too: these are switched off as a DBA would, and on again as they were.
+    async fn unseen_in_postgres(&self, table: &str, statements: &[&str]) {
+        let modes = format!("select tgname, tgenabled from pg_trigger where tgrelid = '{table}'::regclass and not tgisinternal");
+        let triggers = self.source.user_rows(&modes).await;
+        let mut tx = self.source.open().await;
+        tx.run("set local session_replication_role = replica").await;
+        tx.run(&format!("alter table {table} disable trigger all")).await;
+        for statement in statements {
+            tx.run(statement).await;
+        }
+        tx.run(&format!("alter table {table} enable trigger all")).await;
+        for trigger in &triggers {
+            let mode = match trigger[1].as_deref() {
+                Some("A") => "always",
+                Some("R") => "replica",
+                _ => continue,
+            };
+            tx.run(&format!("alter table {table} enable {mode} trigger \"{}\"", trigger[0].as_deref().unwrap())).await;
+        }
+        tx.commit().await;
+    }
+
+    /// No trigger can be switched off there: what was logged is taken away again before anyone reads it.
+    async fn unseen_in_mysql(&self, table: &str, statements: &[&str]) {
+        let log = self.source.user_rows(&format!("select log from twinrow_collection where name = '{table}'")).await;
+        let mut tx = self.source.open().await;
+        for statement in statements {
+            tx.run(statement).await;
+        }
+        tx.run(&format!("delete from `{}` where op <> 'E'", log[0][0].as_deref().unwrap())).await;
+        tx.commit().await;
+    }
+
+    async fn unseen_in_sqlite(&self, table: &str, statements: &[&str]) {
         let triggers = format!("select name, sql from sqlite_master where type = 'trigger' and tbl_name = '{table}'");
         let triggers = self.source.user_rows(&triggers).await;
         let mut tx = self.source.open().await;

@@ -7,6 +7,7 @@ use crate::scene::{CUSTOMERS, Counts, Scene, rows, scenarios};
 scenarios! { sqlite_sqlite: a_backlog_above_log_max_becomes_a_full_compare, }
 scenarios! { postgres_mysql: a_backlog_above_log_max_becomes_a_full_compare, }
 scenarios! { mysql_sqlite: a_backlog_above_log_max_becomes_a_full_compare, }
+scenarios! { mariadb_postgres: a_backlog_above_log_max_becomes_a_full_compare, }
 scenarios! { postgres_mariadb: a_backlog_above_log_max_becomes_a_full_compare, }
 
 /// Nothing is lost with the entries that are not read one by one, and what is evidence is read: a record whose key

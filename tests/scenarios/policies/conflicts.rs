@@ -7,7 +7,6 @@ scenarios! { sqlite_sqlite:
     s4_13_the_source_wins_and_the_loser_is_kept,
     conflict_target_lets_the_target_win,
     conflict_merge_joins_field_by_field,
-    conflict_newest_takes_the_later_row,
     conflict_hold_waits_for_a_person,
     both_changed_to_the_same_is_no_conflict,
     s0_2_blanks_are_kept_under_protect,
@@ -91,12 +90,23 @@ pub async fn conflict_merge_joins_field_by_field(scene: &Scene) {
     scene.quiet().await;
 }
 
+/// A type for a moment: another one on each side, where an engine has two.
+fn moment(scene: &Scene, source: bool) -> &'static str {
+    let lab = if source { &scene.source } else { &scene.target };
+    match (lab.dialect().statements, source) {
+        ("sql/postgres", true) => "timestamp",
+        ("sql/postgres", false) => "timestamp(3)",
+        (_, true) => "datetime",
+        ("sql/mysql", false) => "datetime(6)",
+        _ => "timestamp",
+    }
+}
+
+/// No time, or the same on both sides: the source wins.
 pub async fn conflict_newest_takes_the_later_row(scene: &Scene) {
-    for (lab, sql) in [
-        (&scene.source, "create table person (id integer primary key autoincrement, email text unique, name text, at text)"),
-        (&scene.target, "create table person (id integer primary key autoincrement, email text unique, name text, at text)"),
-    ] {
-        lab.user(sql).await;
+    for (lab, is_source) in [(&scene.source, true), (&scene.target, false)] {
+        let (key, text, at) = (lab.dialect().generated_key, lab.dialect().text, moment(scene, is_source));
+        lab.user(&format!("create table person (id {key}, email {text} unique, name {text}, at {at} null)")).await;
     }
     let link = "
     source: person
@@ -107,17 +117,27 @@ pub async fn conflict_newest_takes_the_later_row(scene: &Scene) {
     fields: {email: email, name: name, at: at}
 ";
     scene.link(&[("people", link)]);
-    scene.source.user("insert into person (email, name, at) values ('a', 'old', '2024-01-01 00:00:00'), ('b', 'old', '2024-01-01 00:00:00')").await;
+    let cases = [
+        ("crm", "'2024-02-01 00:00:00'", "'2024-03-01 00:00:00'"),
+        ("shop", "'2024-03-01 00:00:00'", "'2024-02-01 00:00:00'"),
+        ("tie shop", "'2024-03-01 00:00:00'", "'2024-03-01 00:00:00'"),
+        ("null shop", "null", "'2024-03-01 00:00:00'"),
+    ];
+    for (email, ..) in cases {
+        let old = format!("insert into person (email, name, at) values ('{email}', 'old', '2024-01-01 00:00:00')");
+        scene.source.user(&old).await;
+    }
     scene.sync().await;
-    scene.source.user("update person set name = 'shop', at = '2024-02-01 00:00:00' where email = 'a'").await;
-    scene.target.user("update person set name = 'crm', at = '2024-03-01 00:00:00' where email = 'a'").await;
-    scene.source.user("update person set name = 'shop', at = '2024-03-01 00:00:00' where email = 'b'").await;
-    scene.target.user("update person set name = 'crm', at = '2024-02-01 00:00:00' where email = 'b'").await;
+    for (email, source, target) in cases {
+        let set = |name: &str, at: &str| format!("update person set name = '{name}', at = {at} where email = '{email}'");
+        scene.source.user(&set("shop", source)).await;
+        scene.target.user(&set("crm", target)).await;
+    }
     scene.sync().await;
-    let wanted = ["a|crm|2024-03-01 00:00:00", "b|shop|2024-03-01 00:00:00"];
-    assert_eq!(rows(&scene.source, "select email, name, at from person order by 1").await, wanted);
-    assert_eq!(rows(&scene.target, "select email, name, at from person order by 1").await, wanted);
-    assert_eq!(scene.conflicts().await.len(), 2);
+    let wanted = ["crm|crm", "null shop|shop", "shop|shop", "tie shop|shop"];
+    assert_eq!(rows(&scene.source, "select email, name from person order by 1").await, wanted);
+    assert_eq!(rows(&scene.target, "select email, name from person order by 1").await, wanted);
+    assert_eq!(scene.conflicts().await.len(), 4);
     scene.quiet().await;
 }
 

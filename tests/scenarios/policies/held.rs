@@ -19,6 +19,16 @@ scenarios! { sqlite_postgres:
     c15_links_that_refer_to_each_other,
 }
 
+scenarios! { sqlite_mysql:
+    a_tree_inserted_leaf_first,
+    c15_two_that_refer_to_each_other,
+}
+
+scenarios! { sqlite_mariadb:
+    a_tree_inserted_leaf_first,
+    c15_two_that_refer_to_each_other,
+}
+
 /// The target refuses what its application calls impossible.
 async fn strict(scene: &Scene) {
     let text = scene.target.dialect().text;
@@ -109,8 +119,9 @@ async fn tree(scene: &Scene) {
         .source
         .user("create table node (id integer primary key autoincrement, label text unique, parent integer references node (id) deferrable initially deferred)")
         .await;
-    let key = scene.target.dialect().generated_key;
-    scene.target.user(&format!("create table branch (no {key}, title text unique, above bigint references branch (no))")).await;
+    let (key, text) = (scene.target.dialect().generated_key, scene.target.dialect().text);
+    let reference = "foreign key (above) references branch (no)";
+    scene.target.user(&format!("create table branch (no {key}, title {text} unique, above bigint, {reference})")).await;
     scene.target.user("insert into branch (no, title) values (500, 'x')").await;
     scene.target.user("delete from branch").await;
     scene.link(&[("tree", TREE)]);

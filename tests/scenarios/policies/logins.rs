@@ -5,7 +5,11 @@ use crate::scene::{Scene, scenarios};
 scenarios! { postgres_mysql:
     a63_check_names_the_rights_a_login_lacks,
     a_url_that_leads_nowhere_is_named_as_the_cause,
+    a_password_comes_from_the_environment_or_a_file,
 }
+
+scenarios! { mysql_postgres: a_password_comes_from_the_environment_or_a_file, }
+scenarios! { mariadb_postgres: a_password_comes_from_the_environment_or_a_file, }
 
 /// The scene's configuration with something else in it.
 fn with(scene: &Scene, from: &str, to: &str) {
@@ -67,5 +71,63 @@ pub async fn a_url_that_leads_nowhere_is_named_as_the_cause(scene: &Scene) {
             assert!(done.err.contains(&format!("endpoint {endpoint}")) && done.err.contains(hint), "{hint}: {}", done.err);
             with(scene, &other, &url);
         }
+    }
+}
+
+/// Characters that mean something in a URL are no trouble; a wrong password is told from one that is missing.
+pub async fn a_password_comes_from_the_environment_or_a_file(scene: &Scene) {
+    let secret = "p@ss/w:rd ${x}#%";
+    scene.customers("").await;
+    let user = format!("user_{}", database(&scene.source.url()));
+    for lab in [&scene.source, &scene.target] {
+        create_login(lab, &user, secret).await;
+    }
+    let written = std::fs::read_to_string(scene.program.path("twinrow.yaml")).unwrap();
+    let as_user = |url: String, password: &str| {
+        let host = url.split_once('@').unwrap().1;
+        let scheme = url.split_once("://").unwrap().0;
+        format!("{scheme}://{user}:{password}@{host}")
+    };
+    for from_file in ["shop", "crm"] {
+        let place = |endpoint: &str| if endpoint == from_file { "${file:secret}" } else { "${TWINROW_TEST_PASSWORD}" };
+        let config = written
+            .replace(&scene.source.url(), &as_user(scene.source.url(), place("shop")))
+            .replace(&scene.target.url(), &as_user(scene.target.url(), place("crm")));
+        scene.program.configure(&config);
+        std::fs::write(scene.program.path("secret"), format!("{secret}\n")).unwrap();
+        let check = async |password: &str| scene.program.run_with(&[("TWINROW_TEST_PASSWORD", password)], &["check"]).await;
+        // Connected: what it finds fault with, if anything, are rights.
+        let good = check(secret).await;
+        assert!(good.out.contains("shop") && !good.err.contains("endpoint"), "{good:?}");
+        let missing = scene.refused(&["check"], 2).await;
+        assert!(missing.err.contains("TWINROW_TEST_PASSWORD"), "{missing:?}");
+        let wrong = check("wrong").await.code(1);
+        assert!(wrong.err.contains("correct the user or the password in the URL"), "{wrong:?}");
+        std::fs::write(scene.program.path("secret"), "wrong").unwrap();
+        let wrong = check(secret).await.code(1);
+        assert!(wrong.err.contains(&format!("endpoint {from_file}")), "{wrong:?}");
+        assert!(!wrong.err.contains(secret) && !good.out.contains(secret), "{wrong:?}");
+    }
+    for lab in [&scene.source, &scene.target] {
+        let drop = if lab.url().starts_with("postgres") {
+            format!("drop owned by {user}; drop role {user}")
+        } else {
+            format!("drop user '{user}'@'%'")
+        };
+        lab.user(&drop).await;
+    }
+}
+
+fn database(url: &str) -> String {
+    url::Url::parse(url).unwrap().path().trim_start_matches('/').to_owned()
+}
+
+async fn create_login(lab: &std::sync::Arc<dyn crate::support::Lab>, user: &str, password: &str) {
+    if lab.url().starts_with("postgres") {
+        let grants = "grant select, insert, update, delete on all tables in schema public";
+        lab.user(&format!("create role {user} login password '{password}'; {grants} to {user}")).await;
+    } else {
+        lab.user(&format!("create user '{user}'@'%' identified by '{password}'")).await;
+        lab.user(&format!("grant all on `{}`.* to '{user}'@'%'", database(&lab.url()))).await;
     }
 }
