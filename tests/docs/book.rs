@@ -99,6 +99,8 @@ pub fn parse(page: &str) -> Result<Vec<Part>, String> {
             let (language, target) = (language.to_owned(), target.trim().to_owned());
             parts.push(Part::Block(Block { line: at + 1, language, target, text, no_run: no_run.take(), exit, wrong }));
             (exit, wrong) = (0, false);
+        } else if line.trim_start().starts_with("~~~") {
+            return Err(format!("line {}: a block in `~~~`, which is not run: write ```", at + 1));
         } else if !line.trim().is_empty() && no_run.is_some() {
             return Err(format!("line {}: text between `no-run` and its block", at + 1));
         }

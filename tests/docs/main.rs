@@ -13,3 +13,4 @@ mod cli;
 mod pages;
 mod program;
 mod secrets;
+mod terminal;

@@ -54,15 +54,73 @@ async fn every_other_page() {
     }
 }
 
-/// Decisions are not run, but their blocks say what they are.
+fn blocks(path: &str) -> Vec<Block> {
+    let text = std::fs::read_to_string(root().join(path)).unwrap();
+    let parts = parse(&text).unwrap_or_else(|error| panic!("{path}: {error}"));
+    parts.into_iter().filter_map(|part| if let Part::Block(block) = part { Some(block) } else { None }).collect()
+}
+
+/// Decisions are not run, so a block in one says why.
 #[test]
-fn decisions_have_known_blocks() {
+fn blocks_of_decisions_are_marked() {
     let pages = markdown("docs/adr");
     assert!(!pages.is_empty());
     for path in pages {
-        let text = std::fs::read_to_string(root().join(&path)).unwrap();
-        parse(&text).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let unmarked = blocks(&path).into_iter().find(|block| block.no_run.is_none());
+        assert_eq!(unmarked, None, "{path}: it needs `no-run: reason`");
     }
+}
+
+/// `./test --proven` shows what this prints.
+#[test]
+fn blocks_that_are_not_run_are_counted() {
+    let (mut run, mut not_run) = (0, 0);
+    for path in markdown("").into_iter().chain(markdown("docs")).chain(markdown("docs/adr")) {
+        for block in blocks(&path) {
+            match block.no_run {
+                None => run += 1,
+                Some(reason) => {
+                    assert!(!reason.is_empty(), "{path}:{}: `no-run` without a reason", block.line);
+                    println!("{path}:{}: not run: {reason}", block.line);
+                    not_run += 1;
+                }
+            }
+        }
+    }
+    println!("{run} blocks of the documentation are run, {not_run} are not");
+    assert!(not_run * 5 < run, "too many blocks are not run: {not_run} of {run}");
+}
+
+/// The table of engines in README is what the scripts start.
+#[test]
+fn versions_that_are_run_are_told() {
+    let lib = include_str!("../servers/lib.sh");
+    let table: Vec<Vec<&str>> = include_str!("../../README.md")
+        .lines()
+        .filter(|line| line.starts_with("| "))
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+        .collect();
+    let told = |engine: &str, column: usize| -> Vec<&str> {
+        let row = table.iter().find(|row| row[0].to_lowercase().starts_with(engine)).unwrap_or_else(|| panic!("no row {engine}"));
+        row[column].split(", ").filter(|version| !version.is_empty()).collect()
+    };
+    // (Of the others, any version that is installed will do.)
+    let version = |name: &str| {
+        let line = lib.lines().find(|line| line.trim_start().starts_with(&format!("{name})"))).unwrap();
+        line.split_once("want=").map(|(_, rest)| rest.split(' ').next().unwrap()).filter(|version| *version != "''")
+    };
+    let mut seen = 0;
+    for (list, column) in [("every_run", 1), ("matrix_only", 2)] {
+        let names = lib.split_once(&format!("{list}=\"")).unwrap().1.split('"').next().unwrap();
+        for name in names.split(' ') {
+            let Some(version) = version(name) else { continue };
+            let engine = name.trim_end_matches(|c: char| c.is_ascii_digit());
+            seen += 1;
+            assert!(told(engine, column).contains(&version), "README: {name} is in {list}");
+            assert!(!told(engine, 3).contains(&version), "README: {name} is run");
+        }
+    }
+    assert_eq!(seen, 5);
 }
 
 /// The targets of a page's links, without those to other sites.
@@ -130,6 +188,7 @@ fn blocks_without_a_known_language_are_refused() {
     assert!(parse("```\nls\n```\n").unwrap_err().contains("line 1"));
     assert!(parse("\n```shell\nls\n```\n").unwrap_err().contains("line 2"));
     assert!(parse("```sh\nls\n").unwrap_err().contains("does not end"));
+    assert!(parse("~~~\nls\n~~~\n").unwrap_err().contains("line 1"));
     let wanted = Block {
         line: 3,
         language: "sql".to_owned(),
