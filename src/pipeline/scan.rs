@@ -140,6 +140,9 @@ impl Pipeline {
         let after = scan.after.take().and_then(|bytes| bytes.try_into().ok()).map_or(i64::MIN, i64::from_be_bytes);
         let mut pairs = state::page(doing.session, link, after, BATCH).await?;
         let Some(last) = pairs.last() else { return Ok(false) };
+        // Behind the last page come only pairs that were made meanwhile: where records are created without a pause there
+        // is always one.
+        let complete = pairs.len() < BATCH;
         scan.after = Some(last.id.to_be_bytes().to_vec());
         // What this cycle has written is newer than this moment's rows.
         pairs.retain(|pair| pair.cycle != self.cycle);
@@ -149,7 +152,7 @@ impl Pipeline {
         // What had lost a side is on the worklist until it is settled.
         pairs.retain(|pair| !settled_elsewhere.contains(&pair.id));
         self.run_batch(doing, at, link, Vec::new(), pairs).await?;
-        Ok(true)
+        Ok(!complete)
     }
 
     /// A live key without a row, read by key at a moment whose log is fully folded, is gone although no
