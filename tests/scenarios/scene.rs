@@ -152,10 +152,6 @@ pub mod engines {
         [mysql::mariadb().await, mysql::mariadb().await]
     }
 
-    pub async fn mariadb_sqlite() -> Labs {
-        [mysql::mariadb().await, sqlite::lab().await]
-    }
-
     pub async fn sqlite_mysql() -> Labs {
         [sqlite::lab().await, mysql::mysql().await]
     }

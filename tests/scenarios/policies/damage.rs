@@ -30,6 +30,18 @@ scenarios! { mysql_mariadb:
     a31_a_swapped_table_is_found_while_running,
 }
 
+scenarios! { postgres_mysql:
+    a17_damaged_tracking_is_repaired_while_running,
+    a17_a_gap_repaired_by_hand_is_compared,
+    a31_a_swapped_table_is_found_while_running,
+}
+
+scenarios! { mariadb_postgres:
+    a17_damaged_tracking_is_repaired_while_running,
+    a17_a_gap_repaired_by_hand_is_compared,
+    a31_a_swapped_table_is_found_while_running,
+}
+
 scenarios! { postgres13_mariadb118 matrix:
     a17_damaged_tracking_is_repaired_while_running,
     a17_damage_while_stopped_is_repaired_by_the_next_run,
