@@ -69,8 +69,11 @@ pub async fn s1_10_a_full_compare_while_both_sides_are_written(scene: &Scene) {
     assert_eq!(counts.of("customers", "deleted_target"), 25);
     scene.sync().await;
     scene.sync().await;
-    let source = rows(&scene.source, "select email, name, phone from customer order by email").await;
-    let target = rows(&scene.target, "select mail, full_name, telephone from contact order by mail").await;
+    let mut source = rows(&scene.source, "select email, name, phone from customer").await;
+    let mut target = rows(&scene.target, "select mail, full_name, telephone from contact").await;
+    // (In no engine's order.)
+    source.sort();
+    target.sort();
     assert_eq!(source, target);
     let expected = PEOPLE - 25 + 1 + sold + called;
     assert_eq!(source.len(), expected as usize);

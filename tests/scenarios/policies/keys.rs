@@ -162,6 +162,7 @@ pub async fn keys_copy_brings_the_key_along(scene: &Scene) {
 pub async fn composite_keys_are_followed(scene: &Scene) {
     let text = scene.source.dialect().text;
     scene.source.user(&format!("create table line (doc {text}, pos bigint, body {text}, primary key (doc, pos))")).await;
+    let text = scene.target.dialect().text;
     scene
         .target
         .user(&format!("create table row_of (number bigint, folder {text}, said {text}, primary key (folder, number))"))
