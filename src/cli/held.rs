@@ -4,12 +4,13 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use super::Context;
+use super::conflicts::{Field, fields, print_fields};
 use super::open::{Opened, home_session, open_each, with_numbers};
 use super::output;
 use crate::error::{Error, Kind, Result};
-use crate::model::{Key, KeyBytes, Link, Reason, Side, Value, Work};
+use crate::model::{Integration, Key, KeyBytes, Link, Reason, Side, Value, Work, undecided_id};
 use crate::sql::Session;
-use crate::state;
+use crate::state::{self, ShownConflict};
 
 /// `twinrow held`
 #[derive(Debug, clap::Args)]
@@ -55,6 +56,11 @@ struct Shown {
     cause: String,
     attempts: i64,
     since: String,
+    /// Of a conflict that waits for a person: both rows, as they were when it was last looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    as_of: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fields: Vec<Field>,
 }
 
 const PAGE: i64 = 500;
@@ -68,12 +74,21 @@ pub async fn run(context: &Context, args: &Held) -> Result<()> {
         What::List => list(context, &mut *session, &integration.links).await,
         What::Show(record) => {
             let (link, side, work) = find(&mut *session, &integration.links, record).await?;
-            let shown = shown(link, &work);
+            let conflict = undecided(&mut *session, &integration, link, side, &work.key).await?;
+            let shown = Shown {
+                as_of: conflict.as_ref().map(|conflict| output::time(conflict.at)),
+                fields: conflict.as_ref().map_or_else(Vec::new, |conflict| fields(Some(link), conflict)),
+                ..shown(link, &work)
+            };
             if context.json {
                 return output::json(&shown);
             }
             println!("{} {side} {}: {}: {}", shown.link, shown.key, shown.reason, shown.cause);
             println!("since {}, tried {} time(s)", shown.since, shown.attempts + 1);
+            if let Some(as_of) = &shown.as_of {
+                println!("undecided: both sides as they were at {as_of}");
+                print_fields(&shown.fields);
+            }
             Ok(())
         }
         What::Retry { link: None, .. } => {
@@ -97,6 +112,26 @@ pub async fn run(context: &Context, args: &Held) -> Result<()> {
             Ok(())
         }
     }
+}
+
+/// The conflict of a record that is held for a person: under the source's key where its pair has one.
+async fn undecided(
+    session: &mut dyn Session,
+    integration: &Integration,
+    link: &Link,
+    side: Side,
+    key: &KeyBytes,
+) -> Result<Option<ShownConflict>> {
+    let pair = state::by_key(session, link, side, std::slice::from_ref(key)).await?.into_iter().next();
+    let source = pair.and_then(|pair| pair.key.source).map(|key| (Side::Source, key));
+    for (side, key) in source.into_iter().chain([(side, key.clone())]) {
+        let id = undecided_id(link.number, side, &key);
+        let found = state::conflict(session, &integration.name, &id).await?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
 }
 
 async fn retry_link(session: &mut dyn Session, link: &Link) -> Result<u64> {
@@ -145,6 +180,8 @@ fn shown(link: &Link, work: &Work) -> Shown {
         cause: work.cause.clone(),
         attempts: work.attempts,
         since: output::time(work.since),
+        as_of: None,
+        fields: Vec::new(),
     }
 }
 

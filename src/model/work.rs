@@ -1,5 +1,7 @@
 //! What is not finished: held records, waiting children, braked sets, scans. One table, one word.
 
+use sha2::{Digest, Sha256};
+
 use super::{Base, Both, KeyBytes, Pair, Pos, Row, Side};
 
 /// Why a key is on the worklist.
@@ -104,10 +106,11 @@ pub struct Intent {
     pub sent: Vec<Option<Base>>,
 }
 
-/// Both sides changed differently: what was there, kept before the loser is overwritten.
+/// Both sides changed differently: what was there, kept before the loser is overwritten, or until a person decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conflict {
-    /// Hash of pair, version and both rows: a repeated decision finds its own record (rule 11).
+    /// Hash of pair, version and both rows: a repeated decision finds its own record (rule 11). Of one that waits for a
+    /// person: of the name it is on the worklist under, so that there is only one, with the rows as they are now.
     pub id: Vec<u8>,
     /// The pair.
     pub pair: i64,
@@ -115,12 +118,28 @@ pub struct Conflict {
     pub link: i64,
     /// The pair's keys.
     pub key: Both<Option<KeyBytes>>,
-    /// The side whose values were overwritten.
-    pub loser: Side,
+    /// The side whose values were overwritten; `None` where nothing was: both sides have what they had.
+    pub loser: Option<Side>,
     /// Both rows, mapped fields only.
     pub rows: Both<Option<Row>>,
-    /// Written before the write, kept with it.
-    pub kept: bool,
+    /// How it stands.
+    pub state: ConflictState,
+}
+
+/// The id of a conflict that waits for a person, by the name its record is on the worklist under.
+pub fn undecided_id(link: i64, side: Side, key: &KeyBytes) -> Vec<u8> {
+    Sha256::digest([b"undecided", &waits_for(link, side, key)[..]].concat())[..16].to_vec()
+}
+
+/// How a conflict stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConflictState {
+    /// Written down before the write that overwrites the loser.
+    Pending,
+    /// Kept with that write.
+    Kept,
+    /// It waits for a person: the rows are those of the moment it was last looked at.
+    Undecided,
 }
 
 /// A full compare under way: which part is next, resumable.

@@ -141,7 +141,7 @@ impl Pipeline {
         let integration = self.integration.clone();
         let link = &integration.links[link_at];
         let home = self.is_home(link, side);
-        let conflicts = conflicts(link, side, batch, part);
+        let conflicts = conflicts(link, side, batch, part, fates);
         if !home && !conflicts.is_empty() {
             self.write_pending(&conflicts).await?;
         }

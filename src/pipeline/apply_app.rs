@@ -81,7 +81,7 @@ impl Pipeline {
         fates: &mut [Fate],
     ) -> Result<()> {
         let Place { link, side, app, .. } = place;
-        let conflicts = conflicts(link, side, batch, part);
+        let conflicts = conflicts(link, side, batch, part, fates);
         if !conflicts.is_empty() {
             self.write_pending(&conflicts).await?;
         }

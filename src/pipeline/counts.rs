@@ -209,12 +209,12 @@ fn count_action(counts: &mut LinkCounts, action: &Action, situation: Situation) 
                 *counts.updated(side) += u64::from(!update.writes(side).is_empty());
             }
             counts.agreed += u64::from(update.source.is_empty() && update.target.is_empty() && situation != Situation::Found);
-            counts.conflicts += u64::from(update.loser.is_some());
+            counts.conflicts += u64::from(update.loser.is_some() || update.stands);
         }
         Action::End => counts.ended += 1,
         Action::Keep => counts.kept += 1,
         Action::Hold(Cause::Held(cause)) if cause == super::brake::BRAKED => counts.braked += 1,
-        Action::Hold(Cause::Held(_)) => counts.held += 1,
+        Action::Hold(Cause::Held(_) | Cause::Conflict) => counts.held += 1,
         Action::Hold(Cause::Parent(..)) => counts.waiting += 1,
         Action::Retry => counts.busy += 1,
     }

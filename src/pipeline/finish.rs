@@ -74,7 +74,9 @@ impl Pipeline {
         // Of this batch too: a tree may come leaf first.
         self.waiting.extend(unfinished.iter().filter(|work| work.reason == Reason::Waiting).map(|work| work.link));
         let parents = if self.waiting.is_empty() { Vec::new() } else { parents };
+        let undecided = self.undecided(link, batch, fates);
         if unfinished.is_empty()
+            && undecided.is_empty()
             && finished.is_empty()
             && parents.is_empty()
             && deletes == Both::default()
@@ -88,6 +90,7 @@ impl Pipeline {
         state::delete_work(&mut *tx, link, &finished).await?;
         state::write_work(&mut *tx, &unfinished).await?;
         state::release(&mut *tx, &parents).await?;
+        self.record_undecided(&mut *tx, undecided).await?;
         for side in Side::BOTH {
             if deletes[side] > 0 && !self.approved.contains(&(link.number, side)) {
                 state::count_recent(&mut *tx, link, side, BrakeKind::Deletes, self.door.now() / 3600, deletes[side]).await?;
@@ -128,6 +131,9 @@ impl Pipeline {
                 Some(self.work(link, &todo, Reason::Braked, cause, None))
             }
             (Fate::Open, Some(Action::Hold(Cause::Held(cause)))) => Some(self.work(link, &todo, Reason::Held, cause, None)),
+            (Fate::Open, Some(Action::Hold(Cause::Conflict))) => {
+                Some(self.work(link, &todo, Reason::Held, "both sides changed; this link holds conflicts for a person", None))
+            }
             (Fate::Open, Some(Action::Hold(Cause::Parent(number, side, key)))) => {
                 let name = self.integration.links.iter().find(|link| link.number == *number);
                 let parent = key.decode().map_or_else(String::new, |key| key.to_string());

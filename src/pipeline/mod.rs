@@ -116,6 +116,8 @@ pub struct Pipeline {
     has_work: bool,
     /// Links with records that wait for a parent, by number: else nobody needs to be released.
     waiting: HashSet<i64>,
+    /// Links that may have conflicts which wait for a person, by number.
+    undecided: HashSet<i64>,
     /// How far each link's logs were read: as the state has it, which only this process changes.
     cursors: Vec<Option<state::Cursors>>,
     /// When the worklists were last looked at though no entry asked for it; see [`Pipeline::cycle`].

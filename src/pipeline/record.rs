@@ -5,12 +5,15 @@ use std::collections::HashSet;
 use super::Pipeline;
 use super::apply::{Do, Fate};
 use super::batch::Batch;
+use super::conflicts::conflict;
 use super::item::Item;
 use super::job::Done;
 use crate::endpoint::Write;
 use crate::error::{Kind, Result};
 use crate::mapping;
-use crate::model::{Base, Both, Conflict, Fingerprint, KeyBytes, Link, Pair, PairStatus, Receipt, Row, Side, Value, Work};
+use crate::model::{
+    Base, Both, Conflict, ConflictState, Fingerprint, KeyBytes, Link, Pair, PairStatus, Receipt, Row, Side, Value, Work,
+};
 use crate::reconcile::{Action, Update};
 use crate::state;
 
@@ -71,7 +74,7 @@ impl Pipeline {
             let list: Vec<Conflict> = conflicts
                 .iter()
                 .filter(|(_, conflict)| kept.contains(&conflict.id))
-                .map(|(_, conflict)| Conflict { kept: true, ..conflict.clone() })
+                .map(|(_, conflict)| Conflict { state: ConflictState::Kept, ..conflict.clone() })
                 .collect();
             let (name, keep) = (&self.fence.integration, self.integration.keep_values);
             state::write_conflicts(session, name, &list, keep, self.door.now()).await?;
@@ -175,7 +178,7 @@ impl Pipeline {
     pub(super) async fn record_rest(&mut self, link_at: usize, batch: &mut Batch, fates: &mut [Fate]) -> Result<()> {
         let integration = self.integration.clone();
         let link = &integration.links[link_at];
-        let mut pairs = Vec::new();
+        let (mut pairs, mut standing) = (Vec::new(), Vec::new());
         for (at, item) in batch.items.iter().enumerate() {
             if fates[at] != Fate::Open {
                 continue;
@@ -190,6 +193,7 @@ impl Pipeline {
                     if update.agreed.is_empty() && !item.linking {
                         continue;
                     }
+                    standing.extend(update.stands.then(|| conflict(link, None, item, ConflictState::Kept)));
                 }
                 Action::End => pair.status = PairStatus::Ended,
                 _ => continue,
@@ -204,7 +208,11 @@ impl Pipeline {
         let mut tx = self.home()?.begin(&self.fence).await?;
         let recorded = record(&mut *tx, link, pairs.iter().map(|(_, pair)| pair)).await;
         match recorded {
-            Ok(()) => tx.commit().await?,
+            Ok(()) => {
+                let keep = integration.keep_values;
+                state::write_conflicts(&mut *tx, &integration.name, &standing, keep, self.door.now()).await?;
+                tx.commit().await?;
+            }
             Err(error) if error.kind() == Kind::Stale => {
                 tx.rollback().await?;
                 pairs.iter().for_each(|(at, _)| fates[*at] = Fate::Busy(error.message().to_owned()));

@@ -74,6 +74,7 @@ pub(super) async fn take_over(
         planned: Both::default(),
         has_work: true,
         waiting: numbers.clone(),
+        undecided: HashSet::new(),
         unchecked: numbers,
         timings: super::Timings::default(),
         echoes: super::echo::Echoes::default(),
@@ -87,6 +88,7 @@ pub(super) async fn take_over(
     };
     pipeline.absorb().await?;
     pipeline.resolve_intents().await?;
+    pipeline.undecided = state::links_with_undecided(&mut *pipeline.home_session().await?, &name).await?;
     Ok(pipeline)
 }
 

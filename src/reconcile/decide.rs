@@ -47,6 +47,8 @@ pub trait Translate {
 pub enum Cause {
     /// A person or a changed value must help; in words, never a value.
     Held(String),
+    /// Both sides changed, and the link holds conflicts for a person.
+    Conflict,
     /// The parent it refers to has no twin yet: the parent's link (number), side and key.
     Parent(i64, Side, KeyBytes),
 }
@@ -85,6 +87,8 @@ pub struct Update {
     pub agreed: Vec<(usize, Base)>,
     /// The side whose values are overwritten though it changed too.
     pub loser: Option<Side>,
+    /// A field that both sides changed stays as it is on both: a blank has won, and was not let clear the other's value.
+    pub stands: bool,
 }
 
 impl Update {
@@ -251,7 +255,7 @@ fn decide_rows(link: &Link, bases: &[Option<Base>], source: &Row, target: &Row, 
     };
     let action = match choice {
         Choice::Ignore => Action::Ignore,
-        Choice::Hold => Action::Hold(Cause::Held("both sides changed; this link holds conflicts for a person".into())),
+        Choice::Hold => Action::Hold(Cause::Conflict),
         choice => update(link, bases, source, target, states, choice),
     };
     Decision { situation, action }
@@ -348,6 +352,7 @@ fn update(
             Side::Source => (state.to_source, &target[at], &source[at]),
         };
         if from.is_blank() && !kept.is_blank() && field.blanks == Blanks::Keep {
+            update.stands |= state.source_changed && state.target_changed;
             let mut base = Base::agreed(source[at].fingerprint(), target[at].fingerprint());
             base.diverged = true;
             update.agreed.push((at, base));
@@ -388,7 +393,7 @@ fn agreed(state: &FieldState, source: &Value, target: &Value) -> Base {
 fn in_field(cause: Cause, field: &str) -> Cause {
     match cause {
         Cause::Held(words) => Cause::Held(format!("{field}: {words}")),
-        parent @ Cause::Parent(..) => parent,
+        other @ (Cause::Conflict | Cause::Parent(..)) => other,
     }
 }
 

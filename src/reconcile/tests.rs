@@ -240,6 +240,19 @@ fn f20_twins_found_on_both_sides_fill_each_others_blanks() {
 }
 
 #[test]
+fn s0_3_a_blank_that_wins_a_conflict_overwrites_nobody_and_says_so() {
+    let mut link = link();
+    link.fields[0].blanks = Blanks::Keep;
+    let blank = vec![Value::Null, Value::Int(1)];
+    let conflict = cell(&link, Seen::Row(&blank), Seen::Row(&row(7, 1)));
+    assert_eq!((update(&conflict).loser, update(&conflict).stands), (None, true), "both changed it, and both stand");
+    let change = cell(&link, Seen::Row(&blank), Seen::Row(&row(1, 1)));
+    assert!(!update(&change).stands, "the target's is what both agreed on");
+    let more = cell(&link, Seen::Row(&vec![Value::Null, Value::Int(2)]), Seen::Row(&row(7, 3)));
+    assert_eq!(update(&more).loser, Some(Side::Target), "of another field");
+}
+
+#[test]
 fn one_way_links_report_and_never_write_back() {
     let link = Link { direction: Direction::ToTarget, ..link() };
     let (old, new) = (row(1, 1), row(2, 1));

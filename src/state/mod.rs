@@ -4,12 +4,17 @@
 //! written to, that session is the data's own transaction, and both commit together. Every writing
 //! function belongs inside a transaction that took its fence (rule 4).
 
+mod conflicts;
 mod intents;
 mod pairs;
 mod progress;
 mod stops;
 mod work;
 
+pub use conflicts::{
+    ShownConflict, conflict, conflict_count, conflicts, drop_conflicts, forget_undecided, hold_conflicts, keep_conflicts,
+    links_with_undecided, sweep_conflicts, write_conflicts,
+};
 pub use intents::{delete_intents, intents, write_intents};
 pub use pairs::{
     PairCounts, absorb_found, absorb_written, by_former, by_id, by_key, count, detach, insert, let_go, page, read_receipts,
@@ -21,9 +26,8 @@ pub use progress::{
 };
 pub use stops::{Stop, is_stop, stops, write_stop};
 pub use work::{
-    Brake, BrakeKind, KeptConflict, approve, brakes, clear_brake, conflict, conflict_count, conflicts, count_recent, delete_work,
-    drop_conflicts, due, keep_conflicts, list_work, read_work, recent, release, reset_recent, retry, sweep_conflicts, touch,
-    work_counts, write_brake, write_conflicts, write_work,
+    Brake, BrakeKind, approve, brakes, clear_brake, count_recent, delete_work, due, list_work, read_work, recent, release,
+    reset_recent, retry, touch, work_counts, write_brake, write_work,
 };
 
 use crate::model::{KeyBytes, Side};

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::work::absorb_conflicts;
+use super::conflicts::absorb_conflicts;
 use super::{key_cell, key_of, side_cell, side_of};
 use crate::error::{Error, Kind, Result};
 use crate::model::{Both, KeyBytes, Link, Pair, PairStatus, Pos, Receipt, Side, decode_bases, encode_bases};

@@ -213,11 +213,12 @@ impl World {
         }
     }
 
-    /// Values that stand in a conflict, pending or kept.
+    /// Values that stand in a conflict, pending or kept. Of one that waits for a person the rows still hold them.
     fn kept(&self) -> BTreeSet<Fact> {
         let mut facts = BTreeSet::new();
         for home in self.homes() {
-            for conflict in self.databases[home].own.conflict.values() {
+            let undecided = |conflict: &&Vec<Cell>| number(&conflict[9]) == 2;
+            for conflict in self.databases[home].own.conflict.values().filter(|conflict| !undecided(conflict)) {
                 let Some(wire) = self.wire(home, &conflict[2]) else { continue };
                 for (at, cell) in wire.ends.into_iter().zip([&conflict[7], &conflict[8]]) {
                     if let Cell::Text(text) = cell {

@@ -161,6 +161,7 @@ fn read(own: &Own, name: &str, p: &Cells) -> Option<Vec<Cells>> {
             }
             counts.into_iter().map(|((reason, side), count)| vec![reason, side, Cell::Int(count)]).collect()
         }
+        "conflict_links" => columns(select(&own.conflict, |row| row[1] == p[0] && row[9] == Cell::Int(2)), &[2]),
         "conflict_list" => {
             let mut rows = select(&own.conflict, |row| row[1] == p[0]);
             rows.sort_by_key(|row| (-number(&row[10]), row[0].clone()));
@@ -275,6 +276,17 @@ fn write_conflict(own: &mut Own, name: &str, p: &Cells) -> u64 {
             let new = !own.conflict.contains_key(&id);
             own.conflict.entry(id).or_insert_with(|| p.clone());
             u64::from(new)
+        }
+        "conflict_hold" => {
+            own.conflict.insert(id, p.clone());
+            1
+        }
+        "conflict_decided" => {
+            let waiting = own.conflict.get(&id).is_some_and(|row| row[9] == Cell::Int(2));
+            if waiting {
+                own.conflict.remove(&id);
+            }
+            u64::from(waiting)
         }
         "conflict_keep" => own.conflict.get_mut(&id).map_or(0, |row| {
             row[9] = Cell::Int(1);

@@ -1,6 +1,8 @@
 //! Both sides changed.
 
-use crate::scene::{Scene, lost, rows, scenarios};
+use serde_json::Value;
+
+use crate::scene::{CUSTOMERS, Scene, lost, rows, scenarios};
 
 scenarios! { sqlite_sqlite:
     s4_12_a_change_in_the_target_only_reaches_the_source,
@@ -8,6 +10,10 @@ scenarios! { sqlite_sqlite:
     conflict_target_lets_the_target_win,
     conflict_merge_joins_field_by_field,
     conflict_hold_waits_for_a_person,
+    conflict_hold_ends_with_the_policy_or_the_record,
+    conflict_hold_shows_both_of_a_first_match,
+    i10_a_held_conflict_keeps_no_values_where_none_are_kept,
+    i4_a_conflict_that_a_protected_blank_wins_is_listed_once,
     both_changed_to_the_same_is_no_conflict,
     s0_2_blanks_are_kept_under_protect,
     s0_3_an_empty_winner_does_not_blank,
@@ -18,6 +24,22 @@ scenarios! { postgres_postgres:
     s4_12_a_change_in_the_target_only_reaches_the_source,
     s4_13_the_source_wins_and_the_loser_is_kept,
     conflict_merge_joins_field_by_field,
+    conflict_hold_waits_for_a_person,
+    i4_a_conflict_that_a_protected_blank_wins_is_listed_once,
+}
+
+scenarios! { postgres_mysql:
+    conflict_hold_waits_for_a_person,
+    i4_a_conflict_that_a_protected_blank_wins_is_listed_once,
+}
+
+scenarios! { mariadb_postgres:
+    conflict_hold_waits_for_a_person,
+    i4_a_conflict_that_a_protected_blank_wins_is_listed_once,
+}
+
+scenarios! { postgres_mariadb:
+    conflict_hold_ends_with_the_policy_or_the_record,
 }
 
 async fn ada(scene: &Scene, policy: &str) {
@@ -150,10 +172,114 @@ pub async fn conflict_hold_waits_for_a_person(scene: &Scene) {
     let held = scene.held().await;
     assert_eq!(held.len(), 1, "{held:?}");
     assert!(held[0].contains("both sides changed"), "{held:?}");
+    let undecided = scene.conflicts().await;
+    assert_eq!(undecided.len(), 1);
+    assert_eq!((&undecided[0]["state"], &undecided[0]["loser"]), (&"undecided".into(), &Value::Null));
+    let values = |one: &Value| [lost(one, "source", "name").unwrap(), lost(one, "target", "name").unwrap()];
+    assert_eq!(values(&undecided[0]), ["from shop", "from crm"]);
+    // Under either of its names.
+    let target_key = rows(&scene.target, "select contact_no from contact").await.remove(0);
+    target(scene, "full_name = 'crm again'").await;
+    scene.sync().await;
+    for (side, key) in [("source", undecided[0]["source"].as_str().unwrap()), ("target", &target_key)] {
+        let shown = scene.ask(&["held", "show", "customers", side, key]).await;
+        assert_eq!(values(&shown), ["from shop", "crm again"], "as it was last looked at: {shown}");
+        let text = scene.program.run(&["held", "show", "customers", side, key]).await.code(0).out;
+        assert!(text.contains("undecided") && text.contains("crm again"), "{text}");
+    }
+    assert_eq!(scene.conflicts().await.len(), 1, "one record, one conflict");
     // A person makes them equal.
     target(scene, "full_name = 'from shop'").await;
     assert_eq!(scene.sync().await.writes(), 0);
     assert!(scene.held().await.is_empty());
+    assert!(scene.conflicts().await.is_empty(), "decided: nothing of it is kept");
+    scene.quiet().await;
+}
+
+pub async fn conflict_hold_ends_with_the_policy_or_the_record(scene: &Scene) {
+    let both_change = async || {
+        source(scene, "name = 'from shop'").await;
+        target(scene, "full_name = 'from crm'").await;
+        scene.sync().await;
+        assert_eq!(scene.conflicts().await[0]["state"], "undecided");
+    };
+    ada(scene, "    conflict: hold").await;
+    both_change().await;
+    let policy = |policy: &str| scene.link(&[("customers", &format!("{CUSTOMERS}    conflict: {policy}"))]);
+    policy("target");
+    scene.sync().await;
+    assert_eq!(both(scene).await, ["from crm|1", "from crm|1"]);
+    let conflicts = scene.conflicts().await;
+    assert_eq!(conflicts.len(), 1, "{conflicts:?}");
+    assert_eq!((&conflicts[0]["state"], lost(&conflicts[0], "source", "name").as_deref()), (&"kept".into(), Some("from shop")));
+    scene.quiet().await;
+    policy("hold");
+    scene.source.user("insert into customer (email, name, phone) values ('b@x', 'Bob', '2')").await;
+    scene.sync().await;
+    scene.source.user("update customer set name = 'Bobby' where email = 'b@x'").await;
+    scene.target.user("update contact set full_name = 'Robert' where mail = 'b@x'").await;
+    scene.sync().await;
+    assert_eq!(scene.conflicts().await.len(), 2);
+    scene.target.user("delete from contact where mail = 'b@x'").await;
+    scene.sync().await;
+    assert_eq!(scene.conflicts().await.len(), 1, "there is nothing to decide any more");
+    scene.quiet().await;
+}
+
+/// Without values it is listed all the same.
+pub async fn i10_a_held_conflict_keeps_no_values_where_none_are_kept(scene: &Scene) {
+    ada(scene, "    conflict: hold").await;
+    scene.configure("first_sync: auto\nkeep_values: false", &[("customers", &format!("{CUSTOMERS}    conflict: hold"))]);
+    source(scene, "name = 'from shop'").await;
+    target(scene, "full_name = 'from crm'").await;
+    scene.sync().await;
+    let shown = scene.conflicts().await;
+    assert_eq!((shown.len(), &shown[0]["state"]), (1, &"undecided".into()));
+    assert_eq!([lost(&shown[0], "source", "name"), lost(&shown[0], "target", "name")], [None, None]);
+}
+
+/// The first two that match may differ too.
+pub async fn conflict_hold_shows_both_of_a_first_match(scene: &Scene) {
+    scene.customers("    conflict: hold").await;
+    scene.source.user("insert into customer (email, name, phone) values ('a@x', 'from shop', '1')").await;
+    scene.target.user("insert into contact (mail, full_name, telephone) values ('a@x', 'from crm', '1')").await;
+    scene.sync().await;
+    let shown = scene.conflicts().await;
+    assert_eq!((shown.len(), &shown[0]["state"]), (1, &"undecided".into()));
+    assert_eq!(lost(&shown[0], "target", "name").as_deref(), Some("from crm"));
+    target(scene, "full_name = 'from shop'").await;
+    assert_eq!(scene.sync().await.writes(), 0);
+    assert!(scene.conflicts().await.is_empty());
+    scene.quiet().await;
+}
+
+/// Neither side is overwritten, but both changed: once, it is said.
+pub async fn i4_a_conflict_that_a_protected_blank_wins_is_listed_once(scene: &Scene) {
+    ada(scene, "").await;
+    source(scene, "phone = null").await;
+    target(scene, "telephone = '2'").await;
+    let counts = scene.sync().await;
+    assert_eq!((counts.writes(), counts.of("customers", "conflicts")), (0, 1));
+    assert_eq!(both(scene).await, ["Ada|NULL", "Ada|2"]);
+    let listed = async || {
+        let conflicts = scene.conflicts().await;
+        assert_eq!((&conflicts[0]["state"], &conflicts[0]["loser"]), (&"kept".into(), &Value::Null));
+        assert_eq!(
+            [lost(&conflicts[0], "source", "phone"), lost(&conflicts[0], "target", "phone")],
+            [None, Some("2".to_owned())]
+        );
+        conflicts.len()
+    };
+    assert_eq!((listed().await, scene.status("customers", "conflicts").await), (1, 1));
+    scene.program.run(&["resync", "full"]).await.code(0);
+    scene.quiet().await;
+    assert_eq!(listed().await, 1, "once");
+    // With another field on its way, nobody loses either.
+    source(scene, "name = 'Ada L', phone = ''").await;
+    target(scene, "telephone = '3'").await;
+    assert_eq!(scene.sync().await.writes(), 1);
+    assert_eq!(both(scene).await, ["Ada L|", "Ada L|3"]);
+    assert_eq!(scene.conflicts().await.len(), 2);
     scene.quiet().await;
 }
 
