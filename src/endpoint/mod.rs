@@ -140,6 +140,12 @@ pub trait Conditional: Send + Sync {
     /// it never will.
     fn settled_after(&self) -> Duration;
 
+    /// Waits as long as the app has asked to be left alone: before a write is noted, so that it is not sent late.
+    ///
+    /// # Errors
+    /// [`Kind::Unreachable`] if that is too long to wait for.
+    async fn ready(&self) -> Result<()>;
+
     /// The key of a record to create, from a text nobody else has.
     fn new_key(&self, token: &str) -> Key;
 
@@ -392,6 +398,8 @@ pub enum Outcome {
     Rejected(String),
     /// It was not as expected (a failed condition): nothing was written.
     Stale,
+    /// Not now: an app asks for time, and nothing was written.
+    Later,
     /// The answer was lost: only a look can tell.
     Unknown,
 }

@@ -94,6 +94,7 @@ impl Pipeline {
         self.door.step("app.begun").await?;
         match_again(moment, place, &mut sendings, fates).await?;
         look_at_given_keys(place, &mut sendings).await?;
+        app.ready().await?;
         self.note(link, app, &sendings).await?;
         let edits: Vec<Edit> = sendings.iter().map(|sending| sending.edit.clone()).collect();
         let answers = match app.write(&link.collection[side], &edits).await {
@@ -200,6 +201,7 @@ impl Pipeline {
                     continue;
                 }
                 Outcome::Stale => fates[at] = Fate::Busy("the record changed meanwhile".to_owned()),
+                Outcome::Later => fates[at] = Fate::Busy("the app asks for time".to_owned()),
                 Outcome::Unknown => {
                     fates[at] = Fate::Busy("the answer to its write was lost".to_owned());
                     continue;

@@ -348,6 +348,7 @@ fn done(outcome: Outcome) -> Result<Key> {
         Outcome::Done(key) => Ok(key),
         Outcome::Rejected(cause) => Err(Error::new(Kind::Rejected, cause)),
         Outcome::Stale => Err(Error::new(Kind::Stale, "the row changed meanwhile")),
+        Outcome::Later => Err(Error::new(Kind::Retry, "the server asks for time")),
         Outcome::Unknown => Err(Error::new(Kind::InDoubt, "the answer to a write was lost")),
     }
     .context("write")

@@ -3,7 +3,9 @@
 mod doubt;
 mod emptied;
 mod scene;
+mod spoilt;
 mod sync;
+mod waits;
 
 use std::collections::BTreeSet;
 use std::future::Future;

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Kinto, an app with an HTTP interface for its records, as a server to test with.
-#   start.sh DIR PORT   starts it in DIR on 127.0.0.1:PORT, waits until it answers, makes the account
+#   start.sh DIR PORT [KINTO_…=VALUE]…
+#                       starts it in DIR on 127.0.0.1:PORT with these settings, waits until it answers, makes the account
 #                       admin (password s3cr3t) with the bucket "crm" and its collection "contacts",
 #                       and prints the process id
 #   start.sh --get      only installs what it takes (a Python virtual environment in the cache)
@@ -48,7 +49,7 @@ get_locked || exit 1
 dir=${1:?usage: start.sh DIR PORT} port=${2:?usage: start.sh DIR PORT}
 mkdir -p "$dir" && cd "$dir" || exit 1
 # PYTHON* of the caller's is not for this one.
-env -i PATH="$PATH" HOME="$dir" LANG=C.UTF-8 setsid "$venv/bin/kinto" start --ini "$here/kinto.ini" --port "$port" \
+env -i PATH="$PATH" HOME="$dir" LANG=C.UTF-8 PYTHONPATH="$here" PYTHONDONTWRITEBYTECODE=1 "${@:3}" setsid "$venv/bin/kinto" start --ini "$here/kinto.ini" --port "$port" \
     </dev/null >log 2>&1 9>&- &
 pid=$!
 fail() {

@@ -144,22 +144,29 @@ pub struct Server {
     dir: tempfile::TempDir,
     port: u16,
     process: Option<String>,
+    settings: Vec<String>,
 }
 
 impl Server {
     /// Starts one.
     pub fn start() -> Result<Server, String> {
+        Server::with(&[])
+    }
+
+    /// Starts one with settings, as `KINTO_…=value`.
+    pub fn with(settings: &[&str]) -> Result<Server, String> {
         let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
         let port = port.map_err(|error| error.to_string())?.port();
         let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
-        let mut server = Server { dir, port, process: None };
+        let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
+        let mut server = Server { dir, port, process: None, settings };
         server.run()?;
         Ok(server)
     }
 
     fn run(&mut self) -> Result<(), String> {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/kinto/start.sh");
-        let output = Command::new(script).arg(self.dir.path()).arg(self.port.to_string()).output();
+        let output = Command::new(script).arg(self.dir.path()).arg(self.port.to_string()).args(&self.settings).output();
         let output = output.map_err(|error| error.to_string())?;
         if !output.status.success() {
             return Err(String::from_utf8_lossy(&output.stderr).into_owned());
@@ -182,6 +189,22 @@ impl Server {
     pub fn restart(&mut self) {
         self.stop();
         self.run().unwrap();
+    }
+
+    /// Makes trouble, see `tests/kinto/trouble.py`.
+    pub fn trouble(&self, file: &str, text: &str) {
+        std::fs::write(self.dir.path().join(file), text).unwrap();
+    }
+
+    /// What it was asked since it is watched: when each request came and was answered, in seconds, the status, and how long
+    /// it asked to be left alone.
+    pub fn watched(&self) -> Vec<[f64; 4]> {
+        let text = std::fs::read_to_string(self.dir.path().join("watch")).unwrap();
+        let line = |line: &str| {
+            let numbers: Vec<f64> = line.split(' ').map(|word| word.parse().unwrap()).collect();
+            numbers.try_into().unwrap()
+        };
+        text.lines().map(line).collect()
     }
 
     /// Where it is.
@@ -208,12 +231,24 @@ pub enum Trouble {
 /// What a user does, and before which request.
 type Meanwhile = Arc<Mutex<Option<(&'static str, Pin<Box<dyn Future<Output = ()> + Send>>)>>>;
 
+/// What becomes of an answer on its way.
+#[derive(Clone)]
+pub enum Spoilt {
+    /// Its end does not arrive.
+    Cut,
+    /// Another one takes its place: status and body, made from the request.
+    Instead(fn(&str) -> (u16, String)),
+}
+
+type Spoils = Arc<Mutex<Option<(&'static str, Spoilt)>>>;
+
 /// A network between us and the app.
 pub struct Proxy {
     /// Its address.
     pub host: String,
     trouble: Arc<AtomicU8>,
     meanwhile: Meanwhile,
+    spoils: Spoils,
 }
 
 impl Proxy {
@@ -222,14 +257,15 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let host = listener.local_addr().unwrap().to_string();
         let trouble = Arc::new(AtomicU8::new(0));
-        let meanwhile = Meanwhile::default();
+        let (meanwhile, spoils) = (Meanwhile::default(), Spoils::default());
         let (flag, acts, target) = (Arc::clone(&trouble), Arc::clone(&meanwhile), target.to_owned());
+        let spoilt = Arc::clone(&spoils);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(carry(client, target.clone(), Arc::clone(&flag), Arc::clone(&acts)));
+                tokio::spawn(carry(client, target.clone(), Arc::clone(&flag), Arc::clone(&acts), Arc::clone(&spoilt)));
             }
         });
-        Proxy { host, trouble, meanwhile }
+        Proxy { host, trouble, meanwhile, spoils }
     }
 
     /// What a user does before the next request that has this text arrives, once.
@@ -240,6 +276,11 @@ impl Proxy {
     /// Whether the user has done it.
     pub fn acted(&self) -> bool {
         self.meanwhile.lock().unwrap().is_none()
+    }
+
+    /// Spoils the answer to every request that has this text, until told otherwise.
+    pub fn spoil(&self, what: Option<(&'static str, Spoilt)>) {
+        *self.spoils.lock().unwrap() = what;
     }
 
     /// Arms it, once.
@@ -253,10 +294,10 @@ impl Proxy {
     }
 }
 
-async fn carry(mut client: TcpStream, target: String, trouble: Arc<AtomicU8>, meanwhile: Meanwhile) {
+async fn carry(mut client: TcpStream, target: String, trouble: Arc<AtomicU8>, meanwhile: Meanwhile, spoils: Spoils) {
     let Ok(mut server) = TcpStream::connect(target).await else { return };
     let (mut sent, mut up, mut down) = (Vec::new(), vec![0; 65_536], vec![0; 65_536]);
-    let mut swallow = false;
+    let (mut swallow, mut cut) = (false, false);
     loop {
         tokio::select! {
             read = client.read(&mut up) => {
@@ -273,6 +314,20 @@ async fn carry(mut client: TcpStream, target: String, trouble: Arc<AtomicU8>, me
                     return;
                 }
                 swallow |= armed == Trouble::AnswerLost as u8;
+                let spoilt = spoils.lock().unwrap().clone().filter(|(text, _)| request.contains(text));
+                match spoilt.map(|(_, spoilt)| spoilt) {
+                    Some(Spoilt::Instead(answer)) if is_whole(&request) => {
+                        let (status, body) = answer(&request);
+                        let head = format!("HTTP/1.1 {status} As it is\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+                        let body = if request.starts_with("HEAD") { "" } else { &body };
+                        let _ = client.write_all(format!("{head}{body}").as_bytes()).await;
+                        return;
+                    }
+                    // The rest of it is on its way.
+                    Some(Spoilt::Instead(_)) => continue,
+                    Some(Spoilt::Cut) => cut = true,
+                    None => {}
+                }
                 if server.write_all(&up[..n]).await.is_err() {
                     return;
                 }
@@ -282,6 +337,10 @@ async fn carry(mut client: TcpStream, target: String, trouble: Arc<AtomicU8>, me
                 if swallow {
                     return;
                 }
+                if cut {
+                    let _ = client.write_all(&down[..n - n.min(10)]).await;
+                    return;
+                }
                 sent.clear();
                 if client.write_all(&down[..n]).await.is_err() {
                     return;
@@ -289,4 +348,11 @@ async fn carry(mut client: TcpStream, target: String, trouble: Arc<AtomicU8>, me
             }
         }
     }
+}
+
+/// Whether all of a request's body is there.
+fn is_whole(request: &str) -> bool {
+    let Some((head, body)) = request.split_once("\r\n\r\n") else { return false };
+    let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+    body.len() >= length.unwrap_or(0)
 }

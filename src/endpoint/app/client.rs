@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
-use super::http::{Access, Answer, Call, Http, NoAnswer};
+use super::http::{Access, Answer, Call, Http, NoAnswer, TRIES};
 use super::manifest::{self, Class, Manifest, Objects, Request};
 use super::record::{self, Mapped};
 use super::template::{Op, Place};
@@ -107,21 +107,30 @@ impl Client {
                 Error::new(Kind::Denied, "the app does not let this user in, or the bucket does not exist").hint("twinrow check")
             }
             Class::Missing => Error::new(Kind::Schema, "the app does not have it").hint("twinrow check"),
-            Class::Throttled | Class::Transient => {
+            Class::Throttled | Class::Transient | Class::Failed => {
                 Error::new(Kind::Unreachable, format!("the app can't answer now: HTTP {}", answer.status))
             }
             Class::Conflict | Class::InvalidRow => Error::new(Kind::Rejected, words),
         })
     }
 
-    /// Several requests in one; the answers in the order of the requests.
+    /// Several writes in one; the answers in their order.
     pub async fn batch(&self, ops: &[Op]) -> std::result::Result<Vec<(u16, Json)>, NoAnswer> {
+        self.answers(ops, self.http.send_now(&self.batched(ops)).await?)
+    }
+
+    fn batched(&self, ops: &[Op]) -> Call {
         let batch = &self.manifest.batch;
-        let mut call = Call::new("POST", batch.post.address(&[]));
-        call.body = Some(batch.body.of_batch(ops));
-        let answer = self.http.send(&call).await?;
-        if answer.status == 429 {
-            return Err(NoAnswer::NotSent(Error::new(Kind::Unreachable, "the app asks to slow down: HTTP 429")));
+        Call { body: Some(batch.body.of_batch(ops)), ..Call::new("POST", batch.post.address(&[])) }
+    }
+
+    /// The answers to the requests of a batch.
+    fn answers(&self, ops: &[Op], answer: Answer) -> std::result::Result<Vec<(u16, Json)>, NoAnswer> {
+        let batch = &self.manifest.batch;
+        let class = self.classify(answer.status, &answer.body).class;
+        if !answer.ok() && matches!(class, Class::Throttled | Class::Failed) {
+            let error = Error::new(Kind::Unreachable, format!("the app can't do it now: HTTP {}", answer.status));
+            return Err(if class == Class::Throttled { NoAnswer::Later(error) } else { NoAnswer::Failed(error) });
         }
         let lost = |what: String| NoAnswer::Lost(Error::new(Kind::Unreachable, what));
         if answer.status >= 500 {
@@ -133,9 +142,17 @@ impl Client {
         let one = |result: &Json| {
             let status = batch.results.status.of(result).and_then(Json::as_u64).and_then(|status| u16::try_from(status).ok());
             let body = batch.results.body.of(result).cloned().unwrap_or(Json::Null);
+            if let Some(Json::Object(headers)) = batch.results.headers.as_ref().and_then(|headers| headers.of(result)) {
+                let named = |name: &str| headers.iter().find(|(header, _)| header.eq_ignore_ascii_case(name));
+                self.http.note_wait(|name| named(name).map(|(_, value)| plain(value)));
+            }
             status.map(|status| (status, body)).ok_or_else(|| lost("the app's answer has no status".into()))
         };
-        results.iter().map(one).collect()
+        let answers = results.iter().map(one).collect::<std::result::Result<Vec<_>, _>>()?;
+        if answers.iter().any(|(status, _)| batch.undone_by.contains(status)) {
+            return Err(NoAnswer::Failed(Error::new(Kind::Unreachable, "the app has undone a batch")));
+        }
+        Ok(answers)
     }
 
     /// A request as an element of a batch.
@@ -174,7 +191,7 @@ impl Client {
         let Refusal { class, words } = self.classify(status, body);
         match class {
             Class::Missing => Ok(Fetched::Absent),
-            Class::Throttled | Class::Transient => {
+            Class::Throttled | Class::Transient | Class::Failed => {
                 Err(Error::new(Kind::Unreachable, format!("the app can't answer now: HTTP {status}")))
             }
             Class::Auth | Class::Forbidden | Class::Conflict | Class::InvalidRow => Ok(Fetched::Unreadable(words)),
@@ -188,12 +205,28 @@ impl Client {
         }
     }
 
-    /// A batch that only reads may be asked again.
+    /// A batch that only reads may be asked again, also where only a part of it could not be answered.
     async fn read_batch(&self, ops: &[Op]) -> Result<Vec<(u16, Json)>> {
-        match self.batch(ops).await {
-            Ok(answers) => Ok(answers),
-            Err(_) => self.batch(ops).await.map_err(NoAnswer::error),
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let answers = match self.http.send(&self.batched(ops)).await {
+                Ok(answer) => self.answers(ops, answer),
+                Err(none) => Err(none),
+            };
+            match answers {
+                Ok(answers) if tries == TRIES || !answers.iter().any(|(status, body)| self.is_busy(*status, body)) => {
+                    return Ok(answers);
+                }
+                Err(none) if tries == TRIES => return Err(none.error()),
+                Ok(_) | Err(_) => {}
+            }
         }
+    }
+
+    fn is_busy(&self, status: u16, body: &Json) -> bool {
+        let class = || self.classify(status, body).class;
+        !(200..300).contains(&status) && matches!(class(), Class::Throttled | Class::Transient | Class::Failed)
     }
 
     pub fn version(&self, record: &Json) -> Option<i64> {

@@ -5,15 +5,12 @@ use std::collections::HashMap;
 use serde_json::Value as Json;
 
 use super::client::{Client, key_of, shapeless};
-use super::http::Call;
+use super::http::{Answer, Call};
 use super::record::Mapped;
 use super::template::Place;
 use crate::endpoint::{Fetched, Tracked};
 use crate::error::{Error, Kind, Result};
 use crate::model::{Collection, Entry, Key, KeyBytes, Op, Pos, Position, Row};
-
-/// Records of a listing are asked for so many at a time; the app may give fewer.
-const PAGE: usize = 1_000;
 
 /// How far a feed was read: the collection's revision, how many records it had then, and the witness: the
 /// record whose change made that revision. It must be there later, of this version or a newer one: else this
@@ -50,12 +47,16 @@ pub(super) async fn revision(client: &Client, object: &str) -> Result<Mark> {
     let how = &client.object().revision;
     let call = Call::new("HEAD", how.head.address(&[(Place::Path, &client.path(object))]));
     let answer = client.succeeded(client.http.read(&call).await?)?;
-    let number = |name: &str| answer.header(name)?.trim_matches('"').parse::<u64>().ok();
-    let revision = number(&how.header).and_then(|revision| i64::try_from(revision).ok());
-    match (revision, number(&how.count)) {
+    let revision = number(&answer, &how.header).and_then(|revision| i64::try_from(revision).ok());
+    match (revision, number(&answer, &how.count)) {
         (Some(revision), Some(records)) => Ok(Mark { revision, records, witness: String::new() }),
         _ => Err(shapeless()),
     }
+}
+
+/// A header that holds a number.
+pub(super) fn number(answer: &Answer, header: &str) -> Option<u64> {
+    answer.header(header)?.trim_matches('"').parse().ok()
 }
 
 /// One collection of a window.
@@ -242,29 +243,4 @@ pub(super) async fn changes(client: &Client, object: &str, since: i64, limit: us
         }
     }
     Ok(all)
-}
-
-/// Records in the order of their ids after `after`: at least `limit`, or all there are.
-pub(super) async fn list(client: &Client, object: &str, after: &str, limit: usize) -> Result<Vec<(String, Json)>> {
-    let request = &client.object().list;
-    let mut all: Vec<(String, Json)> = Vec::new();
-    loop {
-        let last = all.last().map_or_else(|| after.to_owned(), |(id, _)| id.clone());
-        let size = limit.saturating_sub(all.len()).min(PAGE).to_string();
-        let mut next = Some(client.call(request, object, &[(Place::After, &last), (Place::Limit, &size)])?);
-        let before = all.len();
-        while let Some(call) = next.take().filter(|_| all.len() < limit) {
-            let (records, following, _) = client.page(request, &call).await?;
-            next = following.filter(|_| !records.is_empty());
-            for record in records {
-                let id = client.id(&record).ok_or_else(shapeless)?.to_owned();
-                all.push((id, record));
-            }
-        }
-        // The end is only the end if nothing follows the last record: a page without a next link may be a
-        // part (E11).
-        if all.len() >= limit || all.len() == before {
-            return Ok(all);
-        }
-    }
 }

@@ -26,7 +26,7 @@ const ANSWER_MAX: usize = 64 << 20;
 /// We wait as long as a server asks, up to this; beyond it the cycle fails and the next one tries again.
 const QUIET_MAX: Duration = Duration::from_secs(60);
 /// A read is tried so often.
-const TRIES: u32 = 3;
+pub(super) const TRIES: u32 = 3;
 
 /// A request.
 #[derive(Clone, Debug)]
@@ -68,14 +68,18 @@ impl Answer {
 pub(super) enum NoAnswer {
     /// It was not sent: nothing happened.
     NotSent(Error),
+    /// The app asks to be left alone for a while: nothing happened.
+    Later(Error),
     /// It was sent, and only a look can tell.
     Lost(Error),
+    /// It was sent and is over: a look tells at once.
+    Failed(Error),
 }
 
 impl NoAnswer {
     pub fn error(self) -> Error {
         match self {
-            NoAnswer::NotSent(error) | NoAnswer::Lost(error) => error,
+            NoAnswer::NotSent(error) | NoAnswer::Later(error) | NoAnswer::Lost(error) | NoAnswer::Failed(error) => error,
         }
     }
 }
@@ -145,17 +149,34 @@ impl Http {
         self.timeout
     }
 
-    /// Asks once.
+    /// Waits as long as the app has asked to be left alone.
+    ///
+    /// # Errors
+    /// [`Kind::Unreachable`] if that is longer than we wait.
+    pub async fn ready(&self) -> Result<()> {
+        self.keep_quiet(QUIET_MAX).await.map_err(NoAnswer::error)
+    }
+
+    /// Asks once, after the app has been left alone for as long as it asked.
     pub async fn send(&self, call: &Call) -> std::result::Result<Answer, NoAnswer> {
+        self.send_within(call, QUIET_MAX).await
+    }
+
+    /// As [`Http::send`], or not at all.
+    pub async fn send_now(&self, call: &Call) -> std::result::Result<Answer, NoAnswer> {
+        self.send_within(call, Duration::ZERO).await
+    }
+
+    async fn send_within(&self, call: &Call, patience: Duration) -> std::result::Result<Answer, NoAnswer> {
         let not_sent = |what: &str| NoAnswer::NotSent(Error::new(Kind::Unreachable, what));
         let _slot = self.slots.acquire().await.map_err(|_| not_sent("the client is closed"))?;
-        self.keep_quiet().await?;
+        self.keep_quiet(patience).await?;
         let request = self.request(call).map_err(NoAnswer::NotSent)?;
         let answer = match tokio::time::timeout(self.timeout, self.exchange(request)).await {
             Ok(answer) => answer?,
             Err(_) => return Err(NoAnswer::Lost(Error::new(Kind::Unreachable, "the app did not answer in time"))),
         };
-        self.note_quiet(&answer);
+        self.note_wait(|name| answer.header(name).map(str::to_owned));
         Ok(answer)
     }
 
@@ -212,7 +233,11 @@ impl Http {
     async fn exchange(&self, request: hyper::Request<Full<Bytes>>) -> std::result::Result<Answer, NoAnswer> {
         let answer = self.client.request(request).await.map_err(|error| {
             let connecting = error.is_connect();
-            let what = if connecting { "the app can't be reached" } else { "the app's answer was lost" };
+            let what = match (certificate_problem(&error), connecting) {
+                (Some(problem), _) => format!("the app can't be reached safely: {problem}"),
+                (None, true) => "the app can't be reached".to_owned(),
+                (None, false) => "the app's answer was lost".to_owned(),
+            };
             let error = Error::new(Kind::Unreachable, what).source(error);
             if connecting { NoAnswer::NotSent(error) } else { NoAnswer::Lost(error) }
         })?;
@@ -230,20 +255,22 @@ impl Http {
         Ok(Answer { status, headers: head.headers, body })
     }
 
-    async fn keep_quiet(&self) -> std::result::Result<(), NoAnswer> {
+    async fn keep_quiet(&self, patience: Duration) -> std::result::Result<(), NoAnswer> {
         let until = *self.quiet_until.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(until) = until else { return Ok(()) };
         let wait = until.saturating_duration_since(Instant::now());
-        if wait > QUIET_MAX {
+        if wait > patience {
             let message = format!("the app asks for {} s without requests", wait.as_secs());
-            return Err(NoAnswer::NotSent(Error::new(Kind::Unreachable, message)));
+            return Err(NoAnswer::Later(Error::new(Kind::Unreachable, message)));
         }
         tokio::time::sleep_until(until).await;
         Ok(())
     }
 
-    fn note_quiet(&self, answer: &Answer) {
-        let seconds = self.observed.iter().filter_map(|name| wait_of(answer.header(name)?, answer.header(DATE.as_str()))).max();
+    /// What an answer, or a part of one, asks for.
+    pub fn note_wait(&self, header: impl Fn(&str) -> Option<String>) {
+        let date = header(DATE.as_str());
+        let seconds = self.observed.iter().filter_map(|name| wait_of(&header(name)?, date.as_deref())).max();
         if let Some(seconds) = seconds {
             let until = Instant::now() + Duration::from_secs(seconds);
             let mut quiet = self.quiet_until.lock().unwrap_or_else(PoisonError::into_inner);
@@ -260,6 +287,22 @@ fn wait_of(text: &str, now: Option<&str>) -> Option<u64> {
     let at = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
     let now = jiff::fmt::rfc2822::parse(now?).ok()?.timestamp();
     u64::try_from(at.as_second() - now.as_second()).ok()
+}
+
+/// What is wrong with the server's certificate, if that is what is wrong. It quotes no value.
+fn certificate_problem(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let mut at = Some(error);
+    while let Some(error) = at {
+        if let Some(problem @ rustls::Error::InvalidCertificate(_)) = error.downcast_ref::<rustls::Error>() {
+            return Some(problem.to_string());
+        }
+        // What an I/O error wraps is not its source.
+        at = match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    None
 }
 
 fn authorities(ca: Option<&std::path::Path>) -> Result<rustls::RootCertStore> {

@@ -81,7 +81,10 @@ pub(super) struct ErrorRule {
 #[serde(rename_all = "snake_case")]
 pub(super) enum Class {
     Throttled,
+    /// It can't answer now, and whether it has done what was asked nobody knows.
     Transient,
+    /// It has failed, and is done with the request: a look tells what it did.
+    Failed,
     Auth,
     Forbidden,
     Conflict,
@@ -201,6 +204,8 @@ pub(super) struct Request {
     pub records: Option<Pointer>,
     pub record: Option<Pointer>,
     pub page: Option<Page>,
+    /// Of a list: how many records there are in a part of it.
+    pub total: Option<Total>,
     /// For a search: one condition.
     #[serde(rename = "where")]
     pub condition: Option<Template>,
@@ -232,6 +237,18 @@ pub(super) struct Page {
     pub header: String,
 }
 
+/// How many records a list has between two ids: whether it is whole.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Total {
+    /// After an id, without an end.
+    pub head: Template,
+    /// What ends it with another id.
+    pub upto: Template,
+    /// The header that says it.
+    pub header: String,
+}
+
 /// How a create whose answer was lost is recognised.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -246,6 +263,8 @@ enum IdempotentWith {
 pub(super) struct Batch {
     pub post: Template,
     pub max: usize,
+    /// If one request of a batch is answered so, all of it was undone.
+    pub undone_by: Vec<u16>,
     /// What stands before the path of each.
     pub prefix: String,
     pub body: Body,
@@ -260,6 +279,7 @@ pub(super) struct Results {
     #[allow(dead_code)] // As above.
     correlate: Correlate,
     pub status: Pointer,
+    pub headers: Option<Pointer>,
     pub body: Pointer,
 }
 

@@ -6,6 +6,7 @@
 mod client;
 mod feed;
 mod http;
+mod list;
 mod look;
 mod manifest;
 mod record;
@@ -107,6 +108,10 @@ impl Conditional for App {
 
     fn settled_after(&self) -> Duration {
         self.client.http.timeout() + Duration::from_secs(self.client.manifest.limits.lag_s)
+    }
+
+    async fn ready(&self) -> Result<()> {
+        self.client.http.ready().await.context(self.context())
     }
 
     fn new_key(&self, token: &str) -> Key {

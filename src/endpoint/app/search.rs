@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::Value as Json;
 
 use super::client::{Client, key_of};
-use super::feed::list;
+use super::list::list;
 use super::record::{self, Mapped};
 use super::template::Place;
 use crate::endpoint::{CANDIDATES_MAX, Fetched};

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::client::{Client, id_of, key_of};
-use super::feed::{self, Feed, list, revision};
+use super::feed::{self, Feed, revision};
+use super::list::list;
 use super::search::Search;
 use crate::endpoint::{Fetched, ReadReceipt, Tracked, Unread, Window};
 use crate::error::Result;

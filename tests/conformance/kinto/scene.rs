@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use twinrow::config::{self, Resolved};
 use twinrow::endpoint::{
     Acknowledge, Capabilities, Conditional, Edit, Edited, Endpoint, Looked, Tls, Tracked, Tracking, Window, Write, open_app,
@@ -214,6 +214,20 @@ pub(super) async fn scenes<F: Future<Output = Scene>>(test: &str, sides: &[&'sta
     }
 }
 
+/// One scene on SQLite with a server of its own, which has these settings.
+pub(super) async fn server_with(test: &str, settings: &[&str]) -> Option<(Scene, Server)> {
+    match Server::with(settings) {
+        Ok(server) => {
+            let kinto = Kinto::on(server.host(), json!({})).await.unwrap();
+            Some((Scene::new(sqlite::lab().await.unwrap(), kinto).await, server))
+        }
+        Err(reason) => {
+            skip(test, &reason);
+            None
+        }
+    }
+}
+
 /// One scene on each database, each with a server of its own.
 pub(super) async fn own_servers<F: Future<Output = Scene>>(test: &str, metadata: Json, body: impl Fn(Scene, Server) -> F) {
     for lab in [sqlite::lab().await, postgres::lab("TWINROW_TEST_POSTGRES15").await] {
@@ -279,6 +293,10 @@ impl Conditional for Forgetful {
 
     fn settled_after(&self) -> Duration {
         self.app().settled_after()
+    }
+
+    async fn ready(&self) -> Result<()> {
+        self.app().ready().await
     }
 
     fn new_key(&self, token: &str) -> Key {
