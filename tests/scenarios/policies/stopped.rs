@@ -410,7 +410,7 @@ pub async fn a78_a_right_that_is_taken_away_stops_only_its_link(scene: &Scene) {
         scene.source.user(&format!("revoke {right} on orders from {account}")).await;
         // Something of both sides to be read and written.
         change_orders(scene, "orders", &format!("no {right}")).await;
-        scene.target.user(&format!("update deal set amount = amount + 1000 where ref = 'o-Cai'")).await;
+        scene.target.user("update deal set amount = amount + 1000 where ref = 'o-Cai'").await;
         let sql = format!(
             "insert into deal (ref, contact_no, amount) select 'deal {right}', contact_no, 3 from contact where full_name = 'Ben'"
         );
