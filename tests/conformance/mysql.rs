@@ -69,6 +69,9 @@ both! {
     c6_keys_are_compared_by_their_bytes,
     d_values_come_back_as_they_were,
     d11_d25_nothing_is_cut_or_replaced,
+    f16_refusals_are_told_apart,
+    f13_an_index_that_is_renamed_is_looked_up_again,
+    an_inspection_is_two_statements,
     rule19_a_write_waits_for_its_own_rows_only,
     tls_is_checked,
 }
@@ -581,6 +584,88 @@ mod tests {
         let mut window = bench.window().await;
         let stored = window.fetch(0, &[key]).await.unwrap();
         assert_eq!((&row(&stored[0])[1], &row(&stored[0])[7]), (&t("🍺🍣é"), &int(7)));
+    }
+
+    pub async fn f16_refusals_are_told_apart(lab: &MysqlLab) {
+        lab.user("create table country (code int primary key)").await;
+        lab.user(
+            "create table tight (id bigint auto_increment primary key, a varchar(3) not null, b tinyint check (b <> 7), c int, \
+             d varchar(9) unique, foreign key (c) references country (code))",
+        )
+        .await;
+        let refuse = "signal sqlstate '45000' set message_text = 'S3cret'";
+        lab.user(&format!(
+            "create trigger refuse before insert on tight for each row begin if new.d = 'no' then {refuse}; end if; end"
+        ))
+        .await;
+        let bench = Bench::new(lab, &["tight"]).await;
+        bench.create(&[1, 4], vec![t("x"), t("taken")]).await.unwrap();
+        let cases = [
+            (vec![(1, Value::Null)], Kind::Rejected, "a column takes no NULL and has no default (code 1048): a"),
+            (vec![(2, int(1))], Kind::Rejected, "a column takes no NULL and has no default (code 1364): a"),
+            (vec![(1, t("long"))], Kind::Rejected, "a value is too long (code 1406): a"),
+            (vec![(1, t("x")), (2, int(300))], Kind::Rejected, "a value is out of range (code 1264): b"),
+            (vec![(1, t("x")), (2, int(7))], Kind::Rejected, "a check constraint (code "),
+            (vec![(1, t("x")), (3, int(99))], Kind::Rejected, "the row it refers to is missing (code 1452): tight_ibfk_1"),
+            (vec![(1, t("x")), (4, t("taken"))], Kind::Duplicate, "duplicate key (code 1062): "),
+            (vec![(1, t("x")), (4, t("no"))], Kind::Rejected, "a trigger raised an error (code 1644)"),
+        ];
+        for (sent, kind, said) in cases {
+            let (fields, values): (Vec<usize>, Vec<Value>) = sent.into_iter().unzip();
+            let error = bench.create(&fields, values).await.unwrap_err();
+            assert_eq!(error.kind(), kind, "{said}: {error}");
+            assert!(error.to_string().contains(said) && !error.to_string().contains("S3cret"), "{said}: {error}");
+        }
+        assert_eq!(lab.user_rows("select count(*) from tight").await[0][0].as_deref(), Some("1"));
+    }
+
+    /// The name of the key's index is remembered, and statements force it.
+    pub async fn f13_an_index_that_is_renamed_is_looked_up_again(lab: &MysqlLab) {
+        lab.user("create table thing (k int not null, v varchar(9), unique key old_name (k))").await;
+        lab.user("insert into thing values (1, 'a')").await;
+        let bench = Bench::new(lab, &["thing"]).await;
+        let change = || [Change { key: Key::int(1), version: None, values: vec![t("b")] }];
+        let mut write = bench.begin().await;
+        write.update(bench.collection(), &[1], &change()).await.unwrap();
+        write.rollback().await.unwrap();
+        lab.user("alter table thing rename index old_name to new_name").await;
+        let mut write = bench.begin().await;
+        let error = write.update(bench.collection(), &[1], &change()).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Retry, "{error}");
+        write.rollback().await.unwrap();
+        let mut write = bench.begin().await;
+        assert_eq!(write.update(bench.collection(), &[1], &change()).await.unwrap(), [Outcome::Done(Key::int(1))]);
+        write.commit().await.unwrap();
+    }
+
+    /// It is asked at every poll, of however many tables.
+    pub async fn an_inspection_is_two_statements(lab: &MysqlLab) {
+        let names = ["item", "two", "three", "word"];
+        for name in &names[..3] {
+            lab.user(&item(lab, name)).await;
+        }
+        lab.user("create table word (w varchar(20) primary key)").await;
+        let bench = Bench::new(lab, &names).await;
+        let name = user(lab, "counted", "all privileges").await;
+        lab.user(&format!("grant process on *.* to '{name}'@'%'")).await;
+        let count = if lab.try_user("set global userstat = 1").await.is_ok() {
+            format!("select coalesce(sum(select_commands), 0) from information_schema.user_statistics where user = '{name}'")
+        } else {
+            format!(
+                "select coalesce(sum(count_star), 0) from performance_schema.events_statements_summary_by_user_by_event_name \
+                 where user = '{name}' and event_name not in ('statement/com/Ping', 'statement/com/Prepare')"
+            )
+        };
+        let counted = async || lab.user_rows(&count).await[0][0].as_deref().unwrap().parse::<u64>().unwrap();
+        let counting = Mysql::open(&lab.url_as(&name, "S3cret-s3cret"), "lab").unwrap();
+        let inspect = async || assert_eq!(tracking(&counting).inspect(&bench.tables()).await.unwrap(), []);
+        inspect().await;
+        let before = counted().await;
+        for _ in 0..5 {
+            inspect().await;
+        }
+        assert_eq!(counted().await - before, 5 * 2);
+        lab.user(&format!("drop user '{name}'@'%'")).await;
     }
 
     pub async fn rule19_a_write_waits_for_its_own_rows_only(lab: &MysqlLab) {

@@ -17,6 +17,8 @@ use crate::model::Table;
 
 /// Connections to one server at most: a window, a write, the state, one to spare each.
 const CONNECTIONS_MAX: usize = 8;
+/// An index that a statement names has another name now.
+const LOST_INDEX: u16 = 1176;
 /// The server hangs up after 60 s; we do it first.
 const IDLE_MAX: Duration = Duration::from_secs(40);
 
@@ -160,6 +162,9 @@ impl Connection {
     /// After an answer of the server the connection can be used again; after anything else it can't.
     fn settle<T>(&mut self, answer: std::result::Result<T, Driver>, convert: fn(Driver) -> Error) -> Result<T> {
         self.busy = !matches!(answer, Ok(_) | Err(Driver::Server(_)));
+        if matches!(&answer, Err(Driver::Server(server)) if server.code == LOST_INDEX) {
+            self.forget_indexes();
+        }
         answer.map_err(|error| convert(error).context(format!("endpoint {}", self.pool.name)))
     }
 

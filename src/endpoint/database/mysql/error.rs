@@ -9,7 +9,9 @@ use crate::error::{Error, Kind, MAKE_ROOM, OTHER_DATABASE, OTHER_LOGIN};
 pub(super) fn classify(error: Driver) -> Error {
     match error {
         Driver::Server(server) => {
-            let (code, kind) = (server.code, kind(server.code));
+            let (code, ours) = (server.code, server.message.contains("twinrow_log_"));
+            // A trigger of ours without its log or its procedure: that can be repaired.
+            let kind = if ours && matches!(code, 1146 | 1305) { Kind::Tracking } else { kind(code) };
             let mut message = format!("the server refused it: {} (code {})", meaning(server.code), server.code);
             if let Some(name) = subject(server.code, &server.message) {
                 message.push_str(": ");
@@ -70,28 +72,46 @@ fn tls_cause(error: &Driver) -> Option<String> {
     None
 }
 
-/// The same for COMMIT: a server that answers has rolled back, a lost answer can mean either.
+/// The same for COMMIT: a lost answer can mean either, and so can most errors. What was prepared is undone only where the
+/// server says that the transaction lost against another one.
 pub(super) fn at_commit(error: Driver) -> Error {
     match error {
-        Driver::Server(_) => classify(error),
+        Driver::Server(ref server) if matches!(server.code, 1205 | 1213 | 1020 | 1613 | 1614 | 3101) => classify(error),
+        Driver::Server(_) => {
+            let refused = classify(error);
+            let error = Error::new(Kind::InDoubt, refused.message());
+            let error = if let Some(step) = refused.next_step() { error.hint(step) } else { error };
+            error.source(refused)
+        }
         other => Error::new(Kind::InDoubt, "the answer to COMMIT was lost").source(other),
     }
 }
 
+/// Both products' codes; one that is not here is a refusal of this data: the record is split off and held, with the
+/// code, and never dropped (F16).
 fn kind(code: u16) -> Kind {
     match code {
-        // Deadlock (the whole transaction is gone), lock time-out, MariaDB's "record has changed", NOWAIT,
-        // table definition changed under a snapshot, statement to be prepared anew, statement time-out, shutdown, killed.
-        1213 | 1205 | 1020 | 3572 | 1412 | 1615 | 3024 | 1969 | 1053 | 1317 | 1927 | 3169 | 4031 => Kind::Retry,
-        1040 | 1203 | 1226 => Kind::Retry,
+        // The transaction is gone: a deadlock, a lock or a statement time-out, XA's words for these, MariaDB's "record has
+        // changed", NOWAIT, a definition changed under a snapshot or a statement, certified otherwise by a group.
+        1205 | 1206 | 1213 | 1613 | 1614 | 1020 | 3572 | 1412 | 1615 | 1689 | 1969 | 3024 | 3101 => Kind::Retry,
+        // An index has another name now; it is looked up again.
+        1176 => Kind::Retry,
+        // The session or the server goes away: shut down, killed, idle for too long, offline, a Galera node without a
+        // quorum, the network.
+        1047 | 1053 | 1077..=1080 | 1152 | 1158..=1161 | 1184 | 1317 | 1927 | 3032 | 3169 | 4031 => Kind::Retry,
+        // No memory, threads, transactions or connections left.
+        1037 | 1038 | 1040 | 1041 | 1129 | 1135 | 1203 | 1226 | 1637 => Kind::Retry,
         // No record is at fault where there is no room for any (F3).
         code if full(code) => Kind::Retry,
-        1062 | 1586 | 1169 => Kind::Duplicate,
-        1044 | 1045 | 1095 | 1142 | 1143 | 1227 | 1370 | 1410 | 1419 | 1698 | 1820 | 3118 | 4151 => Kind::Denied,
-        1290 | 1792 | 1836 => Kind::Denied,
+        1022 | 1062 | 1169 | 1586 => Kind::Duplicate,
+        1044 | 1045 | 1095 | 1130 | 1142 | 1143 | 1227 | 1251 | 1370 | 1410 | 1419 | 1698 | 1820 | 1862 | 3118 | 3955 | 4151 => {
+            Kind::Denied
+        }
+        // It was made a replica, or is for reading only for a while.
+        1290 | 1792 | 1836 => Kind::Unreachable,
+        3159 => Kind::Config,
         1049 | 1051 | 1054 | 1109 | 1141 | 1146 => Kind::Schema,
         1449 => Kind::Tracking,
-        // Everything else, known and unknown, is a refusal of this data.
         _ => Kind::Rejected,
     }
 }
@@ -113,6 +133,16 @@ fn meaning(code: u16) -> &'static str {
         1264 | 1690 => "a value is out of range",
         1366 | 1292 | 1265 | 1411 | 3140 => "a value does not fit its column",
         3819 | 4025 => "a check constraint",
+        3024 | 1969 => "a statement took too long",
+        1053 | 1317 | 1927 | 3169 | 4031 | 1077..=1080 | 1152 | 1184 => "the server ended the connection",
+        1047 => "the cluster's node is not ready",
+        3032 => "the server is offline",
+        1176 => "an index is missing",
+        1305 => "a routine is missing",
+        1130 => "this host may not connect",
+        3159 => "the server wants a secure connection",
+        1037 | 1038 | 1041 | 1135 => "the server is out of memory",
+        1040 | 1203 | 1226 => "too many connections",
         1048 | 1364 => "a column takes no NULL and has no default",
         3105 | 1906 => "a generated column can't be written",
         1142 | 1143 | 1044 | 1370 | 1227 => "a right is missing",
@@ -181,6 +211,40 @@ mod tests {
     fn f3_a_full_disk_is_no_fault_of_a_record() {
         let error = server(1114, "The table 'contact' is full");
         assert_eq!((error.kind(), error.next_step()), (Kind::Retry, Some(MAKE_ROOM)));
+    }
+
+    #[test]
+    fn f16_codes_of_both_products_have_their_kind() {
+        let table: [(Kind, &[u16]); 8] = [
+            (
+                Kind::Retry,
+                &[1205, 1213, 1020, 3572, 1053, 1317, 1927, 3169, 4031, 1047, 1040, 1203, 1226, 1041, 1021, 1114, 1176],
+            ),
+            (Kind::Duplicate, &[1062, 1586, 1169, 1022]),
+            (
+                Kind::Rejected,
+                &[1216, 1217, 1451, 1452, 1048, 1364, 1264, 1265, 1292, 1366, 1406, 1690, 3819, 4025, 1644, 1442, 1064],
+            ),
+            (Kind::Denied, &[1044, 1045, 1142, 1143, 1227, 1370, 1419]),
+            (Kind::Unreachable, &[1290, 1792, 1836]),
+            (Kind::Schema, &[1049, 1051, 1054, 1146]),
+            (Kind::Tracking, &[1449]),
+            (Kind::Config, &[3159]),
+        ];
+        for (kind, codes) in table {
+            codes.iter().for_each(|code| assert_eq!(server(*code, "?").kind(), kind, "{code}"));
+        }
+        assert_eq!(server(1305, "PROCEDURE shop.twinrow_log_1 does not exist").kind(), Kind::Tracking);
+        assert_eq!(server(1305, "FUNCTION shop.theirs does not exist").kind(), Kind::Rejected);
+    }
+
+    #[test]
+    fn an_error_at_commit_is_in_doubt_unless_the_server_undid_it() {
+        let commit = |code| at_commit(Driver::Server(ServerError { code, message: "?".into(), state: "HY000".into() }));
+        assert_eq!([1213, 1205, 1020, 3101].map(|code| commit(code).kind()), [Kind::Retry; 4]);
+        assert_eq!([1053, 1317, 1180, 65000].map(|code| commit(code).kind()), [Kind::InDoubt; 4]);
+        let error = commit(1114);
+        assert_eq!((error.kind(), error.next_step()), (Kind::InDoubt, Some(MAKE_ROOM)));
     }
 
     #[test]
