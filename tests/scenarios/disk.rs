@@ -10,6 +10,7 @@ use crate::faults::{end, started};
 use crate::program::{Program, until};
 use crate::scene::{CUSTOMERS, Scene, rows};
 use crate::servers::Servers;
+use crate::support::mysql::MysqlLab;
 use crate::support::sqlite::SqliteLab;
 use crate::support::{Lab, postgres, skip, sqlite};
 
@@ -55,7 +56,7 @@ fn scene(source: &Arc<dyn Lab>, target: &Arc<dyn Lab>) -> Scene {
 
 /// New people, and changes of the first ones.
 async fn news(scene: &Scene) {
-    let values = (0..PEOPLE).map(|n| format!("('{n}@x', '{}')", "long ".repeat(40))).collect::<Vec<_>>().join(", ");
+    let values = (0..PEOPLE).map(|n| format!("('{n}@x', '{}')", "long ".repeat(38))).collect::<Vec<_>>().join(", ");
     scene.source.user(&format!("insert into customer (email, name) values {values}")).await;
     scene.source.user("update customer set name = 'changed' where email like 'first%'").await;
 }
@@ -157,6 +158,42 @@ async fn f3_a_full_disk_under_the_target_and_the_state_in_postgres() {
     refuses(&scene, "crm").await;
     let mut child = started(&scene.program, &["run", "--take-over"]).await;
     until("it says so", || async { scene.program.log().contains("No space left on device") }).await;
+    assert!(child.try_wait().unwrap().is_none());
+    small.make_room();
+    until("everything is delivered", || async {
+        rows(&scene.target, "select count(*), count(distinct mail) from contact").await == [format!("{0}|{0}", PEOPLE + 3)]
+    })
+    .await;
+    end(child).await;
+    scene.program.run(&["run", "--once", "--take-over"]).await.code(0);
+    all_there(&scene).await;
+    scene.quiet().await;
+    scene.source.close().await;
+}
+
+/// The database's own directory is full: the server has room for its logs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f3_a_full_disk_under_the_target_and_the_state_in_mariadb() {
+    let test = "disk::f3_a_full_disk_under_the_target_and_the_state_in_mariadb";
+    let servers = match Servers::start(&["mariadb"]).await {
+        Ok(servers) => servers,
+        Err(reason) => return skip(test, &reason),
+    };
+    let lab = MysqlLab::on(servers.url("mariadb")).await.unwrap();
+    let data = std::fs::canonicalize(servers.dir("mariadb").join("data")).unwrap();
+    let dir = data.join(&lab.name);
+    let small = match Small::on(&dir, "16m").await {
+        Ok(small) => small,
+        Err(reason) => return skip(test, &reason),
+    };
+    assert!(Command::new("chown").arg("--reference").args([&data, &dir]).status().await.unwrap().success());
+    let scene = scene(&sqlite::lab().await.unwrap(), &(Arc::new(lab) as Arc<dyn Lab>));
+    first(&scene).await;
+    small.fill();
+    news(&scene).await;
+    refuses(&scene, "crm").await;
+    let mut child = started(&scene.program, &["run", "--take-over"]).await;
+    until("it says so", || async { scene.program.log().contains("there is no room for it") }).await;
     assert!(child.try_wait().unwrap().is_none());
     small.make_room();
     until("everything is delivered", || async {

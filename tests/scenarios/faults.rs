@@ -45,7 +45,7 @@ scenarios! { mysql_mariadb:
     connections_that_are_cut_are_made_again,
 }
 
-async fn signal(child: &Child, name: &str) {
+pub async fn signal(child: &Child, name: &str) {
     let id = child.id().unwrap().to_string();
     assert!(Command::new("kill").args([name, &id]).status().await.unwrap().success());
 }
@@ -67,7 +67,7 @@ async fn mails(scene: &Scene) -> Vec<String> {
     rows(&scene.target, "select mail from contact order by mail").await
 }
 
-async fn arrives(scene: &Scene, mail: &str) {
+pub async fn arrives(scene: &Scene, mail: &str) {
     until(mail, || async { mails(scene).await.contains(&mail.to_owned()) }).await;
 }
 

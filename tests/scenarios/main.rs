@@ -11,6 +11,7 @@ mod crash;
 mod disk;
 mod every_pair;
 mod faults;
+mod inside;
 mod outage;
 mod policies;
 mod program;

@@ -39,6 +39,7 @@ scenarios! { postgres_mysql:
 scenarios! { mariadb_postgres:
     a17_damaged_tracking_is_repaired_while_running,
     a17_a_gap_repaired_by_hand_is_compared,
+    a30_a_renamed_key_is_found_while_running,
     a31_a_swapped_table_is_found_while_running,
 }
 
