@@ -8,6 +8,7 @@ mod expand;
 mod load;
 mod order;
 mod propose;
+mod references;
 mod resolve;
 mod scaffold;
 mod shape;

@@ -8,8 +8,8 @@ use super::{Config, EndpointConfig, did_you_mean, order};
 use crate::error::{Error, Kind, Result};
 use crate::mapping::{Compatibility, compatible};
 use crate::model::{
-    Blanks, Both, Collection, Column, Direction, Field, ForeignKey, Integration, KeySource, Keys, Link, Lossy, MatchField,
-    Normal, Obstacle, Side, Table,
+    Blanks, Both, Collection, Column, Direction, Field, Integration, KeySource, Keys, Link, Lossy, MatchField, Normal, Obstacle,
+    Side, Table,
 };
 
 /// An integration, and what a person should know before it runs.
@@ -129,14 +129,14 @@ fn find_table<'a>(config: &Config, tables: &'a [Table], name: &Text, endpoint: &
 }
 
 /// One link under way.
-struct Linking<'a> {
-    config: &'a Config,
+pub(super) struct Linking<'a> {
+    pub(super) config: &'a Config,
     name: &'a Text,
-    link: &'a LinkConfig,
+    pub(super) link: &'a LinkConfig,
     /// Its index in the file.
     at: usize,
     /// The tables of all links.
-    tables: &'a [Both<&'a Table>],
+    pub(super) tables: &'a [Both<&'a Table>],
     warnings: &'a mut Vec<String>,
 }
 
@@ -169,6 +169,7 @@ impl Linking<'_> {
             fields.push(self.field(source, shape, pair)?);
             Side::BOTH.into_iter().for_each(|side| columns[side].push(pair[side]));
         }
+        self.parts(&mut fields, &columns)?;
         self.copied_key(&mut fields, &mut columns);
         self.one_writer_each(&fields, &columns)?;
         self.keys(&fields, &columns)?;
@@ -200,6 +201,7 @@ impl Linking<'_> {
                 name: format!("{} -> {}", name(Side::Source, *source), name(Side::Target, *target)),
                 number: 0,
                 via: None,
+                parts: Both::default(),
                 direction: self.link.direction,
                 blanks: Blanks::default(),
                 lossy: Lossy::default(),
@@ -209,7 +211,7 @@ impl Linking<'_> {
         }
     }
 
-    fn table(&self, side: Side) -> &Table {
+    pub(super) fn table(&self, side: Side) -> &Table {
         self.tables[self.at][side]
     }
 
@@ -226,8 +228,15 @@ impl Linking<'_> {
         let direction = narrower(self.link.direction, shape.direction)
             .ok_or_else(|| self.wrong(&shape.to, format!("field `{name}` travels against the direction of its link")))?;
         let via = shape.via.as_ref().map(|via| self.via(via, &columns)).transpose()?;
-        let field =
-            Field { name, number: 0, via, direction, blanks: shape.blanks.unwrap_or(self.link.blanks()), lossy: shape.lossy };
+        let field = Field {
+            name,
+            number: 0,
+            via,
+            parts: Both::default(),
+            direction,
+            blanks: shape.blanks.unwrap_or(self.link.blanks()),
+            lossy: shape.lossy,
+        };
         for side in Side::BOTH.into_iter().filter(|side| direction.writes(*side)) {
             self.writable(&field, shape, side, columns)?;
             match via {
@@ -235,7 +244,7 @@ impl Linking<'_> {
                     self.convertible(&field, shape, side, columns)?;
                     self.unmapped_parent(&field, shape, side, columns[side])?;
                 }
-                Some(_) if self.foreign_key(side, columns[side]).is_none() => {
+                Some(via) if self.tables[via][side].key.len() == 1 && self.foreign_key(side, columns[side]).is_none() => {
                     let column = self.shown(side, columns[side]);
                     self.warn(format!("{column} has no foreign key: it is taken for a key of `{}`", via_name(shape)));
                 }
@@ -243,40 +252,6 @@ impl Linking<'_> {
             }
         }
         Ok(field)
-    }
-
-    /// The link a foreign key is rewritten through must be on the tables it refers to, by their keys.
-    fn via(&self, via: &Text, columns: &Both<usize>) -> Result<usize> {
-        let parent = self.config.links.iter().position(|(name, _)| name.value == via.value);
-        let parent = parent.ok_or_else(|| self.wrong(via, format!("there is no link `{}`", via.value)))?;
-        for side in Side::BOTH {
-            let table = self.tables[parent][side];
-            // One that is not there can't be looked at: its pairs are known all the same.
-            if table.columns.is_empty() {
-                continue;
-            }
-            if table.key.len() != 1 {
-                return Err(self.wrong(via, format!("`via` needs a key of one column, and that of `{}` has several", table.name)));
-            }
-            let Some(key) = self.foreign_key(side, columns[side]) else { continue };
-            let column = self.shown(side, columns[side]);
-            if key.references != table.name {
-                let message = format!("{column} refers to `{}`, but link `{}` is on `{}`", key.references, via.value, table.name);
-                return Err(self.wrong(via, message));
-            }
-            if !table.key_columns().all(|part| key.referenced.contains(&part.name)) {
-                return Err(self.wrong(
-                    via,
-                    format!("{column} refers to another column than the key of `{}`: map it without `via`", table.name),
-                ));
-            }
-        }
-        Ok(parent)
-    }
-
-    fn foreign_key(&self, side: Side, column: usize) -> Option<&ForeignKey> {
-        let table = self.table(side);
-        table.foreign_keys.iter().find(|key| key.columns == [table.columns[column].name.as_str()])
     }
 
     /// A key of a linked table means something else on the other side, unless both share it.
@@ -467,7 +442,7 @@ impl Linking<'_> {
         })
     }
 
-    fn shown(&self, side: Side, column: usize) -> String {
+    pub(super) fn shown(&self, side: Side, column: usize) -> String {
         let table = self.table(side);
         format!("`{}.{}`", table.name, table.columns[column].name)
     }
@@ -476,7 +451,7 @@ impl Linking<'_> {
         self.warnings.push(format!("link {}: {warning}", self.name.value));
     }
 
-    fn wrong(&self, text: &Text, message: impl Into<String>) -> Error {
+    pub(super) fn wrong(&self, text: &Text, message: impl Into<String>) -> Error {
         wrong(&self.config.path, text, format!("link {}: {}", self.name.value, message.into()))
     }
 }

@@ -167,12 +167,35 @@ pub struct Field {
     pub number: u16,
     /// For a foreign key: the index (in [`Integration::links`]) of the link through whose pairs it is rewritten.
     pub via: Option<usize>,
+    /// For a foreign key of several columns: the fields that make it up, this one among them, in the order of the
+    /// parent's key on each side. Empty for one of a single column.
+    pub parts: Both<Vec<usize>>,
     /// Which way this field travels.
     pub direction: Direction,
     /// Whether empty values travel.
     pub blanks: Blanks,
     /// What may happen to a value that does not fit.
     pub lossy: Lossy,
+}
+
+impl Field {
+    /// The fields that change together with this one, which stands at `at`: all parts of its foreign key, or itself.
+    pub fn group<'a>(&'a self, at: &'a usize) -> &'a [usize] {
+        if self.parts.source.is_empty() { std::slice::from_ref(at) } else { &self.parts.source }
+    }
+
+    /// The parent's key that a row of `side` holds in the foreign key this field, which stands at `at`, is part of.
+    /// `None`: a part is NULL, and so it refers to nothing.
+    pub fn reference(&self, at: usize, row: &[Value], side: Side) -> Option<Key> {
+        let parts = if self.parts[side].is_empty() { std::slice::from_ref(&at) } else { &self.parts[side] };
+        let value = |part: &usize| row.get(*part).filter(|value| !value.is_null()).cloned();
+        parts.iter().map(value).collect::<Option<Vec<_>>>().map(Key)
+    }
+
+    /// Which part of the parent's key on `side` this field, which stands at `at`, holds.
+    pub fn part(&self, at: usize, side: Side) -> usize {
+        self.parts[side].iter().position(|part| *part == at).unwrap_or(0)
+    }
 }
 
 /// How texts of a match field are compared.

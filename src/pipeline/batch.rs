@@ -181,8 +181,12 @@ async fn hide_moved_parents(
     items: &mut [Item],
 ) -> Result<()> {
     for (field, via) in link.fields.iter().enumerate().filter_map(|(field, mapped)| Some((field, mapped.via?))) {
+        // All parts of a foreign key are looked at with the first.
+        if link.fields[field].group(&field).first() != Some(&field) {
+            continue;
+        }
         for side in Side::BOTH {
-            let referring = referring(items, field, side, |key| parents.twin(via, side, key));
+            let referring = referring(items, link, field, side, |key| parents.twin(via, side, key));
             for at in [side, side.other()] {
                 let keys: Vec<Key> = referring.iter().filter_map(|(_, keys)| keys[at].decode()).collect();
                 if keys.is_empty() {
@@ -202,18 +206,21 @@ async fn hide_moved_parents(
 /// The items whose reference in a field is new on either side and leads from `side` to a known parent, with its keys.
 fn referring<'a>(
     items: &[Item],
+    link: &Link,
     field: usize,
     side: Side,
     twin: impl Fn(&KeyBytes) -> Option<&'a KeyBytes>,
 ) -> Vec<(usize, Both<KeyBytes>)> {
-    let changed = |item: &Item| {
-        let base = item.pair.as_ref().filter(|pair| !lost(pair)).and_then(|pair| pair.bases[field]);
-        let moved = |base: Base, side: Side| item.slot[side].row().is_none_or(|row| row[field].fingerprint() != base.seen[side]);
+    let moved = |item: &Item, part: usize| {
+        let base = item.pair.as_ref().filter(|pair| !lost(pair)).and_then(|pair| pair.bases[part]);
+        let moved = |base: Base, side: Side| item.slot[side].row().is_none_or(|row| row[part].fingerprint() != base.seen[side]);
         base.is_none_or(|base| Side::BOTH.into_iter().any(|side| moved(base, side)))
     };
+    let mapped = &link.fields[field];
+    let changed = |item: &Item| mapped.group(&field).iter().any(|part| moved(item, *part));
     let reference = |(at, item): (usize, &Item)| {
-        let value = &item.slot[side].row().filter(|_| item.decision.is_none() && changed(item))?[field];
-        let own = Key(vec![value.clone()]).encode();
+        let row = item.slot[side].row().filter(|_| item.decision.is_none() && changed(item))?;
+        let own = mapped.reference(field, row, side)?.encode();
         let mut keys = Both { source: twin(&own)?.clone(), target: twin(&own)?.clone() };
         keys[side] = own;
         Some((at, keys))

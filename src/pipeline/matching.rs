@@ -115,7 +115,7 @@ impl Pipeline {
                     return row[field].clone();
                 }
                 // What has no form on the other side matches nothing there.
-                translator.translate(field, &row[field], side.other()).unwrap_or(Value::Null)
+                translator.translate(field, row, side.other()).unwrap_or(Value::Null)
             };
             asked.iter().map(|asked| rule.iter().map(|(field, _)| value(&asked.row, *field)).collect()).collect()
         };

@@ -39,9 +39,10 @@ impl Pipeline {
                 continue;
             }
             let to = side.other();
-            let left_out: Vec<usize> = (0..link.fields.len())
-                .filter(|at| link.fields[*at].via == Some(parent_at) && link.collection[to].column(*at).nullable)
-                .collect();
+            let may_be_empty =
+                |at: &usize| link.fields[*at].group(at).iter().all(|part| link.collection[to].column(*part).nullable);
+            let left_out: Vec<usize> =
+                (0..link.fields.len()).filter(|at| link.fields[*at].via == Some(parent_at) && may_be_empty(at)).collect();
             let translator = Translator { link, links, parents, left_out: &left_out };
             item.decision = Some(decide_item(link, item, &translator));
             item.left_out = left_out;

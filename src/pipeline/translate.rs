@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::Pipeline;
 use crate::error::Result;
 use crate::mapping;
-use crate::model::{Both, Key, KeyBytes, Link, Row, Side, Value};
+use crate::model::{Both, KeyBytes, Link, Row, Side, Value};
 use crate::reconcile::{Cause, Translate};
 use crate::sql::Session;
 use crate::state;
@@ -34,21 +34,24 @@ pub(super) struct Translator<'a> {
 }
 
 impl Translate for Translator<'_> {
-    fn translate(&self, field: usize, value: &Value, to: Side) -> std::result::Result<Value, Cause> {
+    fn translate(&self, field: usize, row: &Row, to: Side) -> std::result::Result<Value, Cause> {
         let from = to.other();
         let to_column = self.link.collection[to].column(field);
         let mapped = &self.link.fields[field];
-        if value.is_null() || self.left_out.contains(&field) {
+        if row[field].is_null() || self.left_out.contains(&field) {
             return convert(self.link, field, &Value::Null, to);
         }
-        let Some(via) = mapped.via else { return convert(self.link, field, value, to) };
-        let parent = Key(vec![value.clone()]).encode();
-        let twin = self.parents.twin(via, from, &parent);
-        match twin.and_then(KeyBytes::decode).and_then(|key| key.0.into_iter().next()) {
+        let Some(via) = mapped.via else { return convert(self.link, field, &row[field], to) };
+        let Some(parent) = mapped.reference(field, row, from) else {
+            return Err(Cause::Held("another part of the same foreign key is empty: it refers to nothing".into()));
+        };
+        let parent = parent.encode();
+        let (part, parents) = (mapped.part(field, to), &self.links[via].collection[to].table);
+        let twin = self.parents.twin(via, from, &parent).and_then(KeyBytes::decode);
+        match twin.and_then(|key| key.0.into_iter().nth(part)) {
             // The parent's key as its own table has it; the referring column may be of a wider type.
             Some(key) => {
-                let parents = &self.links[via].collection[to].table;
-                let from_column = parents.key_columns().next().unwrap_or(to_column);
+                let from_column = parents.key_columns().nth(part).unwrap_or(to_column);
                 mapping::convert(&key, from_column, to_column, mapped.lossy).map_err(|unfit| Cause::Held(unfit.cause))
             }
             None => Err(Cause::Parent(self.links[via].number, from, parent)),
@@ -67,10 +70,11 @@ impl Pipeline {
     pub(super) async fn parents(&self, session: &mut dyn Session, link: &Link, rows: &Both<Vec<&Row>>) -> Result<Parents> {
         let mut parents = Parents::default();
         for (at, field) in link.fields.iter().enumerate() {
-            let Some(via) = field.via else { continue };
+            // Of several parts, all are looked up with the first.
+            let Some(via) = field.via.filter(|_| field.group(&at).first() == Some(&at)) else { continue };
             for side in Side::BOTH {
                 let mut keys: Vec<KeyBytes> =
-                    rows[side].iter().filter(|row| !row[at].is_null()).map(|row| Key(vec![row[at].clone()]).encode()).collect();
+                    rows[side].iter().filter_map(|row| field.reference(at, row, side)).map(|key| key.encode()).collect();
                 keys.sort_unstable();
                 keys.dedup();
                 for pair in state::by_key(session, &self.integration.links[via], side, &keys).await? {

@@ -35,11 +35,11 @@ pub struct Question<'a> {
 
 /// How a value of one side would be stored by the other.
 pub trait Translate {
-    /// The value of field `field` as side `to` would store it.
+    /// The value of field `field` of the other side's row as side `to` would store it.
     ///
     /// # Errors
     /// The [`Cause`] why it can't: it does not fit, or it refers to a parent without a twin.
-    fn translate(&self, field: usize, value: &Value, to: Side) -> Result<Value, Cause>;
+    fn translate(&self, field: usize, row: &Row, to: Side) -> Result<Value, Cause>;
 }
 
 /// Why a record can't be synced now.
@@ -158,12 +158,12 @@ fn undecided(cause: &str) -> Decision {
 
 fn create(question: &Question<'_>, row: &Row, from: Side, to: Side) -> Action {
     let mut values = Row::with_capacity(row.len());
-    for (at, value) in row.iter().enumerate() {
+    for at in 0..row.len() {
         if !question.link.fields[at].direction.writes(to) {
             values.push(Value::Null);
             continue;
         }
-        match question.translate.translate(at, value, to) {
+        match question.translate.translate(at, row, to) {
             Ok(value) => values.push(value),
             Err(cause) => return Action::Hold(in_field(cause, &question.link.fields[at].name)),
         }
@@ -236,7 +236,7 @@ impl FieldState {
 fn decide_rows(link: &Link, bases: &[Option<Base>], source: &Row, target: &Row, translate: &dyn Translate) -> Decision {
     let mut states = Vec::new();
     for at in 0..link.fields.len() {
-        if let Some(state) = field_state(link, at, bases[at], &source[at], &target[at], translate) {
+        if let Some(state) = field_state(link, at, bases, source, target, translate) {
             states.push((at, state));
         }
     }
@@ -262,30 +262,37 @@ fn decide_rows(link: &Link, bases: &[Option<Base>], source: &Row, target: &Row, 
 }
 
 /// The state of a field, or `None` if neither side changed: such a field is never written, not even
-/// when the other side's row wins (else a rounded value goes back, rule 12).
+/// when the other side's row wins (else a rounded value goes back, rule 12). The parts of a foreign key are one: another
+/// parent may differ in one part here and in all of them there.
 fn field_state(
     link: &Link,
     at: usize,
-    base: Option<Base>,
-    source: &Value,
-    target: &Value,
+    bases: &[Option<Base>],
+    source: &Row,
+    target: &Row,
     translate: &dyn Translate,
 ) -> Option<FieldState> {
-    let (mut source_changed, mut target_changed) = match base {
-        Some(base) => (base.seen.source != source.fingerprint(), base.seen.target != target.fingerprint()),
-        None => (true, true),
+    let group = link.fields[at].group(&at);
+    let changed = |row: &Row, side: Side| {
+        group.iter().any(|part| bases[*part].is_none_or(|base| base.seen[side] != row[*part].fingerprint()))
     };
+    let (mut source_changed, mut target_changed) = (changed(source, Side::Source), changed(target, Side::Target));
     if !source_changed && !target_changed {
         return None;
     }
+    let blank = |row: &Row| group.iter().any(|part| row[*part].is_blank());
+    let (source_blank, target_blank) = (blank(source), blank(target));
     // Never agreed before: an empty field is no decision of anybody's, the filled one fills it.
-    if base.is_none() && link.fields[at].blanks == Blanks::Keep && source.is_blank() != target.is_blank() {
-        source_changed = target.is_blank();
-        target_changed = source.is_blank();
+    if bases[at].is_none() && link.fields[at].blanks == Blanks::Keep && source_blank != target_blank {
+        source_changed = target_blank;
+        target_changed = source_blank;
     }
+    let fits = |from: &Row, to: Side, stands: &Row| {
+        group.iter().all(|part| translate.translate(*part, from, to).as_ref() == Ok(&stands[*part]))
+    };
+    let agrees = fits(source, Side::Target, target) || fits(target, Side::Source, source);
     let to_target = translate.translate(at, source, Side::Target);
     let to_source = translate.translate(at, target, Side::Source);
-    let agrees = to_target.as_ref() == Ok(target) || to_source.as_ref() == Ok(source);
     Some(FieldState { source_changed, target_changed, to_target, to_source, agrees })
 }
 

@@ -29,6 +29,7 @@ fn link() -> Link {
         name: format!("f{number}"),
         number,
         via: None,
+        parts: Both::default(),
         direction: Direction::Both,
         blanks: Blanks::Propagate,
         lossy: Lossy::Hold,
@@ -74,14 +75,14 @@ struct Plain;
 struct Tens;
 
 impl Translate for Plain {
-    fn translate(&self, _: usize, value: &Value, _: Side) -> Result<Value, Cause> {
-        Ok(value.clone())
+    fn translate(&self, field: usize, row: &Row, _: Side) -> Result<Value, Cause> {
+        Ok(row[field].clone())
     }
 }
 
 impl Translate for Tens {
-    fn translate(&self, _: usize, value: &Value, to: Side) -> Result<Value, Cause> {
-        Ok(match value {
+    fn translate(&self, field: usize, row: &Row, to: Side) -> Result<Value, Cause> {
+        Ok(match &row[field] {
             Value::Int(number) if to == Side::Target => Value::Int(number / 10 * 10),
             other => other.clone(),
         })

@@ -203,6 +203,7 @@ fn link(wire: &Wire, options: &Options, setup: &Setup) -> Link {
     let field = |at: &usize| Field {
         name: ["entity", "x", "y", "parent", "id"][*at].into(),
         number: *at as u16,
+        parts: Both::default(),
         via: wire.refers.filter(|_| *at == PARENT),
         direction: setup.direction,
         blanks: setup.blanks,

@@ -4,6 +4,7 @@ mod backlog;
 mod brake;
 mod cascades;
 mod compare;
+mod composite;
 mod conflicts;
 mod copied;
 mod damage;
