@@ -1,2 +1,2 @@
 insert into twinrow_link (integration, name, number, fields) values (?1, ?2, ?3, ?4)
-on conflict (number) do update set fields = excluded.fields
+on conflict (integration, name) do update set fields = excluded.fields

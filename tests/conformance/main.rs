@@ -72,6 +72,7 @@ macro_rules! conformance {
             receipts_come_back_in_order,
             every_lease_has_a_higher_epoch,
             no_two_integrations_have_the_same_epoch,
+            i2_two_links_that_are_new_at_once_get_two_numbers,
         }
     };
     (@writers $mark:tt $lab:path) => {

@@ -274,3 +274,42 @@ pub async fn no_two_integrations_have_the_same_epoch(lab: &dyn Lab) {
         last = epoch;
     }
 }
+
+/// Two integrations that start at the same moment: neither may get the other's number.
+pub async fn i2_two_links_that_are_new_at_once_get_two_numbers(lab: &dyn Lab) {
+    let bench = Bench::item(lab).await;
+    let other = bench.beside("other").await;
+    let link = |integration: &str, number: i64| vec![text(integration), text("l"), Cell::Int(number), text("[]")];
+    let number = |rows: Vec<Cells>| int(&rows[0][0]).unwrap();
+    let mut one = bench.store().begin(&bench.fence).await.unwrap();
+    let first = number(one.query("link_next", &[vec![]]).await.unwrap());
+    one.execute("link_write", &[link("suite", first)]).await.unwrap();
+    let asked = tokio::sync::Notify::new();
+    let second = async {
+        loop {
+            // Where the first one is in the way for long, the answer is to begin again.
+            let Ok(mut two) = other.store().begin(&other.fence).await else { continue };
+            asked.notify_one();
+            let Ok(rows) = two.query("link_next", &[vec![]]).await else { continue };
+            let second = number(rows);
+            two.execute("link_write", &[link("other", second)]).await.unwrap();
+            two.commit().await.unwrap();
+            return second;
+        }
+    };
+    let commit = async {
+        if lab.dialect().concurrent_writers {
+            asked.notified().await;
+            // One round trip later the other one's question has arrived.
+            bench.store().session().await.unwrap().query("link_read", &[vec![text("suite")]]).await.unwrap();
+        }
+        one.commit().await.unwrap();
+    };
+    let (second, ()) = tokio::join!(second, commit);
+    assert_ne!(first, second);
+    let mut session = bench.store().session().await.unwrap();
+    for (integration, number) in [("suite", first), ("other", second)] {
+        let links = session.query("link_read", &[vec![text(integration)]]).await.unwrap();
+        assert_eq!(links, [vec![text("l"), Cell::Int(number), text("[]")]]);
+    }
+}
