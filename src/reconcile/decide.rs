@@ -240,10 +240,14 @@ fn decide_rows(link: &Link, bases: &[Option<Base>], source: &Row, target: &Row, 
             states.push((at, state));
         }
     }
-    let source_changed = states.iter().any(|(_, state)| state.source_changed && !state.agrees);
-    let target_changed = states.iter().any(|(_, state)| state.target_changed && !state.agrees);
-    let situation = match (source_changed, target_changed) {
+    let differing = || states.iter().filter(|(_, state)| !state.agrees);
+    // A change that may not travel is no change of that side: it makes no conflict of the other one's.
+    let travels = |at: usize, from: Side| link.fields[at].direction.writes(from.other());
+    let changed = |side: Side| differing().any(|(at, state)| state.changed(side) && travels(*at, side));
+    let situation = match (changed(Side::Source), changed(Side::Target)) {
         _ if states.is_empty() => Situation::InSync,
+        (false, false) if differing().any(|(_, state)| state.source_changed) => Situation::SourceChanged,
+        (false, false) if differing().next().is_some() => Situation::TargetChanged,
         (false, false) => Situation::Agreed,
         (true, false) => Situation::SourceChanged,
         (false, true) => Situation::TargetChanged,
@@ -382,7 +386,8 @@ fn update(
 /// The side that receives a field's value under a choice.
 fn receiver(state: &FieldState, choice: Choice) -> Option<Side> {
     match choice {
-        Choice::Update(side) => Some(side),
+        // What changed on that side alone may not travel, and stays.
+        Choice::Update(side) => state.changed(side.other()).then_some(side),
         Choice::Wins(side) => Some(side.other()),
         Choice::Merge if state.source_changed => Some(Side::Target),
         Choice::Merge => Some(Side::Source),

@@ -264,6 +264,30 @@ fn one_way_links_report_and_never_write_back() {
 }
 
 #[test]
+fn i4_a_change_that_may_not_travel_makes_no_conflict() {
+    let mut link = link();
+    link.fields[1].direction = Direction::ToSource;
+    let base = row(1, 1);
+    let pair = pair(&base, &base);
+    // The source has a value of its own in a field that only the target writes; then the target's user edits another.
+    for conflict in [ConflictPolicy::Source, ConflictPolicy::Target, ConflictPolicy::Merge, ConflictPolicy::Hold] {
+        let link = Link { conflict, ..link.clone() };
+        let (source, target) = (row(1, 7), row(2, 1));
+        let decision = ask(&link, Some(&pair), Seen::Row(&source), Seen::Row(&target));
+        assert_eq!(decision.situation, Situation::TargetChanged);
+        let update = update(&decision);
+        assert_eq!((&update.source, &update.target, update.loser), (&vec![(0, Value::Int(2))], &vec![], None));
+        let alone = ask(&link, Some(&pair), Seen::Row(&source), Seen::Row(&base));
+        assert_eq!((alone.situation, alone.action), (Situation::SourceChanged, Action::Report));
+    }
+    // What the target says of its field replaces it, and is kept.
+    let (source, target) = (row(1, 7), row(1, 8));
+    let decision = ask(&link, Some(&pair), Seen::Row(&source), Seen::Row(&target));
+    let update = update(&decision);
+    assert_eq!((&update.source, update.loser), (&vec![(1, Value::Int(8))], Some(Side::Source)));
+}
+
+#[test]
 fn b7_a_field_two_triggers_fight_over_is_held() {
     let base = row(1, 1);
     let mut pair = pair(&base, &base);
