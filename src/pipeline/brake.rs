@@ -130,12 +130,10 @@ impl Pipeline {
     }
 
     /// An app says what it deletes. Records that are missing and were not deleted are no work of its users:
-    /// it was emptied, restored, or shows us less (E11, rule 17). However few they are, a person decides.
+    /// it was emptied, restored, or shows us less (E11, rule 17). Nor are all records of a table that is another one
+    /// now. However few they are, a person decides.
     pub(super) async fn brake_unexplained(&mut self, session: &mut dyn Session, link: &Link, lost: Side) -> Result<()> {
         let written = lost.other();
-        if self.endpoints[link.endpoint[lost]].conditional().is_none() {
-            return Ok(());
-        }
         self.braked.push((link.number, written));
         let kind = BrakeKind::Deletes;
         if state::brakes(session, link).await?.iter().any(|brake| brake.side == written && brake.kind == kind) {

@@ -187,9 +187,10 @@ impl Pipeline {
             return Ok(());
         }
         let (now, cycle) = (self.door.now(), self.cycle);
-        // While a brake holds, what was lost on its side waits; the other side's is not held up by it.
-        let braked: Vec<Side> = Side::BOTH.into_iter().filter(|side| gone && self.holds_lost(link, side.other())).collect();
         let plan = self.mode == Mode::Plan;
+        // While a brake holds, what was lost on its side waits; the other side's is not held up by it. A plan shows it.
+        let holds = |side: &Side| gone && !plan && self.holds_lost(link, side.other());
+        let braked: Vec<Side> = Side::BOTH.into_iter().filter(holds).collect();
         if plan || !braked.is_empty() {
             let due = |work: &Work| {
                 let listed = plan || work.cycle != cycle;

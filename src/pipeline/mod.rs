@@ -36,6 +36,7 @@ mod item;
 mod job;
 mod matching;
 mod memory;
+mod places;
 mod record;
 mod repair;
 mod rings;

@@ -51,6 +51,7 @@ impl Pipeline {
         if let Some(scan) = state::scan(doing.session, link).await?
             && let ScanPart::Recheck(sides) = scan.part
         {
+            let sides = self.replaced(doing, at, link, sides).await?;
             let mut after = i64::MIN;
             loop {
                 let mut pairs = state::page(doing.session, link, after, BATCH).await?;
@@ -67,6 +68,30 @@ impl Pipeline {
         Ok(())
     }
 
+    /// On which of these sides another table stands now: most rows under the keys of pairs are not what they were.
+    /// Where most are, it is the same table (swapped by a tool, or without its triggers for a while), and the others
+    /// have changed meanwhile.
+    async fn replaced(&mut self, doing: &mut Doing<'_>, at: usize, link: &Link, asked: Both<bool>) -> Result<Both<bool>> {
+        let (mut same, mut other, mut after) = (Both::<u64>::default(), Both::<u64>::default(), i64::MIN);
+        while asked != Both::default() {
+            let pairs = state::page(doing.session, link, after, BATCH).await?;
+            let Some(last) = pairs.last() else { break };
+            after = last.id;
+            for side in Side::BOTH.into_iter().filter(|side| asked[*side]) {
+                let live: Vec<(&Pair, Key)> =
+                    pairs.iter().filter_map(|pair| Some((pair, pair.key[side].as_ref()?.decode()?))).collect();
+                let keys: Vec<Key> = live.iter().map(|(_, key)| key.clone()).collect();
+                let (window, place) = doing.moment.window(at, link, side);
+                for ((pair, _), row) in live.iter().zip(window.fetch(place, &keys).await?) {
+                    let Fetched::Row(row, _) = row else { continue };
+                    let count = if same_record(link, pair, &row, side) == Known::Same { &mut same } else { &mut other };
+                    count[side] += 1;
+                }
+            }
+        }
+        Ok(Both::from_fn(|side| asked[side] && other[side] > same[side]))
+    }
+
     /// The next page of a link's full compare, once its logs are drained.
     pub(super) async fn run_scan(&mut self, doing: &mut Doing<'_>, at: usize, link: &Link) -> Result<()> {
         if doing.moment.more && self.mode != Mode::Plan {
@@ -75,7 +100,8 @@ impl Pipeline {
         let Some(mut scan) = state::scan(doing.session, link).await? else { return Ok(()) };
         if self.mode == Mode::Plan {
             // A plan shows the whole of it.
-            let replaced = if let ScanPart::Recheck(sides) = scan.part { sides } else { Both::default() };
+            let asked = if let ScanPart::Recheck(sides) = scan.part { sides } else { Both::default() };
+            let replaced = self.replaced(doing, at, link, asked).await?;
             scan.part = ScanPart::Source;
             scan.after = None;
             while self.scan_page(doing, at, link, &mut scan, replaced).await? {}
@@ -205,7 +231,9 @@ impl Pipeline {
         state::update(&mut *tx, link, &marked).await?;
         state::write_work(&mut *tx, &lost).await?;
         for side in Side::BOTH {
-            if lost.iter().any(|work| work.side == side) {
+            // Records of an app that it did not delete, and another table: however few they are, a person decides.
+            let app = self.endpoints[link.endpoint[side]].conditional().is_some();
+            if (app || replaced[side]) && lost.iter().any(|work| work.side == side) {
                 self.brake_unexplained(&mut *tx, link, side).await?;
             }
         }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Door, Mode, Pipeline, forest, stopped};
+use super::{Door, Mode, Pipeline, forest, places, stopped};
 use crate::endpoint::Endpoint;
 use crate::error::{Context, Error, Kind, Result};
 use crate::model::{Both, Integration, Link, Side};
@@ -18,21 +18,41 @@ pub const LEASE_S: i64 = 15;
 const EPOCH_BITS: u32 = 32;
 
 pub(super) async fn take_over(
-    mut integration: Integration,
+    integration: Integration,
     endpoints: Vec<Arc<dyn Endpoint>>,
     door: Arc<dyn Door>,
     holder: &str,
 ) -> Result<Pipeline> {
     let name = integration.name.clone();
-    let home = endpoints[integration.home]
-        .store()
-        .ok_or_else(|| Error::new(Kind::Config, "an app can't hold the state").hint("name a database as `state:`"))?;
+    let home = home_of(&integration, &endpoints)?;
     // Before anything is taken: a refusal that left a trace would let the numbers catch up by trying again.
     check_identity(&integration, &endpoints, home).await?;
     forest::check(&integration, &endpoints).await?;
     let epoch = state::take_lease(&mut *home.session().await?, &name, holder, door.now() + LEASE_S).await?;
     let fence = Fence { integration: name.clone(), epoch };
     door.step("takeover.lease").await?;
+    let taken = take_fences(integration, endpoints.clone(), door.clone(), fence).await;
+    if taken.is_err() {
+        // Nobody need wait for it; what went wrong is told, not that letting go did too.
+        let _ = async { state::beat(&mut *home.session().await?, &name, epoch, 0).await }.await;
+    }
+    taken
+}
+
+fn home_of<'a>(integration: &Integration, endpoints: &'a [Arc<dyn Endpoint>]) -> Result<&'a dyn Store> {
+    let home = endpoints[integration.home].store();
+    home.ok_or_else(|| Error::new(Kind::Config, "an app can't hold the state").hint("name a database as `state:`"))
+}
+
+/// Everything after the lease.
+async fn take_fences(
+    mut integration: Integration,
+    endpoints: Vec<Arc<dyn Endpoint>>,
+    door: Arc<dyn Door>,
+    fence: Fence,
+) -> Result<Pipeline> {
+    let epoch = fence.epoch;
+    let home = home_of(&integration, &endpoints)?;
     // The state first: then no one but us can take the others.
     let mut order = vec![integration.home];
     order.extend((0..endpoints.len()).filter(|at| *at != integration.home));
@@ -45,7 +65,7 @@ pub(super) async fn take_over(
     }
     forest::announce(&integration, &endpoints, &fence, &*door).await?;
     number_links(home, &fence, &mut integration).await?;
-    let stops = state::stops(&mut *home.session().await?, &name).await?;
+    let stops = state::stops(&mut *home.session().await?, &fence.integration).await?;
     let stopped = stopped::known(&integration.links, stops);
     let still = stopped::still(&integration, &stopped);
     let numbers: HashSet<i64> = integration.links.iter().map(|link| link.number).collect();
@@ -88,7 +108,7 @@ pub(super) async fn take_over(
     };
     pipeline.absorb().await?;
     pipeline.resolve_intents().await?;
-    pipeline.undecided = state::links_with_undecided(&mut *pipeline.home_session().await?, &name).await?;
+    pipeline.undecided = state::links_with_undecided(&mut *pipeline.home_session().await?, &pipeline.fence.integration).await?;
     Ok(pipeline)
 }
 
@@ -170,18 +190,13 @@ pub(super) async fn read_fence(session: &mut dyn Session, integration: &str) -> 
 async fn check_identity(integration: &Integration, endpoints: &[Arc<dyn Endpoint>], home: &dyn Store) -> Result<()> {
     let name = &integration.name;
     let known = state::seen(&mut *home.session().await?, name).await?;
-    let mut fences = Vec::new();
-    for (endpoint, named) in endpoints.iter().zip(&integration.endpoints) {
-        let Some(store) = endpoint.store() else { continue };
-        let row = async { read_fence(&mut *store.session().await?, name).await };
-        fences.push((named, row.await.context(format!("endpoint {named}"))?));
-    }
+    let fences = fence_rows(integration, endpoints).await?;
     let mut session = home.session().await?;
     let epoch = state::read_lease(&mut *session, name).await?.map_or(0, |lease| lease.epoch);
     let home_n = read_fence(&mut *session, name).await?.map_or(0, |row| row.n);
-    for (endpoint, now) in fences {
-        let before = known.iter().find(|(name, ..)| name == endpoint);
-        let problem = match (&now, before) {
+    for ((endpoint, now), at) in integration.endpoints.iter().zip(&fences).zip(endpoints) {
+        let before = known.iter().find(|(name, ..)| name == endpoint).filter(|_| at.store().is_some());
+        let problem = match (now, before) {
             (Some(now), _) if now.home_n > home_n || now.epoch > epoch => {
                 "the database that holds the state is older than this endpoint remembers: it was restored from a backup"
             }
@@ -192,10 +207,29 @@ async fn check_identity(integration: &Integration, endpoints: &[Arc<dyn Endpoint
         };
         return Err(refused(endpoint, &format!("{problem}; nothing was read or written")));
     }
-    Ok(())
+    let remembered: Vec<String> = known.into_iter().map(|(_, instance, _)| instance).collect();
+    places::check(&mut *session, integration, &fences, &remembered).await
 }
 
-const OTHER_DATABASE: &str = "this is not the database the state was built with";
+/// The fence row of each endpoint; `None`: an app, or this integration never ran there.
+pub(super) async fn fence_rows(integration: &Integration, endpoints: &[Arc<dyn Endpoint>]) -> Result<Vec<Option<FenceRow>>> {
+    let mut rows = Vec::with_capacity(endpoints.len());
+    for (endpoint, name) in endpoints.iter().zip(&integration.endpoints) {
+        let Some(store) = endpoint.store() else {
+            rows.push(None);
+            continue;
+        };
+        let row = async { read_fence(&mut *store.session().await?, &integration.name).await };
+        rows.push(match row.await {
+            // Nothing of ours is there.
+            Err(error) if matches!(error.kind(), Kind::Schema | Kind::Tracking) => None,
+            row => row.context(format!("endpoint {name}"))?,
+        });
+    }
+    Ok(rows)
+}
+
+pub(super) const OTHER_DATABASE: &str = "this is not the database the state was built with";
 pub(super) const RESTORED: &str = "this database is older than the state remembers: it was restored from a backup";
 
 const WAY_ON: &str = "see docs/guarantees.md, \"restored and cloned databases\"";

@@ -18,7 +18,7 @@ struct Script(Run);
 
 /// Nobody interferes but the script.
 fn quiet() -> Options {
-    Options { home: Home::Third, crash: 0.0, second: 0.0, away: 0.0, fault: 0.0, ..Options::default() }
+    Options { home: Home::Third, crash: 0.0, second: 0.0, away: 0.0, fault: 0.0, abort: 0.0, ..Options::default() }
 }
 
 impl Script {

@@ -17,6 +17,7 @@ mod keys;
 mod large;
 mod logins;
 mod promised;
+mod replaced;
 mod rights;
 mod set_off;
 mod several;

@@ -1,6 +1,6 @@
 //! What we install in a file: our own tables, and for each tracked table a log and five triggers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -168,6 +168,14 @@ fn catalog_of(connection: &Connection) -> Result<HashMap<String, (String, String
     objects.collect::<rusqlite::Result<_>>().map_err(fault)
 }
 
+/// The names of the triggers on a table.
+fn triggers_on(connection: &Connection, table: &TableName) -> Result<HashSet<String>> {
+    let sql = "select name from main.sqlite_master where type = 'trigger' and tbl_name = ?1 collate nocase";
+    let mut statement = connection.prepare_cached(sql).map_err(fault)?;
+    let names = statement.query_map([&table.name], |row| row.get(0)).map_err(fault)?;
+    names.collect::<rusqlite::Result<_>>().map_err(fault)
+}
+
 /// Whether the catalog holds what `wanted` creates. SQLite writes the first words its own way.
 fn holds(catalog: &HashMap<String, (String, String)>, name: &str, wanted: &str) -> bool {
     let body = |sql: &str| sql.splitn(3, ' ').nth(2).map(str::to_owned);
@@ -298,12 +306,13 @@ fn findings(connection: &Connection, tables: &[TableName]) -> Result<Vec<Finding
     for table in tables {
         let shape = catalog::shape(connection, table)?;
         let wanted = shape.as_ref().map(Wanted::of);
-        // A table takes its triggers with it.
+        // A table takes its triggers with it, dropped or renamed.
         let version = versions.get(&table.name);
+        let there = triggers_on(connection, table)?;
         let replaced = match (&shape, &wanted) {
             // Uninstalled, which says nothing of the table.
             (Some(shape), _) if version.is_none() => shape.table.key_source.reuses(),
-            (_, Some(wanted)) => wanted.triggers.iter().all(|(name, _)| !catalog.contains_key(name)),
+            (_, Some(wanted)) => wanted.triggers.iter().all(|(name, _)| !there.contains(name)),
             _ => true,
         };
         let mut found = |problem: String, gap| findings.push(Finding { table: table.clone(), problem, gap, replaced });

@@ -1,0 +1,196 @@
+//! Another table, or another database, where the identity map knows one: it is noticed before a record gets another's
+//! values, and what only looks so (a table a tool has swapped) is not taken for it.
+
+use crate::scene::{CUSTOMERS, Scene, rows, scenarios};
+use crate::support::sqlite;
+
+scenarios! { sqlite_sqlite:
+    a31_a_swapped_table_in_which_some_changed_is_the_same_table,
+    i6_a_swapped_table_in_which_most_changed_asks,
+    c4_a_link_pointed_at_another_table_asks,
+    rule17_an_endpoint_may_be_renamed_but_not_replaced,
+    source_and_target_can_not_be_exchanged,
+}
+
+scenarios! { sqlite_postgres:
+    a31_a_swapped_table_in_which_some_changed_is_the_same_table,
+    i6_a_swapped_table_in_which_most_changed_asks,
+    c4_a_link_pointed_at_another_table_asks,
+    rule17_an_endpoint_may_be_renamed_but_not_replaced,
+    source_and_target_can_not_be_exchanged,
+}
+
+scenarios! { postgres_mysql:
+    a31_a_swapped_table_in_which_some_changed_is_the_same_table,
+    i6_a_swapped_table_in_which_most_changed_asks,
+    c4_a_link_pointed_at_another_table_asks,
+}
+
+scenarios! { postgres_mariadb:
+    a31_a_swapped_table_in_which_some_changed_is_the_same_table,
+    i6_a_swapped_table_in_which_most_changed_asks,
+}
+
+const PEOPLE: [&str; 5] = ["a", "b", "c", "d", "e"];
+
+/// Five people on both sides; the CRM keeps something in a column that no link knows of.
+async fn five(scene: &Scene) {
+    scene.customers("    safety: mirror").await;
+    scene.target.user(&format!("alter table contact add column own {}", scene.target.dialect().text)).await;
+    for name in PEOPLE {
+        scene.customer(&format!("{name}@x"), name).await;
+    }
+    scene.sync().await;
+    scene.target.user("update contact set own = full_name").await;
+    scene.sync().await;
+    scene.quiet().await;
+}
+
+/// A table like `contact` under another name.
+async fn like_contact(scene: &Scene, name: &str) {
+    let (key, text) = (scene.target.dialect().generated_key, scene.target.dialect().text);
+    let columns = format!("contact_no {key}, mail {text} not null unique, full_name {text}, telephone {text}, own {text}");
+    scene.target.user(&format!("create table {name} ({columns})")).await;
+}
+
+/// As gh-ost and pt-online-schema-change do it, with what happened before anybody could see it.
+async fn swap(scene: &Scene, meanwhile: &str) {
+    like_contact(scene, "contact_new").await;
+    let columns = "contact_no, mail, full_name, telephone, own";
+    scene.target.user(&format!("insert into contact_new ({columns}) select {columns} from contact")).await;
+    scene.target.user(meanwhile).await;
+    // The orders' table refers to it, and is not linked.
+    scene.target.user("drop table deal").await;
+    if scene.target.url().starts_with("my") || scene.target.url().starts_with("maria") {
+        scene.target.user("rename table contact to contact_old, contact_new to contact").await;
+    } else {
+        let mut tx = scene.target.open().await;
+        tx.run("alter table contact rename to contact_old").await;
+        tx.run("alter table contact_new rename to contact").await;
+        tx.commit().await;
+    }
+}
+
+async fn customers(scene: &Scene) -> Vec<String> {
+    rows(&scene.source, "select id, email, name from customer order by id").await
+}
+
+async fn contacts(scene: &Scene) -> Vec<String> {
+    rows(&scene.target, "select contact_no, mail, full_name, own from contact order by contact_no").await
+}
+
+async fn brake_holds(scene: &Scene) {
+    let status = scene.program.run(&["status"]).await.code(0);
+    assert!(status.out.contains("BRAKE"), "{}", status.out);
+}
+
+pub async fn a31_a_swapped_table_in_which_some_changed_is_the_same_table(scene: &Scene) {
+    five(scene).await;
+    let (ids, numbers) = (rows(&scene.source, "select id from customer order by id").await, contacts(scene).await.len());
+    // Two of five, and even what they are matched by.
+    swap(scene, "update contact_new set mail = concat(mail, 'y') where mail in ('b@x', 'd@x')").await;
+    for _ in 0..2 {
+        scene.sync().await;
+    }
+    let mails = rows(&scene.source, "select email from customer order by email").await;
+    assert_eq!(mails, ["a@x", "b@xy", "c@x", "d@xy", "e@x"]);
+    assert_eq!(rows(&scene.source, "select id from customer order by id").await, ids);
+    let own = rows(&scene.target, "select own from contact order by mail").await;
+    assert_eq!((own, numbers), (PEOPLE.map(str::to_owned).to_vec(), 5));
+    scene.quiet().await;
+}
+
+pub async fn i6_a_swapped_table_in_which_most_changed_asks(scene: &Scene) {
+    five(scene).await;
+    swap(scene, "update contact_new set mail = upper(mail)").await;
+    let before = (customers(scene).await, contacts(scene).await);
+    for _ in 0..3 {
+        scene.sync().await;
+        assert_eq!((customers(scene).await, contacts(scene).await), before);
+    }
+    brake_holds(scene).await;
+    // It was the same table after all: put right, it goes on as if nothing had been.
+    scene.target.user("update contact set mail = lower(mail)").await;
+    for _ in 0..2 {
+        scene.sync().await;
+    }
+    scene.customer("f@x", "f").await;
+    scene.source.user("update customer set name = 'Ada' where email = 'a@x'").await;
+    scene.sync().await;
+    let now = rows(&scene.target, "select mail, full_name, coalesce(own, 'new') from contact order by mail").await;
+    assert_eq!(now, ["a@x|Ada|a", "b@x|b|b", "c@x|c|c", "d@x|d|d", "e@x|e|e", "f@x|f|new"]);
+    scene.quiet().await;
+}
+
+pub async fn c4_a_link_pointed_at_another_table_asks(scene: &Scene) {
+    five(scene).await;
+    like_contact(scene, "person").await;
+    // Other people under the same numbers.
+    let other = "insert into person (contact_no, mail, full_name) select contact_no, concat('p', mail), 'Person' from contact";
+    scene.target.user(other).await;
+    let persons = || rows(&scene.target, "select contact_no, mail, full_name from person order by contact_no");
+    let before = (customers(scene).await, contacts(scene).await, persons().await);
+    let link = CUSTOMERS.replace("target: contact", "target: person");
+    scene.link(&[("customers", &format!("{link}    safety: mirror"))]);
+    for _ in 0..2 {
+        scene.sync().await;
+        assert_eq!((customers(scene).await, contacts(scene).await, persons().await), before);
+    }
+    brake_holds(scene).await;
+    // Pointed back, it goes on.
+    scene.link(&[("customers", &format!("{CUSTOMERS}    safety: mirror"))]);
+    for _ in 0..2 {
+        scene.sync().await;
+    }
+    assert_eq!((customers(scene).await, contacts(scene).await, persons().await), before);
+    scene.quiet().await;
+}
+
+fn config(scene: &Scene, endpoints: [(&str, String); 2], tables: &str) -> String {
+    let [(one, first), (two, second)] = endpoints;
+    assert!(scene.source.url() != scene.target.url());
+    format!(
+        "integration: both\nendpoints:\n  {one}: {{url: \"{first}\"}}\n  {two}: {{url: \"{second}\"}}\nsource: {one}\n\
+         target: {two}\nstate: crm\nfirst_sync: auto\nlinks:\n  customers:\n{tables}"
+    )
+}
+
+pub async fn rule17_an_endpoint_may_be_renamed_but_not_replaced(scene: &Scene) {
+    five(scene).await;
+    let other = sqlite::lab().await.unwrap();
+    other.user("create table customer (id integer primary key, email text not null unique, name text, phone text)").await;
+    for (id, name) in (1..).zip(["x", "y", "z"]) {
+        other.user(&format!("insert into customer (id, email, name) values ({id}, '{name}@x', '{name}')")).await;
+    }
+    let before = (customers(scene).await, contacts(scene).await);
+    let link = format!("{}    safety: mirror\n", CUSTOMERS.trim_start_matches('\n'));
+    scene.program.configure(&config(scene, [("branch", other.url()), ("crm", scene.target.url())], &link));
+    for _ in 0..2 {
+        let done = scene.refused(&["run", "--once"], 1).await;
+        assert!(done.err.contains("this is not the database the state was built with"), "{}", done.err);
+    }
+    assert_eq!((customers(scene).await, contacts(scene).await), before);
+    scene.program.configure(&config(scene, [("branch", scene.source.url()), ("crm", scene.target.url())], &link));
+    scene.customer("f@x", "f").await;
+    scene.sync().await;
+    assert_eq!(contacts(scene).await.len(), 6);
+    scene.quiet().await;
+    other.close().await;
+}
+
+pub async fn source_and_target_can_not_be_exchanged(scene: &Scene) {
+    five(scene).await;
+    let before = (customers(scene).await, contacts(scene).await);
+    let exchanged = "    source: contact\n    target: customer\n    match: [mail]\n    safety: mirror\n    \
+                     fields: {mail: email, full_name: name, telephone: phone}\n";
+    scene.program.configure(&config(scene, [("crm", scene.target.url()), ("shop", scene.source.url())], exchanged));
+    let done = scene.refused(&["run", "--once"], 2).await;
+    assert!(done.err.contains("link customers: ") && done.err.contains("exchanged"), "{}", done.err);
+    assert_eq!((customers(scene).await, contacts(scene).await), before);
+    // Under another name it is a new link: who is there is recognised.
+    let renamed = config(scene, [("crm", scene.target.url()), ("shop", scene.source.url())], exchanged);
+    scene.program.configure(&renamed.replace("  customers:\n", "  contacts:\n"));
+    scene.sync().await;
+    assert_eq!((customers(scene).await, contacts(scene).await), before);
+    scene.quiet().await;
+}
