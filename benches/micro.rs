@@ -95,6 +95,7 @@ fn link() -> Link {
         deletes: Deletes::Delete,
         keys: Keys::Own,
         brake: BrakeLimits::default(),
+        broken: None,
     }
 }
 
