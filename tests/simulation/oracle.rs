@@ -117,7 +117,10 @@ impl World {
         let sides: Vec<Side> = (0..self.options.data()).map(|at| Side::read(self, at)).collect();
         let explained = self.explained(&sides, &mut wrong);
         for (at, side) in sides.iter().enumerate() {
-            for (entity, rows) in side.rows.iter().filter(|(_, rows)| rows.len() > 1) {
+            // In a chain, what the one integration deletes and makes again comes to the third database anew, where the old
+            // one may be held: a child that waits for it stands in the way of its delete.
+            let held = |entity: &i64| at == 2 && explained.contains(entity);
+            for (entity, rows) in side.rows.iter().filter(|(entity, rows)| rows.len() > 1 && !held(entity)) {
                 wrong.push(format!("doubled: e{entity} stands {} times in {}", rows.len(), name(at)));
             }
         }
