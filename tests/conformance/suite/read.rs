@@ -52,6 +52,30 @@ pub async fn rule2_unread_deletes_are_named(lab: &dyn Lab) {
     assert!(window.unread(0, &keys, Unread::Moves).await.unwrap().is_empty());
 }
 
+/// The row is there under its new key already, and the pair of whoever had that key is not.
+pub async fn rule2_unread_renames_are_named_by_both_keys(lab: &dyn Lab) {
+    let mut bench = Bench::item(lab).await;
+    // Read from the log by one integration, and by two, each its own way.
+    for round in 0..2 {
+        let (first, to) = (round * 100 + 1, round * 100 + 900);
+        for id in first..first + 60 {
+            lab.user(&format!("insert into item (id, name) values ({id}, 'Ann')")).await;
+        }
+        lab.user(&format!("update item set id = {to} where id = {first}")).await;
+        let mut window = bench.endpoint.window(&bench.tracked, 10).await.unwrap();
+        assert!(window.more(), "60 inserts are more than 10");
+        let keys: Vec<Key> = [first, to, first + 1].map(Key::int).to_vec();
+        let unread = window.unread(0, &keys, Unread::Moves).await.unwrap();
+        let named: Vec<bool> = keys.iter().map(|key| unread.contains(&key.encode())).collect();
+        assert_eq!(named, [true, true, false], "round {round}");
+        drop(window);
+        bench.read().await;
+        if round == 0 {
+            bench.beside("other").await;
+        }
+    }
+}
+
 /// C4: a record must not be recorded while its own insert is unread.
 pub async fn rule2_unread_inserts_are_named_where_asked(lab: &dyn Lab) {
     let bench = Bench::item(lab).await;

@@ -54,6 +54,28 @@ pub(super) enum What {
     Epoch,
 }
 
+/// The keys about which nothing may be concluded while a log row is unread (rule 2).
+#[derive(Clone, Debug)]
+pub(super) enum Named<'a> {
+    Keys(Vec<&'a Key>),
+    /// All of the collection.
+    All,
+}
+
+impl What {
+    /// What a row of this kind says of who has which key: of a rename both, the one that is free now and the one that is
+    /// taken.
+    pub(super) fn moves(&self, which: Unread) -> Named<'_> {
+        match self {
+            What::Delete(key) => Named::Keys(vec![key]),
+            What::Update(old, new) if old.encode() != new.encode() => Named::Keys(vec![old, new]),
+            What::Insert(key) if which == Unread::Births => Named::Keys(vec![key]),
+            What::Insert(_) | What::Update(..) | What::Epoch => Named::Keys(Vec::new()),
+            What::Anything => Named::All,
+        }
+    }
+}
+
 impl Log {
     /// The log of `table`. Its name carries the types of the key: another key, another log.
     pub(super) fn of(table: &Table, database: &str) -> Log {
@@ -173,7 +195,7 @@ pub(super) async fn unread(
     log: &Log,
     after: i64,
     which: Unread,
-    mut found: impl FnMut(Option<&Key>) + Send,
+    mut found: impl FnMut(Named<'_>) + Send,
 ) -> Result<()> {
     let width = log.key.len();
     let changed: Vec<String> = (1..=width).map(|i| format!("o{i} <=> n{i}")).collect();
@@ -182,11 +204,7 @@ pub(super) async fn unread(
     let sql = log.rows(0, width, &format!("where ({births} and not (op = 'U' and {changed})) and seq > {after} order by seq"));
     let mut failed = None;
     let each = |row: Row| match log.logged(0, &row, width) {
-        Ok(logged) => match &logged.what {
-            What::Delete(key) | What::Update(key, _) | What::Insert(key) => found(Some(key)),
-            What::Anything => found(None),
-            What::Epoch => {}
-        },
+        Ok(logged) => found(logged.what.moves(which)),
         Err(error) => failed = Some(error),
     };
     connection.each(&sql, Vec::new(), each).await.map_err(missing)?;

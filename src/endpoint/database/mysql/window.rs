@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::catalog::{qualified, schema_of};
 use super::connection::{Connection, field_optional};
-use super::log::{self, Log, Logged, Stand, What};
+use super::log::{self, Log, Logged, Named, Stand, What};
 use super::rows;
 use crate::endpoint::{Fetched, ReadReceipt, Tracked, Unread, Window};
 use crate::error::{Error, Kind, Result};
@@ -285,21 +285,13 @@ impl Window for Snapshot {
             return Ok(asked);
         }
         let mut unread = HashSet::new();
-        let mut note = |key: Option<&Key>| match key {
-            Some(key) => {
-                unread.extend(asked.get(&key.encode()).cloned());
-            }
-            None => unread.extend(asked.iter().cloned()),
+        let mut note = |named: Named<'_>| match named {
+            Named::Keys(keys) => unread.extend(keys.iter().filter_map(|key| asked.get(&key.encode()).cloned())),
+            Named::All => unread.extend(asked.iter().cloned()),
         };
         if in_queue {
             for logged in log::read_queue(&mut self.connection, &[(0, &log, queue)], usize::MAX >> 1).await? {
-                match &logged.what {
-                    What::Delete(key) => note(Some(key)),
-                    What::Update(old, new) if old.encode() != new.encode() => note(Some(old)),
-                    What::Anything => note(None),
-                    What::Insert(key) if which == Unread::Births => note(Some(key)),
-                    What::Insert(_) | What::Update(..) | What::Epoch => {}
-                }
+                note(logged.what.moves(which));
             }
         }
         if in_log {
