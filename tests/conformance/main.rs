@@ -36,6 +36,7 @@ macro_rules! conformance {
             a6_every_window_sees_what_was_committed_before,
             a8_acknowledge_removes_only_what_was_read,
             a76_two_consumers_read_all,
+            s4_2_two_links_on_one_table_read_all,
             a_window_that_was_not_acknowledged_is_read_again,
             a_window_is_limited_and_says_so,
             a11_a_recreated_log_is_an_error,

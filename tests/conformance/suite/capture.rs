@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant, SystemTime};
 
+use twinrow::endpoint::{Acknowledge, ReadReceipt};
 use twinrow::error::Kind;
-use twinrow::model::{Key, Op};
+use twinrow::model::{Entry, Key, Op};
 
 use super::bench::{Bench, int, item, op, t};
 use crate::support::{Damage, Lab};
@@ -189,6 +190,48 @@ pub async fn a76_two_consumers_read_all(lab: &dyn Lab) {
     lab.user("delete from item where id = 1").await;
     assert_eq!(second.ops().await, ["delete 1"]);
     assert_eq!(first.ops().await, ["delete 1"]);
+}
+
+/// Each has a cursor of its own, both the one consumer of the log; alone, and beside another integration.
+pub async fn s4_2_two_links_on_one_table_read_all(lab: &dyn Lab) {
+    let mut bench = Bench::item(lab).await;
+    bench.tracked.push(bench.tracked[0].clone());
+    for round in 0..2 {
+        let all: Vec<Key> = (1..=25).map(|id| Key::int(round * 100 + id)).collect();
+        for key in &all {
+            lab.user(&format!("insert into item (id, name) values ({key}, 'Ann')")).await;
+        }
+        let keys = |entries: &[Entry], at: usize| -> Vec<Key> {
+            entries.iter().filter(|entry| entry.collection == at).map(|entry| entry.key.clone()).collect()
+        };
+        // One of them is behind: what it has not read stays.
+        let window = bench.endpoint.window(&bench.tracked, 10_000).await.unwrap();
+        assert_eq!([keys(window.entries(), 0), keys(window.entries(), 1)], [all.clone(), all.clone()]);
+        let table = bench.tables().remove(0).name;
+        let ahead = Acknowledge { table: table.clone(), position: window.position(0), receipt: window.receipt(0) };
+        let behind = Acknowledge { table, position: bench.tracked[1].since.clone().unwrap(), receipt: ReadReceipt::default() };
+        drop(window);
+        for upto in [[ahead.clone(), behind.clone()], [behind, ahead]] {
+            bench.endpoint.acknowledge(&bench.fence, &upto).await.unwrap();
+        }
+        // With a limit that falls between the two copies of one entry.
+        let mut read: [Vec<Key>; 2] = Default::default();
+        for pass in 0.. {
+            assert!(pass < 60, "it never ends");
+            let window = bench.endpoint.window(&bench.tracked, 7).await.unwrap();
+            (0..2).for_each(|at| read[at].extend(keys(window.entries(), at)));
+            let more = window.more();
+            bench.acknowledge(window).await;
+            if !more {
+                break;
+            }
+        }
+        assert_eq!(read, [all.clone(), all], "round {round}");
+        assert_eq!(bench.ops().await, Vec::<String>::new());
+        if round == 0 {
+            bench.beside("other").await;
+        }
+    }
 }
 
 pub async fn a_window_that_was_not_acknowledged_is_read_again(lab: &dyn Lab) {

@@ -32,6 +32,7 @@ scenarios! { mysql_sqlite:
 
 scenarios! { mariadb_postgres:
     a26_a_renamed_key_keeps_its_twin,
+    s4_2_one_table_to_two_targets,
     c4_a_truncated_table_gives_its_numbers_to_others,
     c4_a_table_made_again_gives_its_numbers_to_others,
 }
@@ -43,6 +44,11 @@ scenarios! { postgres_mysql:
 
 scenarios! { postgres_postgres:
     a26_a_renamed_key_keeps_its_twin,
+    s4_2_one_table_to_two_targets,
+}
+
+scenarios! { mysql_mariadb:
+    s4_2_one_table_to_two_targets,
 }
 
 async fn people(scene: &Scene, names: &[&str]) {
@@ -188,7 +194,8 @@ pub async fn composite_keys_are_followed(scene: &Scene) {
 /// A star: the source's table has a twin in two tables of the target.
 pub async fn s4_2_one_table_to_two_targets(scene: &Scene) {
     scene.customers("").await;
-    scene.target.user("create table mailing (no integer primary key autoincrement, address text unique)").await;
+    let (key, text) = (scene.target.dialect().generated_key, scene.target.dialect().text);
+    scene.target.user(&format!("create table mailing (no {key}, address {text} unique)")).await;
     let mailing =
         "    source: customer\n    target: mailing\n    match: [email]\n    safety: mirror\n    fields: {email: address}\n";
     scene.link(&[("customers", &format!("{CUSTOMERS}    safety: mirror")), ("mailing", mailing)]);

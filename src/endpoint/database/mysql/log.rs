@@ -4,7 +4,8 @@
 //! one reader loses exactly the rows that were read and recorded. A log with several is drained: its committed rows
 //! move to `twinrow_queue`, under new numbers given out in one transaction at a time; there a cursor is safe.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::btree_map::Entry::{Occupied, Vacant};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use mysql_async::{Row, Value as Wire};
 use sha2::{Digest, Sha256};
@@ -372,21 +373,41 @@ pub(super) async fn acknowledge(connection: &mut Connection, integration: &str, 
     }
     lock_drain(connection).await?;
     let states = states(connection, integration, upto).await?;
-    for done in upto {
-        let Some(state) = states.get(&done.table) else { continue };
+    for (table, (n, read)) in by_table(upto)? {
+        let Some(state) = states.get(table) else { continue };
         // A second consumer may have come since this was read: then the rows stay, and are drained.
         if state.others == 0 {
-            remove(connection, &state.log, &done.receipt.0).await?;
+            remove(connection, &state.log, &read.into_iter().collect::<Vec<_>>()).await?;
         }
-        let stand = Stand::parse(&done.position)?;
-        if state.n.is_some_and(|n| n < stand.n) {
+        if state.n.is_some_and(|before| before < n) {
             let sql = sql!("consumer_move");
-            let collection = done.table.to_string();
-            connection.write(sql, vec![stand.n.into(), collection.clone().into(), integration.into()]).await?;
+            let collection = table.to_string();
+            connection.write(sql, vec![n.into(), collection.clone().into(), integration.into()]).await?;
             prune(connection, &collection).await?;
         }
     }
     Ok(())
+}
+
+/// Two links on one table have a cursor each, and are one consumer: the one that is behind counts, and only what both
+/// have read may go.
+fn by_table(upto: &[Acknowledge]) -> Result<BTreeMap<&TableName, (i64, BTreeSet<i64>)>> {
+    let mut all: BTreeMap<&TableName, (i64, BTreeSet<i64>)> = BTreeMap::new();
+    for done in upto {
+        let n = Stand::parse(&done.position)?.n;
+        let read: BTreeSet<i64> = done.receipt.0.iter().copied().collect();
+        match all.entry(&done.table) {
+            Occupied(mut other) => {
+                let (least, common) = other.get_mut();
+                *least = n.min(*least);
+                common.retain(|seq| read.contains(seq));
+            }
+            Vacant(first) => {
+                first.insert((n, read));
+            }
+        }
+    }
+    Ok(all)
 }
 
 /// A log as its consumer's acknowledgement finds it.

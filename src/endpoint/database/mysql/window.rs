@@ -1,6 +1,6 @@
 //! One moment of a database: what its logs say, and the rows as they are then.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use async_trait::async_trait;
 
@@ -51,7 +51,9 @@ impl Snapshot {
     ) -> Result<Snapshot> {
         let mut sides = sides(&connection, collections)?;
         let shared = log::consumers(&mut connection, &logs(&sides)).await?;
-        let several: Vec<&Log> = sides.iter().zip(&shared).filter(|(_, found)| found.0 > 1).map(|(side, _)| &side.log).collect();
+        let several = sides.iter().zip(&shared).filter(|(_, found)| found.0 > 1).map(|(side, _)| (&side.log.name, &side.log));
+        // Two links may be on one table; its log is drained once.
+        let several: Vec<&Log> = several.collect::<BTreeMap<_, _>>().into_values().collect();
         if !several.is_empty() {
             match log::drain(&mut connection, &several).await {
                 // Someone else drains, or holds a log's table: what is in the queue can be read all the same.
@@ -106,21 +108,24 @@ fn logs(sides: &[Side]) -> Vec<&Log> {
 async fn read_queue(connection: &mut Connection, sides: &mut [Side], limit: usize) -> Result<Vec<Logged>> {
     let asked: Vec<(usize, &Log, i64)> =
         sides.iter().enumerate().filter_map(|(i, side)| Some((i, &side.log, side.stand.as_ref()?.n))).collect();
-    let mut read = log::read_queue(connection, &asked, limit + 1).await?;
-    let more = read.len() > limit;
-    read.truncate(limit);
-    for logged in &read {
-        if let (Some(side), Some(n)) = (sides.get_mut(logged.log), logged.n) {
-            side.queue = n;
+    let limit = limit.max(1);
+    // Two collections of one table get a copy each of a number: it is read for both or for none.
+    let mut read = log::read_queue(connection, &asked, limit + asked.len()).await?;
+    let more = match read.get(limit - 1).and_then(|logged| logged.n) {
+        Some(last) => {
+            let (before, kept) = (read.len(), read.partition_point(|logged| logged.n <= Some(last)));
+            read.truncate(kept);
+            kept < before
         }
-    }
+        None => false,
+    };
     let last = read.last().and_then(|logged| logged.n);
     for side in sides.iter_mut().filter(|side| side.since.is_some()) {
         side.queue_more = more;
         if let Some(stand) = &mut side.stand {
             // The queue is read in the order of its numbers: up to the last one, nothing of this log is left.
-            side.queue = if more { last.unwrap_or(stand.n) } else { last.unwrap_or(stand.n).max(stand.n) };
-            stand.n = stand.n.max(side.queue);
+            stand.n = stand.n.max(last.unwrap_or(stand.n));
+            side.queue = stand.n;
         }
     }
     Ok(read)

@@ -23,7 +23,7 @@ mod value;
 mod window;
 mod write;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -31,6 +31,7 @@ use async_trait::async_trait;
 use tokio_postgres::types::ToSql;
 
 use self::catalog::Described;
+use self::position::Cursor;
 use self::session::{Conn, Server};
 use crate::endpoint::{Acknowledge, Capabilities, Endpoint, OpenTransactions, Tracked, Tracking, Window, Write};
 use crate::error::{Context, Result};
@@ -145,9 +146,9 @@ impl Postgres {
     }
 
     /// Removes what every consumer of these logs has read.
-    async fn prune(&self, conn: &mut Conn, upto: &[Acknowledge]) -> Result<Vec<TableName>> {
+    async fn prune(&self, conn: &mut Conn, tables: &[&TableName]) -> Result<Vec<TableName>> {
         let mut done = Vec::new();
-        for table in upto.iter().map(|acknowledge| &acknowledge.table).filter(|table| self.shared.prune_is_due(table)) {
+        for table in tables.iter().copied().filter(|table| self.shared.prune_is_due(table)) {
             let log = log::log_name(table);
             // What every consumer's snapshot saw is read, also behind a transaction that stays open (A3).
             let sql = format!(
@@ -164,6 +165,20 @@ impl Postgres {
         }
         Ok(done)
     }
+}
+
+/// Two links on one table have a cursor each, and are one consumer: the one that is behind counts.
+fn by_table(upto: &[Acknowledge]) -> Result<BTreeMap<&TableName, Cursor>> {
+    let mut all: BTreeMap<&TableName, Cursor> = BTreeMap::new();
+    for done in upto {
+        let cursor = Cursor::parse(&done.position)?;
+        let behind = match all.remove(&done.table) {
+            Some(other) if other.age() <= cursor.age() => other,
+            _ => cursor,
+        };
+        all.insert(&done.table, behind);
+    }
+    Ok(all)
 }
 
 #[async_trait]
@@ -197,12 +212,13 @@ impl Endpoint for Postgres {
         if upto.is_empty() {
             return Ok(());
         }
+        let upto = by_table(upto)?;
         let mut conn = self.begin_fenced(fence).await?;
-        let names: Vec<String> = upto.iter().map(|acknowledge| log::collection_name(&acknowledge.table)).collect();
-        let positions: Vec<&str> = upto.iter().map(|acknowledge| acknowledge.position.0.as_str()).collect();
+        let names: Vec<String> = upto.keys().map(|table| log::collection_name(table)).collect();
+        let positions: Vec<String> = upto.values().map(|cursor| cursor.position().0).collect();
         let params: [&(dyn ToSql + Sync); 3] = [&fence.integration, &names, &positions];
         conn.query(include_str!("../../../../sql/postgres/consumer_write.sql"), &params).await.context(self.named())?;
-        let pruned = self.prune(&mut conn, upto).await.context(self.named())?;
+        let pruned = self.prune(&mut conn, &upto.into_keys().collect::<Vec<_>>()).await.context(self.named())?;
         conn.commit().await.context(self.named())?;
         pruned.iter().for_each(|table| self.shared.pruned(table));
         Ok(())

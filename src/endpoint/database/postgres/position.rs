@@ -4,6 +4,7 @@
 //! entries, it was taken at snapshot `mid`, and of the entries visible in `mid` but not in `old` those
 //! up to `lsn` are read. While there is a `mid`, windows stay within it: two of them would need a list.
 
+use std::cmp::Reverse;
 use std::fmt;
 
 use crate::error::{Error, Kind, Result};
@@ -75,6 +76,12 @@ impl Cursor {
         })
     }
 
+    /// Compares cursors of one log: the one that has read less is less. What a snapshot sees, a later one sees too.
+    pub(super) fn age(&self) -> impl Ord + use<> {
+        let old = &self.old;
+        (old.xmin, old.xmax, Reverse(old.open.len()), self.partial.as_ref().map(|partial| partial.lsn))
+    }
+
     /// As it is recorded.
     pub(super) fn position(&self) -> Position {
         let mut text = format!("{} {} {} {}", self.epoch, self.system, self.timeline, self.old);
@@ -110,6 +117,20 @@ mod tests {
         for text in ["e 1 00000001 10:20:10,14", "e 1 00000001 10:10:", "e 1 00000001 10:20:10,14 20:30:25 123456"] {
             assert_eq!(Cursor::parse(&Position(text.into())).unwrap().position().0, text);
         }
+    }
+
+    #[test]
+    fn s4_2_the_cursor_that_has_read_less_is_less() {
+        let age = |text: &str| Cursor::parse(&Position(text.into())).unwrap().age();
+        let all = [
+            "e 1 1 10:20:10,14",
+            "e 1 1 10:20:10",
+            "e 1 1 10:20:10 20:30: 5",
+            "e 1 1 10:20:10 20:30: 6",
+            "e 1 1 12:20:",
+            "e 1 1 12:21:",
+        ];
+        assert!(all.windows(2).all(|pair| age(pair[0]) < age(pair[1])));
     }
 
     #[test]
