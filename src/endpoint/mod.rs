@@ -507,9 +507,10 @@ pub trait Tracking: Send + Sync {
     /// Repeated: the registered one stays, and is not moved.
     async fn register(&self, integration: &str, tables: &[Table]) -> Result<Vec<Position>>;
 
-    /// For each cursor that was taken on a log that is no more (dropped, emptied, made again: A11), or that `integration` is
-    /// no longer registered with (it was uninstalled, S2-19), registers it with the log there is now, and returns a position
-    /// there: what lies between can only be compared. `None`: the cursor is good, or it is not for a new log to mend.
+    /// For each cursor that was taken on a log that is no more (dropped, emptied, made again: A11), on another history of it
+    /// (a standby took over: A65), or that `integration` is no longer registered with (it was uninstalled, S2-19), registers
+    /// it with the log there is now, and returns a position there: what lies between can only be compared. `None`: the
+    /// cursor is good, or it is not for a new log to mend. Asked once the fences have been found to agree (rule 17).
     async fn renew(&self, integration: &str, cursors: &[(Table, Position)]) -> Result<Vec<Option<Position>>>;
 }
 

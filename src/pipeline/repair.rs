@@ -1,6 +1,7 @@
 //! Tracking objects that are not as they were installed, and logs that are not those that were read before.
 
 use super::stopped::{obstacle, of_a_link};
+use super::takeover::check_identity;
 use super::{Counts, Pipeline};
 use crate::endpoint::Finding;
 use crate::error::{Context, Error, Kind, Result};
@@ -106,6 +107,8 @@ impl Pipeline {
             other => return other,
         };
         let found = !self.inspect().await?.is_empty();
+        // A standby that took over, or a backup that was put back: which, the fences say (rule 17).
+        check_identity(&self.integration, &self.endpoints, self.home()?).await?;
         if found || self.renew_cursors().await? {
             self.anew = true;
             return Err(Error::new(Kind::Retry, "tracking was not as it was installed").source(error));

@@ -2,6 +2,7 @@
 //! itself when they do, and nothing is lost or doubled.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use crate::crash::business::{LINKS, Names, SIDES};
 use crate::crash::oracle::{Records, agree, records};
 use crate::faults::{end, started};
 use crate::program::{Program, until};
+use crate::scene::{Scene, rows};
 use crate::servers::Servers;
 use crate::support::{Lab, postgres, skip};
 
@@ -89,6 +91,52 @@ async fn away(servers: &Servers, pair: [&str; 2]) {
         assert!(journal.acknowledged > 20, "the application hardly wrote");
         journal.judge(&source);
     }
+}
+
+/// A PostgreSQL server that goes on in another history of the same cluster, as a standby does that takes over: nothing is
+/// missing there, as the fences say, so all is compared and the run goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a65_a_standby_that_took_over_is_compared_and_run_on() {
+    let servers = match Servers::start(&["postgres15"]).await {
+        Ok(servers) => servers,
+        Err(reason) => return skip("outage::a65_a_standby_that_took_over_is_compared_and_run_on", &reason),
+    };
+    let (source, target) = (servers.lab("postgres15").await, crate::support::sqlite::lab().await.unwrap());
+    let scene = Scene { source, target, program: Program::new("") };
+    scene.customers("    safety: mirror").await;
+    let contacts = || async { rows(&scene.target, "select mail from contact order by 1").await };
+    scene.customer("a@x", "Ada").await;
+    scene.contact("b@x", "Ben").await;
+    scene.sync().await;
+    scene.quiet().await;
+
+    promote(&servers, "postgres15").await;
+    scene.customer("c@x", "Cai").await;
+    scene.source.user("delete from customer where email = 'a@x'").await;
+    scene.sync().await;
+    assert_eq!(contacts().await, ["b@x", "c@x"]);
+    scene.quiet().await;
+
+    // Under a process that runs.
+    let mut child = started(&scene.program, &["run"]).await;
+    promote(&servers, "postgres15").await;
+    scene.customer("d@x", "Dee").await;
+    until("what was written after the second take-over arrives", || async { contacts().await == ["b@x", "c@x", "d@x"] }).await;
+    assert!(child.try_wait().unwrap().is_none(), "it ended\n{}", scene.program.log());
+    end(child).await;
+    assert_eq!(rows(&scene.source, "select email from customer order by 1").await, ["b@x", "c@x", "d@x"]);
+    scene.source.close().await;
+    scene.target.close().await;
+}
+
+/// Ends the server, and starts it as one that was recovering until now: it begins a new timeline.
+async fn promote(servers: &Servers, name: &str) {
+    servers.ctl(name, "stop").await;
+    let data = servers.dir(name).join("data");
+    let mut config = std::fs::File::options().append(true).open(data.join("postgresql.auto.conf")).unwrap();
+    config.write_all(b"restore_command = 'false'\n").unwrap();
+    std::fs::write(data.join("recovery.signal"), "").unwrap();
+    servers.ctl(name, "start").await;
 }
 
 /// A record of each side's reaches the other one.

@@ -290,10 +290,11 @@ impl Tracking for Postgres {
         let mut renewed = Vec::with_capacity(cursors.len());
         for ((table, since), now) in cursors.iter().zip(now) {
             let then = Cursor::parse(since)?;
-            // Another cluster or history is not for us to decide about (A65).
-            let same = (&then.system, &then.timeline) == (&now.system, &now.timeline);
-            let whole = then.epoch == now.epoch && registered.contains(&collection_name(&table.name));
-            let position = (same && !whole).then(|| now.position());
+            // Another cluster is not for us to decide about. Another history of this one, since a standby took over, is as
+            // good as another log, once the fences have been found to agree (A65, rule 17).
+            let same = (&then.epoch, &then.timeline) == (&now.epoch, &now.timeline);
+            let whole = same && registered.contains(&collection_name(&table.name));
+            let position = (then.system == now.system && !whole).then(|| now.position());
             if let Some(Position(position)) = &position {
                 let (names, positions) = (vec![collection_name(&table.name)], vec![position.clone()]);
                 conn.query(sql!("consumer_write"), &[&integration, &names, &positions]).await?;

@@ -151,7 +151,7 @@ fn check_server(tracked: &Tracked, cursor: Option<&Cursor>, facts: &Facts) -> Re
             Kind::Tracking,
             format!("a standby took over, or a backup was restored, since {table} was read: it must be compared"),
         )
-        .hint("twinrow resync full"));
+        .hint("twinrow run   # which does it"));
     }
     Ok(())
 }
