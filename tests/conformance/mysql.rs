@@ -55,6 +55,7 @@ both! {
     a13_cascades_are_logged_by_the_parent,
     a13_cascades_in_a_circle_compare_the_whole,
     a31_a_swapped_table_is_found,
+    a31_a_trigger_that_is_lost_after_a_swap_is_repaired_for_good,
     a33_install_gives_way,
     a34_application_users_need_no_rights,
     a36_the_installer_may_go,
@@ -247,6 +248,24 @@ mod tests {
         assert_eq!(bench.tracking().inspect(&bench.tables()).await.unwrap(), []);
         lab.user("insert into item (id) values (5)").await;
         assert_eq!(bench.ops().await, ["truncate", "insert 5"]);
+    }
+
+    pub async fn a31_a_trigger_that_is_lost_after_a_swap_is_repaired_for_good(lab: &MysqlLab) {
+        let bench = Bench::item(lab).await;
+        let install = async || bench.tracking().install(&bench.tables(), true).await.unwrap();
+        lab.user("create table item_new like item").await;
+        lab.user("rename table item to item_old, item_new to item").await;
+        assert!(!install().await.is_empty());
+        lab.user("drop table item_old").await;
+        // The old table's triggers had the better names.
+        let named = "select trigger_name from information_schema.triggers where trigger_schema = database() \
+                     and event_object_table = 'item' and trigger_name like '%\\_ai\\_%\\_2'";
+        let trigger = lab.user_rows(named).await[0][0].clone().unwrap();
+        lab.user(&format!("drop trigger `{trigger}`")).await;
+        assert!(bench.tracking().inspect(&bench.tables()).await.unwrap()[0].gap);
+        assert!(!install().await.is_empty());
+        assert_eq!(bench.tracking().inspect(&bench.tables()).await.unwrap(), []);
+        assert!(install().await.is_empty());
     }
 
     pub async fn a33_install_gives_way(lab: &MysqlLab) {

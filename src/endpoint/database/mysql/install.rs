@@ -309,6 +309,19 @@ fn trigger_steps(wanted: &[&Trigger], present: &Present, definer: Option<&str>, 
             steps.push(step(forget(&old.schema, &old.name, database), String::new(), database, "twinrow_trigger"));
         }
     }
+    forget_lost(wanted, present, &kept, database, steps);
+}
+
+/// Triggers that were recorded and are gone, with their table or otherwise, and whose place another one has taken: nobody
+/// need look for them any more.
+fn forget_lost(wanted: &[&Trigger], present: &Present, kept: &BTreeSet<(String, String)>, database: &str, steps: &mut Vec<Step>) {
+    let Some(collection) = wanted.first().map(|trigger| &trigger.collection) else { return };
+    for RecordedTrigger { schema, name, .. } in present.recorded.iter().filter(|recorded| recorded.collection == *collection) {
+        let there = present.triggers.iter().any(|other| other.schema == *schema && other.name == *name);
+        if !there && !kept.contains(&(schema.clone(), name.clone())) {
+            steps.push(step(forget(schema, name, database), String::new(), database, "twinrow_trigger"));
+        }
+    }
 }
 
 fn record(trigger: &Trigger, name: &str, database: &str) -> String {
