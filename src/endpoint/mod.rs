@@ -427,6 +427,13 @@ pub trait Write: Send {
     /// `None`: locked by someone else, or absent; either way the record goes back to work (rule 19).
     async fn lock(&mut self, collection: &Collection, keys: &[Key]) -> Result<Vec<Option<Row>>>;
 
+    /// Makes the locks of these rows, which [`Write::lock`] has returned, as strong as a delete, a new key or a new value of a
+    /// unique column needs, for other rows may be about to refer to them; without waiting. `false`: someone holds the row against
+    /// it, and it goes back to work (rule 19). An engine with one kind of lock has nothing to do.
+    async fn lock_identity(&mut self, _collection: &Collection, keys: &[Key]) -> Result<Vec<bool>> {
+        Ok(vec![true; keys.len()])
+    }
+
     /// Locks the collection against other creates of Twinrow's, and looks again for rows that match:
     /// as [`Window::find`], now (rule 13).
     async fn find(&mut self, collection: &Collection, rule: &[(usize, Normal)], values: &[Vec<Value>]) -> Result<Vec<Vec<Key>>>;

@@ -212,6 +212,12 @@ impl Collection {
         &self.table.columns[self.columns[field]]
     }
 
+    /// Whether field `field` is part of a unique key: what rows of other tables may refer to.
+    pub fn is_unique(&self, field: usize) -> bool {
+        let column = &self.columns[field];
+        self.table.key.contains(column) || self.table.uniques.iter().any(|columns| columns.contains(column))
+    }
+
     /// The mapped columns in field order.
     pub fn mapped(&self) -> impl Iterator<Item = &Column> {
         self.columns.iter().map(|i| &self.table.columns[*i])

@@ -85,7 +85,38 @@ impl Job<'_> {
                 self.busy(at, if now.is_none() { "the row is locked by someone else" } else { "the row changed meanwhile" });
             }
         }
+        self.lock_identity(write, items, jobs, &mut unlocked).await?;
         Ok(unlocked)
+    }
+
+    /// Rows that go, or get a new key or another unique value: someone may be about to refer to them.
+    async fn lock_identity(
+        &mut self,
+        write: &mut dyn Write,
+        items: &[Item],
+        jobs: &[(usize, Do)],
+        unlocked: &mut HashSet<usize>,
+    ) -> Result<()> {
+        let unique = |what: &Do| match what {
+            Do::Update(fields) => fields.iter().any(|(field, _)| self.collection().is_unique(*field)),
+            Do::Delete => true,
+            Do::Create(_) => false,
+        };
+        let wanted: Vec<(usize, Key)> = jobs
+            .iter()
+            .filter(|(at, what)| unique(what) && !unlocked.contains(at))
+            .filter_map(|(at, _)| Some((*at, self.key_of(&items[*at])?)))
+            .collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let keys: Vec<Key> = wanted.iter().map(|(_, key)| key.clone()).collect();
+        let held = write.lock_identity(self.collection(), &keys).await?;
+        for ((at, _), _) in wanted.into_iter().zip(held).filter(|(_, held)| !held) {
+            unlocked.insert(at);
+            self.busy(at, "a row that refers to it is being written");
+        }
+        Ok(())
     }
 
     /// "No match" is a condition of a create: looked up again under the collection's lock (rule 13).

@@ -67,6 +67,7 @@ on_all!(
     values_come_back_as_they_went,
     rule4_statements_of_a_fenced_writer_do_not_land,
     rule19_a_delete_does_not_wait_for_children_being_inserted,
+    rule19_a_unique_value_does_not_wait_for_children_being_inserted,
     acknowledged_entries_are_removed,
     a_lost_connection_is_told_apart,
     tls_is_checked,

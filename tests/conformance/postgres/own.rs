@@ -860,6 +860,26 @@ pub async fn rule19_a_delete_does_not_wait_for_children_being_inserted(lab: &Pos
     open.rollback().await;
 }
 
+pub async fn rule19_a_unique_value_does_not_wait_for_children_being_inserted(lab: &PostgresLab) {
+    let bench = Bench::item(lab).await;
+    lab.user("create table child (item_id bigint references item)").await;
+    lab.user("insert into item (id, code) values (1, 'a'), (2, 'b')").await;
+    let mut open = lab.open().await;
+    open.run("insert into child values (1)").await;
+    let mut write = bench.begin().await;
+    let keys = [Key::int(2), Key::int(1), Key::int(9)];
+    let locked = write.lock(bench.collection(), &keys).await.unwrap();
+    assert_eq!(locked.iter().map(Option::is_some).collect::<Vec<_>>(), [true, true, false]);
+    assert_eq!(write.lock_identity(bench.collection(), &keys).await.unwrap(), [true, false, false]);
+    // What nothing can refer to may change meanwhile.
+    let change = |key: i64, value: &str| Change { key: Key::int(key), version: None, values: vec![t(value)] };
+    write.update(bench.collection(), &[2], &[change(1, "Ann")]).await.unwrap();
+    write.update(bench.collection(), &[1], &[change(2, "c")]).await.unwrap();
+    write.commit().await.unwrap();
+    open.commit().await;
+    assert_eq!(bench.ids("select id from item where code = 'c' or name = 'Ann' order by id").await, [Key::int(1), Key::int(2)]);
+}
+
 pub async fn acknowledged_entries_are_removed(lab: &PostgresLab) {
     let mut bench = Bench::item(lab).await;
     lab.user("insert into item (id) select generate_series(1, 500)").await;

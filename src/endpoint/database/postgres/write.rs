@@ -78,18 +78,36 @@ impl Write for PgWrite {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        // The weaker lock lets the application insert children meanwhile; a new key needs the stronger.
-        let table = &collection.table;
-        let writes_key = collection.columns.iter().any(|column| table.key.contains(column));
-        let strength = if writes_key { "for update of t skip locked" } else { "for no key update of t skip locked" };
-        let columns = rows::key_columns(table, keys)?;
+        // The weaker lock lets the application insert children meanwhile.
+        let columns = rows::key_columns(&collection.table, keys)?;
         let columns = rows::as_params(&columns);
-        let answers = self.conn.query(&rows::fetch_sql(collection, strength), &rows::params(&columns)).await?;
+        let sql = rows::fetch_sql(collection, "for no key update of t skip locked");
+        let answers = self.conn.query(&sql, &rows::params(&columns)).await?;
         let row = |fetched| match fetched {
             Fetched::Row(row, _) => Some(row),
             Fetched::Absent | Fetched::Unreadable(_) => None,
         };
         Ok(rows::fetched(collection, keys, &answers)?.into_iter().map(row).collect())
+    }
+
+    /// A foreign key may refer to any unique key, and PostgreSQL does not ask whether one does.
+    async fn lock_identity(&mut self, collection: &Collection, keys: &[Key]) -> Result<Vec<bool>> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let table = &collection.table;
+        let (unnest, same, name) = (unnest_keyed(named_key(table)), same_key(table), quote_table(&table.name));
+        let sql = format!("select v.ord from {unnest} join {name} t on {same} for update of t skip locked");
+        let columns = rows::key_columns(table, keys)?;
+        let columns = rows::as_params(&columns);
+        let mut held = vec![false; keys.len()];
+        for answer in self.conn.query(&sql, &rows::params(&columns)).await? {
+            let at = usize::try_from(answer.get::<_, i64>(0) - 1).ok();
+            if let Some(held) = at.and_then(|at| held.get_mut(at)) {
+                *held = true;
+            }
+        }
+        Ok(held)
     }
 
     async fn find(&mut self, collection: &Collection, rule: &[(usize, Normal)], values: &[Vec<Value>]) -> Result<Vec<Vec<Key>>> {
