@@ -46,6 +46,7 @@ on_all!(
     a21_inheritance_children_are_captured,
     a23_copy_merge_and_ctes_are_captured,
     a30_a_lost_key_column_does_not_stop_the_application,
+    a31_new_rows_get_numbers_of_the_table_that_is_there_now,
     a26_shifted_keys_are_deletes_and_inserts,
     a33_install_does_not_freeze_the_application,
     a34_users_without_rights_and_hostile_settings,

@@ -339,6 +339,28 @@ pub async fn a26_shifted_keys_are_deletes_and_inserts(lab: &PostgresLab) {
     assert_eq!(ops, ["rename 11 to 20", "update 12", "update 13"]);
 }
 
+/// A running process knows what the table's numbers came from.
+pub async fn a31_new_rows_get_numbers_of_the_table_that_is_there_now(lab: &PostgresLab) {
+    let bench = Bench::item(lab).await;
+    assert_eq!(bench.create(&[1], vec![t("a")]).await.unwrap(), Key::int(1));
+    let swap = async |new: &str, start: i64| {
+        lab.user(&format!("create table item_new (like item including defaults including indexes including identity)")).await;
+        lab.user(&format!("alter table item_new alter column id restart with {start}")).await;
+        lab.user(&format!("alter table item rename to {new}")).await;
+        lab.user("alter table item_new rename to item").await;
+    };
+    // The old one's sequence is gone: that is found by the first record, and the second try knows better.
+    swap("item_old", 500).await;
+    lab.user("drop table item_old").await;
+    let error = bench.create(&[1], vec![t("b")]).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Retry, "{error}");
+    assert_eq!(bench.create(&[1], vec![t("b")]).await.unwrap(), Key::int(500));
+    // It is still there: a look at the tracking finds it.
+    swap("item_older", 900).await;
+    assert!(bench.tracking().inspect(&bench.tables()).await.unwrap()[0].replaced);
+    assert_eq!(bench.create(&[1], vec![t("c")]).await.unwrap(), Key::int(900));
+}
+
 pub async fn a33_install_does_not_freeze_the_application(lab: &PostgresLab) {
     lab.user(&crate::suite::bench::item(lab, "item")).await;
     let endpoint = lab.endpoint().await;

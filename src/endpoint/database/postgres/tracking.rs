@@ -252,6 +252,10 @@ impl Tracking for Postgres {
                 // Uninstalled, which says nothing of the table.
                 None => table.key_source.reuses(),
             };
+            if replaced {
+                // It has a sequence of its own; the other's may well be there still.
+                self.shared.forget(&table.name);
+            }
             Some(Finding { table: table.name.clone(), problem, gap, replaced })
         };
         Ok(tables.iter().filter_map(finding).collect())

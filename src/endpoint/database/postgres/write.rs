@@ -120,12 +120,16 @@ impl Write for PgWrite {
 
     async fn insert(&mut self, collection: &Collection, fields: &[usize], rows: &[Create]) -> Result<Vec<Outcome>> {
         rows.iter().try_for_each(|row| takes(collection, fields, &row.values))?;
-        let inserted = self.insert_all(collection, fields, rows).await;
-        if inserted.is_err() {
-            // The table may be another one by now.
-            self.shared.forget(&collection.table.name);
-        }
-        inserted
+        let name = &collection.table.name;
+        let remembered = self.shared.described(name).is_some();
+        self.insert_all(collection, fields, rows).await.map_err(|error| {
+            // The table may be another one by now, with a sequence of its own.
+            self.shared.forget(name);
+            if remembered && error.kind() == Kind::Schema {
+                return Error::new(Kind::Retry, format!("{name} may be another table than before")).source(error);
+            }
+            error
+        })
     }
 
     async fn update(&mut self, collection: &Collection, fields: &[usize], rows: &[Change]) -> Result<Vec<Outcome>> {
