@@ -59,6 +59,7 @@ both! {
     a33_install_gives_way,
     a34_application_users_need_no_rights,
     a36_the_installer_may_go,
+    a36_a_table_that_is_renamed_is_still_written,
     a37_a_missing_right_is_named,
     a42_keys_may_grow,
     a47_a_locked_table_stops_only_itself,
@@ -325,6 +326,27 @@ mod tests {
         lab.user(&format!("drop user '{name}'@'%'")).await;
         lab.user("insert into item (name) values ('Ann')").await;
         assert_eq!(tracking(&*lab.endpoint().await).inspect(&tables).await.unwrap(), []);
+    }
+
+    pub async fn a36_a_table_that_is_renamed_is_still_written(lab: &MysqlLab) {
+        lab.user("create table parent (id int primary key)").await;
+        lab.user("create table child (id int primary key, up int, foreign key (up) references parent (id) on delete cascade)")
+            .await;
+        let bench = Bench::new(lab, &["child"]).await;
+        lab.user("insert into parent values (1), (2), (3)").await;
+        lab.user("insert into child values (11, 1), (12, 2), (13, 3)").await;
+        lab.user("rename table child to infant").await;
+        lab.user("insert into infant values (14, 3)").await;
+        lab.user("update infant set id = 21 where id = 11").await;
+        lab.user("delete from infant where id = 12").await;
+        lab.user("rename table parent to elder").await;
+        lab.user("insert into elder values (4)").await;
+        assert_eq!(lab.user_rows("select count(*) from infant").await[0][0].as_deref(), Some("3"));
+        // Nothing of it is lost when it is back.
+        lab.user("rename table elder to parent, infant to child").await;
+        let mut bench = bench;
+        let ops = bench.ops().await;
+        assert!(["insert 14", "rename 11 to 21", "delete 12"].iter().all(|op| ops.iter().any(|one| one == op)), "{ops:?}");
     }
 
     pub async fn a37_a_missing_right_is_named(lab: &MysqlLab) {

@@ -168,7 +168,7 @@ impl Lab for MysqlLab {
             "select concat('table ', table_name) from information_schema.tables where table_schema = '{0}' \
              union all select concat('trigger ', trigger_name) from information_schema.triggers where trigger_schema = '{0}' \
              union all select concat('procedure ', routine_name) from information_schema.routines where routine_schema = '{0}' \
-             union all select concat('account ', d.user) from mysql.db as d where d.db = '{0}' and d.user like 'twinrow%' \
+             union all select concat('account ', d.user) from mysql.db as d where replace(d.db, '\\\\', '') = '{0}' and d.user like 'twinrow%' \
              union all select distinct concat('grants of ', t.user) from mysql.tables_priv as t where t.db = '{0}'",
             self.name
         );
@@ -187,7 +187,8 @@ impl Lab for MysqlLab {
                from information_schema.triggers where trigger_schema = '{0}' and trigger_name like 'twinrow%' \
              union all select concat_ws(' ', 'procedure', routine_name, trim(trailing ';' from routine_definition), sql_mode, definer) \
                from information_schema.routines where routine_schema = '{0}' and routine_name like 'twinrow%' \
-             union all select concat_ws(' ', 'grant', user, table_name, table_priv, column_priv) from mysql.tables_priv where db = '{0}' \
+             union all select concat_ws(' ', 'grant', user, table_name, table_priv, column_priv) from mysql.tables_priv where db = '{0}' and table_name like 'twinrow%' \
+             union all select concat_ws(' ', 'grant', user, select_priv, trigger_priv) from mysql.db where replace(db, '\\\\', '') = '{0}' and user like 'twinrow%' \
              union all select concat_ws(' ', 'grant', user, routine_name, proc_priv) from mysql.procs_priv where db = '{0}' \
              union all select concat_ws(' ', 'recorded', substring_index(name, '_', 3), table_name, collection, body) from twinrow_trigger \
              union all select concat_ws(' ', 'version', part, version) from twinrow_version \

@@ -259,20 +259,13 @@ fn grants(account: &str, triggers: &[&Trigger], log: &Log, procedure: bool, data
     if procedure {
         steps.push(step(format!("grant execute on procedure {on} to {account}"), String::new(), database, &log.name));
     }
-    let mut done = BTreeSet::new();
-    for trigger in triggers {
-        let on = format!("{}.{}", quoted(&trigger.schema), quoted(&trigger.table));
-        if done.insert(on.clone()) {
-            steps.push(step(format!("grant trigger on {on} to {account}"), String::new(), &trigger.schema, &trigger.table));
-        }
-        for ((schema, name), columns) in &trigger.reads {
-            let on = format!("{}.{}", quoted(schema), quoted(name));
-            let columns: Vec<String> = columns.iter().map(|column| quoted(column)).collect();
-            let sql = format!("grant select ({}) on {on} to {account}", columns.join(", "));
-            if done.insert(sql.clone()) {
-                steps.push(step(sql, String::new(), schema, name));
-            }
-        }
+    // On the whole database: a right on a table stays behind when the table gets another name, its triggers do not, and
+    // every write to it would fail.
+    let read = triggers.iter().flat_map(|trigger| trigger.reads.keys().map(|(schema, _)| schema));
+    let schemas: BTreeSet<&String> = triggers.iter().map(|trigger| &trigger.schema).chain(read).collect();
+    for schema in schemas {
+        let sql = format!("grant select, trigger on {} to {account}", Object::Database(schema.clone()).sql());
+        steps.push(step(sql, String::new(), schema, ""));
     }
     steps
 }
