@@ -47,6 +47,19 @@ pub async fn run(context: &Context, args: &Uninstall) -> Result<()> {
         return Err(Error::new(Kind::Fenced, format!("{name} is being run by {holder}: nothing was removed"))
             .hint(format!("stop it, or: {again}")));
     }
+    // Of all of them before anything is taken from one.
+    let integration = (!args.all).then_some(config.integration.as_str());
+    let mut removals = Vec::new();
+    for (at, endpoint) in endpoints.iter().enumerate() {
+        let Some(tracking) = endpoint.tracking() else { continue };
+        let place = || format!("endpoint {}", config.endpoints[at].name);
+        let tables = match args.all {
+            true => Vec::new(),
+            false => tables(&config, at, &**endpoint, args.link.as_deref()).await.context(place())?,
+        };
+        tracking.may_uninstall(integration, &tables).await.context(place())?;
+        removals.push((at, tracking, tables));
+    }
     if args.all {
         approve(&config, args)?;
     }
@@ -56,18 +69,14 @@ pub async fn run(context: &Context, args: &Uninstall) -> Result<()> {
         pipeline::push_aside(name, *home, &stores, &holder()).await?;
     }
     let mut removed = Vec::new();
-    for (at, endpoint) in endpoints.iter().enumerate() {
-        let Some(tracking) = endpoint.tracking() else { continue };
+    for (at, tracking, tables) in removals {
         let place = || format!("endpoint {}", config.endpoints[at].name);
-        if let Some(store) = endpoint.store() {
+        if let Some(store) = endpoints[at].store() {
             installed(pipeline::forget(&config.integration, store).await).context(place())?;
         }
-        let lines = match args.all {
-            true => everything(tracking).await.context(place())?,
-            false => {
-                let tables = tables(&config, at, &**endpoint, args.link.as_deref()).await.context(place())?;
-                tracking.uninstall(Some(&config.integration), &tables).await.context(place())?
-            }
+        let lines = match integration {
+            None => everything(tracking).await.context(place())?,
+            Some(name) => tracking.uninstall(Some(name), &tables).await.context(place())?,
         };
         removed.extend(lines.into_iter().map(|line| format!("{}: {line}", config.endpoints[at].name)));
     }

@@ -504,6 +504,15 @@ pub trait Tracking: Send + Sync {
         Ok(Rights::default())
     }
 
+    /// Refuses what [`Tracking::uninstall`] could not finish with the rights of this login, and leaves all as it is: with the
+    /// triggers gone and the rest there, nothing is captured any more.
+    ///
+    /// # Errors
+    /// [`Kind::Denied`](crate::error::Kind), with what is missing and the statements that grant it.
+    async fn may_uninstall(&self, _integration: Option<&str>, _tables: &[TableName]) -> Result<()> {
+        Ok(())
+    }
+
     /// Removes the tracking of these tables for `integration` (what another integration uses stays),
     /// or everything of Twinrow's with `None`; triggers first, then functions, then tables (A69); works
     /// on half-removed installations. Returns what it removed, a line each.

@@ -53,6 +53,7 @@ on_all!(
     a35_temporary_tables_catch_nothing,
     a39_lastval_is_untouched,
     a_plain_user_installs_and_syncs,
+    a69_who_may_not_remove_all_is_told_before,
     a43_a_bulk_update_takes_one_transaction_id,
     a63_policies_are_errors_not_deletes,
     a67_a_snapshot_from_the_future_is_an_error,

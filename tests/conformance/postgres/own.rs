@@ -13,7 +13,7 @@ use twinrow::error::Kind;
 use twinrow::model::{Key, KeySource, Normal, Op, Position, Value};
 use twinrow::sql::Store;
 
-use crate::suite::bench::{Bench, describe, fence, int, op, row, t, tracking};
+use crate::suite::bench::{Bench, INTEGRATION, describe, fence, int, op, row, t, tracking};
 use crate::support::postgres::{PostgresLab, connect};
 use crate::support::tls::{self, Certificate};
 use crate::support::{Lab, skip};
@@ -481,6 +481,27 @@ pub async fn a_plain_user_installs_and_syncs(lab: &PostgresLab) {
         drop_user(lab, &user).await;
         drop_user(lab, &low).await;
     }
+}
+
+pub async fn a69_who_may_not_remove_all_is_told_before(lab: &PostgresLab) {
+    let bench = Bench::item(lab).await;
+    let tables = [lab.table("item")];
+    let user = format!("runner_{}", lab.database());
+    let runner = Postgres::open(&as_user(lab, &user).await, "runner").unwrap();
+    lab.user(&format!("grant usage on schema twinrow to {user}; grant all on all tables in schema twinrow to {user}")).await;
+    for integration in [None, Some(INTEGRATION)] {
+        let error = tracking(&runner).may_uninstall(integration, &tables).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Denied, "{error}");
+        let said = error.to_string();
+        assert!(said.contains("table public.item belongs to ") || said.contains("table item belongs to "), "{said}");
+        assert!(said.contains("schema twinrow belongs to ") && said.contains(&format!(" to {user}")), "{said}");
+    }
+    // What another integration uses stays, so nobody need own it.
+    let _other = bench.beside("other").await;
+    tracking(&runner).may_uninstall(Some(INTEGRATION), &tables).await.unwrap();
+    bench.tracking().may_uninstall(None, &tables).await.unwrap();
+    drop(runner);
+    drop_user(lab, &user).await;
 }
 
 pub async fn a39_lastval_is_untouched(lab: &PostgresLab) {

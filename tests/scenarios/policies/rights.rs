@@ -4,6 +4,7 @@ use crate::program::Done;
 use crate::scene::{CUSTOMERS, Scene, rows, scenarios};
 
 scenarios! { mysql_sqlite:
+    a69_who_may_not_remove_all_removes_nothing,
     s2_the_documented_rights_suffice_and_each_is_needed_to_install,
     s2_the_documented_rights_suffice_and_each_is_needed_to_run,
     a13_a_cascade_that_is_hidden_is_named,
@@ -12,6 +13,7 @@ scenarios! { mysql_sqlite:
 }
 
 scenarios! { mariadb_sqlite:
+    a69_who_may_not_remove_all_removes_nothing,
     s2_the_documented_rights_suffice_and_each_is_needed_to_install,
     s2_the_documented_rights_suffice_and_each_is_needed_to_run,
     a13_a_cascade_that_is_hidden_is_named,
@@ -243,4 +245,36 @@ pub async fn a36_rights_by_way_of_a_role_never_stop_the_application(scene: &Scen
     assert_eq!(rows(&scene.target, "select mail from contact order by mail").await, ["a@x", "b@x"]);
     login.close().await;
     scene.source.user(&format!("drop role {role}")).await;
+}
+
+/// With the triggers gone and the log there, nothing would be captured any more, and nobody would know.
+pub async fn a69_who_may_not_remove_all_removes_nothing(scene: &Scene) {
+    let on = customers(scene, "    safety: mirror").await;
+    let login = Login::new(scene, "runner").await;
+    scene.sync().await;
+    login.grant(&["select", "insert", "update", "delete", "trigger"], &on).await;
+    if is_mariadb(scene).await {
+        login.grant(&["execute"], &on).await;
+    }
+    for args in [&["uninstall"][..], &["uninstall", "--all", "--yes"]] {
+        let done = login.run(args).await.code(1);
+        assert!(done.err.contains("this login lacks DROP on "), "{}", done.err);
+        assert!(done.err.contains(": grant drop on ") && done.err.contains(&login.account), "{}", done.err);
+        scene.customer(&format!("{}@x", args.len()), "Ann").await;
+        scene.sync().await;
+        assert_eq!(rows(&scene.target, "select count(*) from contact").await, [if args.len() == 1 { "1" } else { "2" }]);
+    }
+    // What it names is enough, but for the account the triggers ran as: it is locked, and does nothing any more.
+    login.grant(&["drop"], &on).await;
+    if is_mariadb(scene).await {
+        let done = login.run(&["uninstall"]).await.code(1);
+        assert!(done.err.contains("lacks ALTER ROUTINE on ") && done.err.contains("lacks SUPER on *.*"), "{}", done.err);
+        login.grant(&["alter routine"], &on).await;
+        login.grant(&["super"], "*.*").await;
+    }
+    login.run(&["uninstall", "--all", "--yes"]).await.code(0);
+    let left = scene.source.catalog().await;
+    let account = |object: &String| object.starts_with("account ") || object.starts_with("grants of ");
+    assert!(left.iter().all(|object| account(object) || !object.contains("twinrow")), "{left:?}");
+    login.close().await;
 }

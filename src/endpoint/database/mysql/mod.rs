@@ -21,6 +21,7 @@ mod log;
 mod open;
 mod present;
 mod reach;
+mod removable;
 mod rights;
 mod rows;
 mod session;

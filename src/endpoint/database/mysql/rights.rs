@@ -83,10 +83,16 @@ impl Login {
         lacking.refuse(&self.account)
     }
 
-    fn to_make_triggers(&self, triggers: &[Trigger], database: &str, lacking: &mut Lacking) {
-        if !triggers.is_empty() && self.trusts_nobody && !self.may("SUPER") {
+    fn to_be_trusted(&self, lacking: &mut Lacking) {
+        if self.trusts_nobody && !self.may("SUPER") {
             lacking.unless(false, "SUPER", &Object::Server);
             lacking.trust = true;
+        }
+    }
+
+    fn to_make_triggers(&self, triggers: &[Trigger], database: &str, lacking: &mut Lacking) {
+        if !triggers.is_empty() {
+            self.to_be_trusted(lacking);
         }
         let own = Object::Database(database.to_owned());
         let as_definer = self.capture(database).is_none();
@@ -178,7 +184,7 @@ impl Lacking {
     /// Many of our own tables are granted as a whole.
     fn gather(&mut self, database: &str) {
         let ours = |on: &Object| matches!(on, Object::Table(of, name) if of == database && name.starts_with("twinrow_"));
-        for right in RUN {
+        for right in RUN.into_iter().chain(["DROP"]) {
             let lacks = |on: &Object, rights: &BTreeSet<String>| ours(on) && rights.contains(right);
             if self.rights.iter().filter(|(on, rights)| lacks(on, rights)).count() > NAMED_MAX {
                 self.rights.iter_mut().filter(|(on, _)| ours(on)).for_each(|(_, rights)| _ = rights.remove(right));
@@ -198,6 +204,21 @@ pub(super) async fn refuse_install(connection: &mut Connection, triggers: &[Trig
     let login = Login::read(connection).await?;
     let mut lacking = Lacking::default();
     login.to_make_triggers(triggers, &connection.server.database, &mut lacking);
+    lacking.refuse(&login.account)
+}
+
+/// Refuses what this login lacks a right for.
+pub(super) async fn refuse(connection: &mut Connection, needs: &[(&str, Object)]) -> Result<()> {
+    let login = Login::read(connection).await?;
+    let mut lacking = Lacking::default();
+    for (right, on) in needs {
+        lacking.unless(login.grants.allow(right, on, &[]), right, on);
+    }
+    // MariaDB trusts nobody to drop a trigger either.
+    if connection.server.flavour.mariadb && needs.iter().any(|(right, _)| *right == "TRIGGER") {
+        login.to_be_trusted(&mut lacking);
+    }
+    lacking.gather(&connection.server.database);
     lacking.refuse(&login.account)
 }
 

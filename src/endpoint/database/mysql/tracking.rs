@@ -192,6 +192,10 @@ impl Tracking for Mysql {
         Ok(findings)
     }
 
+    async fn may_uninstall(&self, integration: Option<&str>, tables: &[TableName]) -> Result<()> {
+        super::removable::check(&mut self.connection().await?, integration, tables).await.context(self.place())
+    }
+
     async fn uninstall(&self, integration: Option<&str>, tables: &[TableName]) -> Result<Vec<String>> {
         let mut connection = self.connection().await?;
         let removed = match integration {

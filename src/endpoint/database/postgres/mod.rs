@@ -14,6 +14,7 @@ mod named;
 mod open;
 mod position;
 mod reach;
+mod removable;
 mod rights;
 mod rows;
 mod session;

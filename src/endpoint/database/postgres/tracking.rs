@@ -261,6 +261,10 @@ impl Tracking for Postgres {
         Ok(tables.iter().filter_map(finding).collect())
     }
 
+    async fn may_uninstall(&self, integration: Option<&str>, tables: &[TableName]) -> Result<()> {
+        super::removable::check(&mut self.connect().await?, integration, tables).await.context(self.named())
+    }
+
     async fn uninstall(&self, integration: Option<&str>, tables: &[TableName]) -> Result<Vec<String>> {
         let mut conn = self.connect().await?;
         match integration {
