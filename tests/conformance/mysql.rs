@@ -78,6 +78,12 @@ both! {
     tls_is_checked,
 }
 
+/// On MySQL we can't but wait (docs/guarantees.md, I5).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rule19_mariadb_does_not_wait_for_a_gap() {
+    on("TWINROW_TEST_MARIADB", "rule19_mariadb_does_not_wait_for_a_gap", tests::a_gap_is_not_waited_for).await;
+}
+
 async fn on(variable: &str, name: &str, body: impl AsyncFnOnce(&MysqlLab)) {
     let lab = match MysqlLab::new(variable).await {
         Ok(lab) => lab,
@@ -738,6 +744,35 @@ mod tests {
         lab.user("insert into item (id, code) values (77, 'q')").await;
         assert!(before.elapsed() < Duration::from_millis(500), "{:?}", before.elapsed());
         write.rollback().await.unwrap();
+    }
+
+    /// Where our new rows have their parent locked and wait for a place, and the application then changes the parent, it is
+    /// the application that is told of a deadlock.
+    pub async fn a_gap_is_not_waited_for(lab: &MysqlLab) {
+        lab.user("create table px (id int primary key, n int)").await;
+        lab.user("create table cx (id int auto_increment primary key, pid int, foreign key (pid) references px (id))").await;
+        lab.user("insert into px values (100, 0), (102, 0), (104, 0)").await;
+        lab.user("insert into cx (pid) values (100), (104)").await;
+        let bench = Bench::new(lab, &["cx"]).await;
+        let mut open = lab.open().await;
+        open.run("select * from cx where pid = 102 for update").await;
+        let (mut write, collection) = (bench.begin().await, bench.collection().clone());
+        let insert = tokio::spawn(async move {
+            let rows: Vec<Create> = (0..20).map(|_| Create { key: None, values: vec![int(102)] }).collect();
+            let inserted = write.insert(&collection, &[1], &rows).await;
+            write.rollback().await.unwrap();
+            inserted
+        });
+        let waits =
+            "select count(*) from information_schema.innodb_trx where trx_state = 'LOCK WAIT' and trx_query like '%`cx`%'";
+        while !insert.is_finished() && lab.user_rows(waits).await[0][0].as_deref() == Some("0") {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        open.run("update px set n = 1 where id = 102").await;
+        assert_eq!(insert.await.unwrap().unwrap_err().kind(), Kind::Retry);
+        open.commit().await;
+        // It comes again.
+        assert!(bench.create(&[1], vec![int(102)]).await.is_ok());
     }
 
     async fn tls_answer(lab: &MysqlLab, mode: &str, ca: &str) -> String {

@@ -156,6 +156,7 @@ async fn insert_run(
         out
     });
     if columns.is_empty() {
+        let sql = format!("{}{sql}", connection.server.flavour.without_waiting());
         let done = connection.write(&sql, Vec::new()).await?;
         expect(done.affected, rows.len())?;
     } else {
@@ -210,6 +211,7 @@ async fn inserted_keys(connection: &mut Connection, table: &Table, log: &Log, la
 /// Runs a statement over a set of `count` rows and sees to it that each was written, and as it was sent (D25).
 async fn written(connection: &mut Connection, sql: &str, set: impl Iterator<Item = String>, count: usize) -> Result<()> {
     let mut affected = 0;
+    let sql = &format!("{}{sql}", connection.server.flavour.without_waiting());
     for (json, _) in documents(set, connection.json_max()) {
         let done = connection.write(sql, vec![Wire::Bytes(json)]).await?;
         affected += done.affected;
