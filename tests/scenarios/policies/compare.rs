@@ -80,7 +80,7 @@ pub async fn s1_10_a_full_compare_while_both_sides_are_written(scene: &Scene) {
     let unseen = source.iter().filter(|row| row.ends_with("|unseen")).count();
     assert_eq!(unseen, 250, "what no log told");
     let named = |by: &str| source.iter().filter(|row| row.split('|').nth(1).unwrap().starts_with(&format!("{by} "))).count();
-    let within = |n: u32| (n * 10 < PEOPLE).then_some(n).unwrap_or(PEOPLE / 10) as usize;
+    let within = |n: u32| n.min(PEOPLE / 10) as usize;
     assert_eq!((named("shop"), named("crm")), (within(sold), within(called)));
     scene.quiet().await;
 }
