@@ -1,1 +1,2 @@
-update twinrow.work set next_try = 0 where link = $1::int8 and side = $2::int8 and key = $3::bytea
+update twinrow.work w set next_try = 0 from unnest((select $1::int8[]), (select $2::int8[]), (select $3::bytea[])) as v(link, side, key)
+where w.link = v.link and w.side = v.side and w.key = v.key

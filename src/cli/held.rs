@@ -8,7 +8,7 @@ use super::conflicts::{Field, fields, print_fields};
 use super::open::{Opened, home_session, open_each, with_numbers};
 use super::output;
 use crate::error::{Error, Kind, Result};
-use crate::model::{Integration, Key, KeyBytes, Link, Reason, Side, Value, Work, undecided_id};
+use crate::model::{Integration, Key, KeyBytes, Link, Reason, Side, Value, Work, undecided_id, work_name};
 use crate::sql::Session;
 use crate::state::{self, ShownConflict};
 
@@ -107,7 +107,7 @@ pub async fn run(context: &Context, args: &Held) -> Result<()> {
         What::Retry { link: Some(link), side: Some(side), key } => {
             let record = Record { link: link.clone(), side: side.clone(), key: key.clone().unwrap_or_default() };
             let (link, side, work) = find(&mut *session, &integration.links, &record).await?;
-            state::touch(&mut *session, link, side, &work.key).await?;
+            state::touch(&mut *session, link, &[(side, work.name())]).await?;
             println!("it is tried again in the next cycle");
             Ok(())
         }
@@ -152,8 +152,11 @@ fn link<'a>(links: &'a [Link], name: &str) -> Result<&'a Link> {
 async fn find<'a>(session: &mut dyn Session, links: &'a [Link], record: &Record) -> Result<(&'a Link, Side, Work)> {
     let link = link(links, &record.link)?;
     let side = output::parse_side(&record.side)?;
-    let keys = typed(&record.key);
-    let work = state::read_work(session, link, side, &keys).await?.into_iter().next();
+    let mut names = typed(&record.key);
+    for pair in state::by_former(session, link, side, &names.clone()).await? {
+        names.extend(pair.former[side].as_ref().map(|key| work_name(key, Some(pair.id))));
+    }
+    let work = state::read_work(session, link, side, &names).await?.into_iter().next();
     let work = work.ok_or_else(|| {
         Error::new(Kind::Config, format!("{} {side} {} is not on the worklist", record.link, record.key))
             .hint("twinrow held list")
@@ -203,7 +206,7 @@ async fn list(context: &Context, session: &mut dyn Session, links: &[Link]) -> R
         loop {
             let page = state::list_work(session, link, after, PAGE).await?;
             let Some(last) = page.last() else { break };
-            after = Some((last.side, last.key.clone()));
+            after = Some((last.side, last.name()));
             if context.json {
                 all.extend(page.iter().map(|work| shown(link, work)));
                 continue;

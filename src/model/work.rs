@@ -23,7 +23,7 @@ pub enum Reason {
     Unfinished,
 }
 
-/// A record that is not finished, by the key a side knows it under or by its pair.
+/// A record that is not finished, by the key a side knows it under, or a pair that lost this key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Work {
     /// The link's number.
@@ -32,6 +32,8 @@ pub struct Work {
     pub side: Side,
     /// The key on that side, live or former.
     pub key: KeyBytes,
+    /// The pair that lost this key: the entry is about that pair, never about a record that has the key now.
+    pub lost: Option<i64>,
     /// Why it is here.
     pub reason: Reason,
     /// In words, for people; never a value.
@@ -46,6 +48,35 @@ pub struct Work {
     pub cycle: i64,
     /// Since when it is here, seconds since 1970.
     pub since: i64,
+}
+
+impl Work {
+    /// See [`work_name`].
+    pub fn name(&self) -> KeyBytes {
+        work_name(&self.key, self.lost)
+    }
+}
+
+/// What no key begins with.
+const LOST: u8 = b'L';
+
+/// The name of an entry in the worklist: the key; for a pair that lost it the pair too, so that whoever is given
+/// the key next has an entry beside it.
+pub fn work_name(key: &KeyBytes, lost: Option<i64>) -> KeyBytes {
+    let Some(pair) = lost else { return key.clone() };
+    let mut name = vec![LOST];
+    name.extend(pair.to_be_bytes());
+    name.extend(&key.0);
+    KeyBytes(name)
+}
+
+/// The key that [`work_name`] was made of, and the pair that lost it.
+pub fn work_named(name: KeyBytes) -> (KeyBytes, Option<i64>) {
+    let lost = name.0.split_first().filter(|(tag, _)| **tag == LOST).and_then(|(_, rest)| rest.split_first_chunk::<8>());
+    match lost {
+        Some((pair, key)) => (KeyBytes(key.to_vec()), Some(i64::from_be_bytes(*pair))),
+        None => (name, None),
+    }
 }
 
 /// The name under which children wait for a parent's twin.
@@ -167,4 +198,20 @@ pub enum ScanPart {
     Target,
     /// All pairs of the map.
     Pairs,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Key, Value};
+
+    #[test]
+    fn c3_a_lost_key_and_its_next_holder_have_names_of_their_own() {
+        let keys = [Value::Null, Value::Int(i128::MAX), Value::Int(76), Value::Text("L".into()), Value::Bytes(vec![76; 20])];
+        for key in keys.map(|value| Key(vec![value]).encode()) {
+            for lost in [None, Some(i64::MIN), Some(7)] {
+                assert_eq!(work_named(work_name(&key, lost)), (key.clone(), lost));
+            }
+        }
+    }
 }

@@ -37,9 +37,10 @@ impl Pipeline {
         fetch(moment, link_at, link, &mut items).await?;
         hide_unread(moment, link_at, link, &mut items).await?;
         self.timings.enter(Phase::Identifying);
-        self.returning(session, link, &mut items, &settled).await?;
+        self.returning(session, link, &mut items).await?;
         self.timings.enter(Phase::Fetching);
         self.match_unknown(session, moment, link_at, link, &mut items).await?;
+        leave_to_found(&mut items);
         let rows = Both {
             source: items.iter().filter_map(|item| item.slot.source.row()).collect(),
             target: items.iter().filter_map(|item| item.slot.target.row()).collect(),
@@ -63,9 +64,17 @@ pub(super) fn lost(pair: &Pair) -> bool {
     pair.gone(Side::Source) || pair.gone(Side::Target)
 }
 
+/// A pair that lost a record and has found one again in this very batch is not decided as lost.
+fn leave_to_found(items: &mut [Item]) {
+    let found = |item: &&Item| item.todo.lost.is_none() && item.decision.is_none();
+    let found: HashSet<i64> = items.iter().filter(found).filter_map(|item| Some(item.pair.as_ref()?.id)).collect();
+    let both = |item: &&mut Item| item.todo.lost.is_some_and(|id| found.contains(&id));
+    items.iter_mut().filter(both).for_each(|item| item.decide_as(Situation::Undecided, Action::Retry));
+}
+
 pub(super) fn decide_item(link: &Link, item: &Item, translator: &Translator<'_>) -> Decision {
     // A pair that lost a side is decided from the worklist, where it is under the brake.
-    if !item.todo.recorded && item.pair.as_ref().is_some_and(lost) {
+    if item.todo.lost.is_none() && item.pair.as_ref().is_some_and(lost) {
         return Decision { situation: Situation::Nothing, action: Action::Ignore };
     }
     let (source, target) = (item.slot.source.seen(), item.slot.target.seen());

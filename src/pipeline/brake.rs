@@ -4,6 +4,7 @@
 use super::batch::Batch;
 use super::changes::changes;
 use super::cycle::Doing;
+use super::finish::todo_of;
 use super::item::{Item, Todo};
 use super::{BATCH, Mode, Pipeline};
 use crate::error::Result;
@@ -82,7 +83,8 @@ impl Pipeline {
         Ok(state::recent(session, link, kind, hour).await?[written])
     }
 
-    /// The brake holds unless the very set that waits now is the one a person approved.
+    /// The brake holds unless the very set that waits now is the one a person approved. Where nothing waits any more,
+    /// nothing is held, and nothing was approved.
     async fn stop_or_release(
         &mut self,
         doing: &mut Doing<'_>,
@@ -103,9 +105,11 @@ impl Pipeline {
         }
         let mut tx = self.home()?.begin(&self.fence).await?;
         if waiting == 0 || approved {
-            self.approved.push((link.number, written));
+            if approved {
+                self.approved.push((link.number, written));
+                state::reset_recent(&mut *tx, link, written, BrakeKind::Deletes).await?;
+            }
             state::clear_brake(&mut *tx, link, written, BrakeKind::Deletes).await?;
-            state::reset_recent(&mut *tx, link, written, BrakeKind::Deletes).await?;
             state::retry(&mut *tx, link, Reason::Braked).await?;
             return tx.commit().await;
         }
@@ -164,9 +168,8 @@ impl Pipeline {
         loop {
             let page = state::list_work(doing.session, link, after, BATCH as i64).await?;
             let Some(last) = page.last() else { return Ok((set.finish(), records)) };
-            after = Some((last.side, last.key.clone()));
-            let todos: Vec<Todo> =
-                page.into_iter().filter(named).map(|work| Todo { recorded: true, ..Todo::new(work.side, work.key) }).collect();
+            after = Some((last.side, last.name()));
+            let todos: Vec<Todo> = page.into_iter().filter(named).map(todo_of).collect();
             if todos.is_empty() {
                 continue;
             }
@@ -194,7 +197,9 @@ impl Pipeline {
         for side in Side::BOTH {
             let place = (link.number, side);
             let (braked, halted) = (self.braked.contains(&place), self.halted.contains(&place));
-            let (lost_waits, suspended) = (self.holds_lost(link, side), self.suspended.contains(&place));
+            // Before a full compare has seen everything, nobody knows how many were lost.
+            let lost_waits = self.holds_lost(link, side) || self.comparing.contains(&link.number);
+            let suspended = self.suspended.contains(&place);
             let waits = |item: &&mut Item| {
                 let lost = item.pair.as_ref().is_some_and(|pair| pair.gone(side.other()));
                 let held = if lost { lost_waits } else { braked || halted };

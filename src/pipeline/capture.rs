@@ -123,7 +123,7 @@ impl Pipeline {
             .changed
             .iter()
             .filter(|pair| folded.lost.binary_search(&pair.id).is_ok())
-            .filter_map(|pair| Some(self.gone(link, side, pair.former[side].clone()?)))
+            .filter_map(|pair| self.gone(link, side, pair))
             .collect();
         let mut tx = self.home()?.begin(&self.fence).await?;
         record(&mut *tx, link, &folded).await?;
@@ -140,12 +140,13 @@ impl Pipeline {
         Ok(Vec::new())
     }
 
-    /// The worklist entry of a record that lost a side. Due at once, in this very cycle.
-    pub(super) fn gone(&self, link: &Link, side: Side, key: KeyBytes) -> Work {
-        Work {
+    /// The worklist entry of a pair that lost a side. Due at once, in this very cycle.
+    pub(super) fn gone(&self, link: &Link, side: Side, pair: &Pair) -> Option<Work> {
+        Some(Work {
             link: link.number,
             side,
-            key,
+            key: pair.former[side].clone()?,
+            lost: Some(pair.id),
             reason: Reason::Gone,
             cause: format!("deleted in the {side}"),
             waits: None,
@@ -153,7 +154,7 @@ impl Pipeline {
             next_try: 0,
             cycle: 0,
             since: self.door.now(),
-        }
+        })
     }
 }
 

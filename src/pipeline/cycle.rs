@@ -219,7 +219,7 @@ impl Pipeline {
         loop {
             let page = state::list_work(doing.session, link, after, BATCH as i64).await?;
             let Some(last) = page.last() else { return Ok(()) };
-            after = Some((last.side, last.key.clone()));
+            after = Some((last.side, last.name()));
             let due: Vec<Todo> = page.into_iter().filter(&due).map(todo_of).collect();
             self.run_batch(doing, at, link, due, Vec::new()).await?;
         }
@@ -259,7 +259,7 @@ impl Pipeline {
         self.timings.enter(Phase::Recording);
         self.record_rest(at, &mut batch, &mut fates).await?;
         count(doing.counts.link(&link.name), &batch, &fates);
-        self.finish(doing.session, link, &batch, &fates).await
+        self.finish(link, &batch, &fates).await
     }
 
     /// Counts what a batch would do; `twins`: also those that are found.

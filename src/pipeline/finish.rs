@@ -7,21 +7,20 @@ use super::apply::{Fate, decision};
 use super::batch::Batch;
 use super::item::{Item, Todo};
 use crate::error::Result;
-use crate::model::{Base, Both, Deletes, KeyBytes, Link, Pair, Reason, Side, Work, waits_for};
+use crate::model::{Base, Both, KeyBytes, Link, Pair, Reason, Side, Work, waits_for};
 use crate::reconcile::{Action, Cause};
-use crate::sql::Session;
 use crate::state::{self, BrakeKind};
 
 impl Pipeline {
     /// Unfinished keys go on the worklist, finished ones leave it, children of new twins are released.
     /// Before the cursor moves (rule 1).
-    pub(super) async fn finish(&mut self, session: &mut dyn Session, link: &Link, batch: &Batch, fates: &[Fate]) -> Result<()> {
+    pub(super) async fn finish(&mut self, link: &Link, batch: &Batch, fates: &[Fate]) -> Result<()> {
         let (mut unfinished, mut finished, mut anew, mut parents) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let mut deletes = Both::<u64>::default();
+        let (mut freed, mut deletes) = (Vec::new(), Both::<u64>::default());
         let changed = self.changes_written(link, batch, fates);
         for todo in &batch.settled {
             if todo.recorded {
-                finished.push((todo.side, todo.key.clone()));
+                finished.push(todo.name());
             }
         }
         for (item, fate) in batch.items.iter().zip(fates) {
@@ -33,11 +32,18 @@ impl Pipeline {
             if *fate == Fate::Written && !item.whole() {
                 if item.todo.rounds == 0 {
                     // How often it was tried until now says nothing about what comes.
-                    anew.push((item.todo.side, item.todo.key.clone()));
+                    anew.push(item.todo.name());
                 }
                 unfinished.push(self.second_step(link, item));
             } else if item.todo.recorded {
-                finished.push((item.todo.side, item.todo.key.clone()));
+                finished.push(item.todo.name());
+            }
+            if *fate == Fate::Written {
+                finished.extend(item.regained.clone());
+            }
+            if item.todo.lost.is_some() {
+                // Whoever has its key now may have waited for this.
+                freed.push((item.todo.side, item.todo.key.clone()));
             }
             if let (Some(Action::Delete(side, _)), Fate::Written) = (action, fate) {
                 deletes[*side] += 1;
@@ -51,25 +57,13 @@ impl Pipeline {
             }
         }
         // A record may be unfinished under another name than the one it was met by now.
-        let again = if self.has_work { other_names(batch, fates) } else { Vec::new() };
-        let names: Vec<_> = again.iter().cloned().chain(unfinished.iter().map(|work| (work.side, work.key.clone()))).collect();
-        let lost = lost_names(session, link, &names).await?;
-        finished.extend(again.into_iter().filter(|name| !lost.contains(name)));
+        if self.has_work {
+            finished.extend(other_names(batch, fates));
+        }
         // Under one name several records may stand; that one is done says nothing about how often the other was tried.
-        let open: HashSet<_> = unfinished.iter().map(|work| (work.side, work.key.clone())).collect();
+        let open: HashSet<_> = unfinished.iter().map(|work| (work.side, work.name())).collect();
         finished.retain(|name| !open.contains(name));
         finished.extend(anew);
-        for work in &mut unfinished {
-            // It stands for a pair that lost this key too, and stays under the brake.
-            let both = match work.reason {
-                Reason::Busy | Reason::Unfinished => true,
-                Reason::Held | Reason::Waiting => link.deletes != Deletes::Keep,
-                Reason::Braked | Reason::Gone => false,
-            };
-            if both && lost.contains(&(work.side, work.key.clone())) {
-                work.reason = Reason::Gone;
-            }
-        }
         self.has_work |= !unfinished.is_empty();
         // Of this batch too: a tree may come leaf first.
         self.waiting.extend(unfinished.iter().filter(|work| work.reason == Reason::Waiting).map(|work| work.link));
@@ -85,11 +79,12 @@ impl Pipeline {
             return Ok(());
         }
         // Children of other links may be due now, and second steps are.
-        self.look_again |= !parents.is_empty() || unfinished.iter().any(|work| work.reason == Reason::Unfinished);
+        self.look_again |= !freed.is_empty() || !parents.is_empty() || unfinished.iter().any(|work| work.reason == Reason::Unfinished);
         let mut tx = self.home()?.begin(&self.fence).await?;
         state::delete_work(&mut *tx, link, &finished).await?;
         state::write_work(&mut *tx, &unfinished).await?;
         state::release(&mut *tx, &parents).await?;
+        state::touch(&mut *tx, link, &freed).await?;
         self.record_undecided(&mut *tx, undecided).await?;
         for side in Side::BOTH {
             if deletes[side] > 0 && !self.approved.contains(&(link.number, side)) {
@@ -106,7 +101,7 @@ impl Pipeline {
     /// What a write has left to be done.
     fn second_step(&self, link: &Link, item: &Item) -> Work {
         let live = item.pair.as_ref().and_then(|pair| pair.key[item.todo.side].clone());
-        let todo = Todo { key: live.unwrap_or_else(|| item.todo.key.clone()), ..item.todo.clone() };
+        let todo = Todo { key: live.unwrap_or_else(|| item.todo.key.clone()), lost: None, ..item.todo.clone() };
         let Some(field) = item.set_off.filter(|_| item.left_out.is_empty()) else {
             return self.work(link, &todo, Reason::Unfinished, "a reference is still to be filled in", None);
         };
@@ -146,15 +141,18 @@ impl Pipeline {
 
     pub(super) fn work(&self, link: &Link, todo: &Todo, reason: Reason, cause: &str, waits: Option<Vec<u8>>) -> Work {
         let now = self.door.now();
+        // A pair that lost a side stays under the brake until it is decided, whatever it waits for.
+        let gone = todo.lost.is_some() && matches!(reason, Reason::Busy | Reason::Braked);
         Work {
             link: link.number,
             side: todo.side,
             key: todo.key.clone(),
-            reason,
+            lost: todo.lost,
+            reason: if gone { Reason::Gone } else { reason },
             cause: cause.to_owned(),
             waits,
             attempts: 0,
-            next_try: next_try(reason, todo.attempts, now),
+            next_try: if gone && reason == Reason::Braked { 0 } else { next_try(reason, todo.attempts, now) },
             cycle: self.cycle,
             since: now,
         }
@@ -167,23 +165,8 @@ const RESTLESS: &str = "changes with every write of ours, and every such change 
 pub(super) fn todo_of(work: Work) -> Todo {
     let attempts = work.attempts + 1;
     let set_off = work.reason == Reason::Unfinished || work.cause.ends_with(RESTLESS);
-    Todo { attempts, recorded: true, rounds: if set_off { attempts } else { 0 }, ..Todo::new(work.side, work.key) }
-}
-
-/// Those of these keys that a live pair lost: their entries on the worklist are about that pair too.
-async fn lost_names(session: &mut dyn Session, link: &Link, names: &[(Side, KeyBytes)]) -> Result<HashSet<(Side, KeyBytes)>> {
-    let mut lost = HashSet::new();
-    for side in Side::BOTH {
-        let mut keys: Vec<KeyBytes> = names.iter().filter(|(at, _)| *at == side).map(|(_, key)| key.clone()).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        if keys.is_empty() {
-            continue;
-        }
-        let pairs = state::by_former(session, link, side, &keys).await?;
-        lost.extend(pairs.into_iter().filter_map(|pair| Some((side, pair.former[side].clone()?))));
-    }
-    Ok(lost)
+    let rounds = if set_off { attempts } else { 0 };
+    Todo { lost: work.lost, attempts, recorded: true, rounds, ..Todo::new(work.side, work.key) }
 }
 
 /// Under the live keys of both sides, a finished record may still stand on the worklist.

@@ -6,14 +6,14 @@ use super::batch::lost;
 use super::item::{Item, Todo};
 use super::{Mode, Pipeline};
 use crate::error::Result;
-use crate::model::{Deletes, KeyBytes, KeySource, Keys, Kind, Link, Pair, PairStatus, Row, Side};
+use crate::model::{Deletes, KeyBytes, KeySource, Keys, Kind, Link, Pair, PairStatus, Row, Side, work_name};
 use crate::reconcile::{self, Action, Situation};
 use crate::sql::Session;
 use crate::state;
 
 impl Pipeline {
     /// Keys to pairs. A pair that both sides name, or that this cycle has recorded already, comes once; one
-    /// that lost a side is decided only under the key it lost, which is on the worklist.
+    /// that lost a side is decided only for its own entry on the worklist.
     pub(super) async fn identify(
         &self,
         session: &mut dyn Session,
@@ -24,6 +24,7 @@ impl Pipeline {
         // The echo of a write that a pair was recorded with a moment ago: nothing needs to be asked.
         let echo = |todo: &Todo| todo.own && !todo.recorded && self.echoes.knows(link.number, todo.side, &todo.key, todo.pos);
         let (mut settled, todos): (Vec<Todo>, Vec<Todo>) = todos.into_iter().partition(echo);
+        let (gone, todos): (Vec<Todo>, Vec<Todo>) = todos.into_iter().partition(|todo| todo.lost.is_some());
         let mut by_key: HashMap<(Side, KeyBytes), Pair> = HashMap::new();
         for side in Side::BOTH {
             let mut keys: Vec<KeyBytes> = todos.iter().filter(|todo| todo.side == side).map(|todo| todo.key.clone()).collect();
@@ -35,12 +36,13 @@ impl Pipeline {
                 }
             }
         }
-        let (mut items, mut seen) = (Vec::with_capacity(todos.len()), HashSet::new());
+        let mut items = self.lost_items(session, link, gone, &mut settled).await?;
+        let mut seen = HashSet::new();
         for pair in known {
             seen.insert(pair.id);
             let side = if pair.key.source.is_some() { Side::Source } else { Side::Target };
             let key = pair.key[side].clone().or_else(|| pair.former[side].clone()).unwrap_or(KeyBytes(Vec::new()));
-            let todo = Todo { recorded: true, ..Todo::new(side, key) };
+            let todo = Todo { recorded: true, lost: lost(&pair).then_some(pair.id), ..Todo::new(side, key) };
             items.push(Item::of_pair(todo, pair));
         }
         for todo in todos {
@@ -56,24 +58,40 @@ impl Pipeline {
         Ok((items, settled))
     }
 
-    /// Keys that pairs once had. An unknown record under such a key may be the deleted one, back again (rule
-    /// 8); and a key on the worklist stands for every pair that lost it and is not decided yet, whoever has
-    /// the key now.
-    pub(super) async fn returning(
-        &mut self,
+    /// The pairs that entries of the worklist are about because they lost a side. One that found its record again, or
+    /// was settled, needs nothing; one that was recorded after this moment's rows were read (rule 3), or is in this
+    /// batch for its other side, comes again.
+    async fn lost_items(
+        &self,
         session: &mut dyn Session,
         link: &Link,
-        items: &mut Vec<Item>,
-        settled: &[Todo],
-    ) -> Result<()> {
-        let (mut revived, mut added, mut present) = (Vec::new(), Vec::new(), HashSet::new());
+        todos: Vec<Todo>,
+        settled: &mut Vec<Todo>,
+    ) -> Result<Vec<Item>> {
+        let ids: Vec<i64> = todos.iter().filter_map(|todo| todo.lost).collect();
+        let pairs = state::by_id(session, link, &ids).await?;
+        let pairs: HashMap<i64, Pair> = pairs.into_iter().map(|pair| (pair.id, pair)).collect();
+        let (mut items, mut seen) = (Vec::with_capacity(todos.len()), HashSet::new());
+        for todo in todos {
+            let still = |pair: &&Pair| {
+                let former = pair.former[todo.side].as_ref();
+                pair.status == PairStatus::Linked && pair.gone(todo.side) && former == Some(&todo.key)
+            };
+            match todo.lost.and_then(|id| pairs.get(&id)).filter(still) {
+                None => settled.push(todo),
+                Some(pair) if pair.cycle != self.cycle && seen.insert(pair.id) => items.push(Item::of_pair(todo, pair.clone())),
+                Some(_) => items.push(Item::undecided(todo)),
+            }
+        }
+        Ok(items)
+    }
+
+    /// An unknown record under a key that a pair once had may be the deleted one, back again (rule 8).
+    pub(super) async fn returning(&mut self, session: &mut dyn Session, link: &Link, items: &mut [Item]) -> Result<()> {
+        let (mut revived, mut names, mut present) = (Vec::new(), Vec::new(), HashSet::new());
         for side in Side::BOTH {
-            let recorded = |todo: &&Todo| todo.recorded && todo.side == side;
-            let todos = items.iter().map(|item| &item.todo).chain(settled);
-            let standing: Vec<Todo> = todos.filter(recorded).cloned().collect();
-            let unknown = items.iter().filter(|item| item.unknown(side)).map(|item| item.todo.key.clone());
-            let keys = standing.iter().map(|todo| todo.key.clone()).chain(unknown).collect();
-            let mut formers = self.former_holders(session, link, side, keys).await?;
+            let keys = items.iter().filter(|item| item.unknown(side)).map(|item| item.todo.key.clone()).collect();
+            let formers = self.former_holders(session, link, side, keys).await?;
             for item in items.iter_mut().filter(|item| item.unknown(side)) {
                 // The one that lost it last.
                 let Some(pair) = formers.get(&item.todo.key).and_then(|holders| holders.first()) else { continue };
@@ -88,33 +106,20 @@ impl Pipeline {
                     pair.former[side] = None;
                     pair.pos[side] = pair.pos[side].max(item.todo.pos);
                     pair.ver += 1;
+                    names.push((side, work_name(&item.todo.key, Some(pair.id))));
                     revived.push(pair.clone());
                     item.set_pair(pair);
                 }
-            }
-            for todo in standing {
-                let holders = formers.remove(&todo.key).unwrap_or_default();
-                let rest = holders.into_iter().filter(|pair| revived.iter().all(|revived: &Pair| revived.id != pair.id));
-                added.extend(rest.map(|pair| self.lost_item(&todo, present.insert(pair.id), pair)));
             }
         }
         if !revived.is_empty() && self.mode == Mode::Apply {
             let mut tx = self.home()?.begin(&self.fence).await?;
             state::update(&mut *tx, link, &revived).await?;
+            state::delete_work(&mut *tx, link, &names).await?;
             tx.commit().await?;
             self.door.step("identify.revived").await?;
         }
-        items.extend(added);
         Ok(())
-    }
-
-    /// A pair to be decided because it lost a side.
-    fn lost_item(&self, todo: &Todo, first: bool, pair: Pair) -> Item {
-        if first && pair.cycle != self.cycle {
-            return Item::of_pair(todo.clone(), pair);
-        }
-        // Recorded after this moment's rows were read (rule 3), or in this batch under its other name.
-        Item::undecided(todo.clone())
     }
 
     /// The pairs that lost `side` under these keys, by key, the one that lost it last first.

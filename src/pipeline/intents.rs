@@ -150,8 +150,8 @@ impl Pipeline {
             Looked::Deleted(pos) if *pos > intent.pos => {
                 tracing::info!(link = link.name, key = %key, "a record whose creation was in doubt was created, and deleted since");
                 let pair = self.pair_lost(link, intent, key, *pos, before);
+                resolved.work.extend(self.gone(link, intent.side, &pair));
                 resolved.pairs.push(pair);
-                resolved.work.push(self.gone(link, intent.side, key.encode()));
             }
             Looked::Never | Looked::Deleted(_) if settled => {}
             Looked::Absent if settled && has_twin => {}
@@ -218,6 +218,7 @@ impl Pipeline {
             link: link.number,
             side: intent.side.other(),
             key: intent.key.clone(),
+            lost: None,
             reason: Reason::Busy,
             cause: "its creation was in doubt: it is compared".to_owned(),
             waits: None,

@@ -1,6 +1,6 @@
 //! One record on its way through a batch.
 
-use crate::model::{Both, KeyBytes, Pair, Pos, Row, Side};
+use crate::model::{Both, KeyBytes, Pair, Pos, Row, Side, work_name};
 use crate::reconcile::{Action, Cause, Decision, Dirty, Seen, Situation};
 
 /// A key on the worklist.
@@ -8,6 +8,8 @@ use crate::reconcile::{Action, Cause, Decision, Dirty, Seen, Situation};
 pub(super) struct Todo {
     pub(super) side: Side,
     pub(super) key: KeyBytes,
+    /// The pair that lost this key, and is to be decided; else it is about the record that has the key.
+    pub(super) lost: Option<i64>,
     /// The position of its last log entry, where there is one.
     pub(super) pos: Pos,
     /// How often it was tried before.
@@ -23,11 +25,16 @@ pub(super) struct Todo {
 
 impl Todo {
     pub(super) fn new(side: Side, key: KeyBytes) -> Todo {
-        Todo { side, key, pos: Pos::default(), attempts: 0, recorded: false, own: false, rounds: 0 }
+        Todo { side, key, lost: None, pos: Pos::default(), attempts: 0, recorded: false, own: false, rounds: 0 }
     }
 
     pub(super) fn dirty(side: Side, dirty: Dirty) -> Todo {
         Todo { pos: dirty.pos, own: dirty.own, ..Todo::new(side, dirty.key) }
+    }
+
+    /// Its side and name on the worklist.
+    pub(super) fn name(&self) -> (Side, KeyBytes) {
+        (self.side, work_name(&self.key, self.lost))
     }
 
     /// Whether it is the echo of a write that the pair was recorded with, and nothing else has happened to
@@ -82,6 +89,8 @@ pub(super) struct Item {
     pub(super) slot: Both<Slot>,
     /// The two were just found to be twins: it is recorded even if nothing needs to be written.
     pub(super) linking: bool,
+    /// Where the pair had lost a side that was found again: the entry of the worklist that says so.
+    pub(super) regained: Option<(Side, KeyBytes)>,
     /// Foreign keys left NULL in step one, to be filled in later: field indexes.
     pub(super) left_out: Vec<usize>,
     /// A field that our write has changed though it was not sent, by a trigger of the application's: a
@@ -95,7 +104,7 @@ impl Item {
         let mut key = Both::default();
         key[todo.side] = Some(todo.key.clone());
         let slot = Both { source: Slot::None, target: Slot::None };
-        Item { todo, pair: None, key, slot, linking: false, left_out: Vec::new(), set_off: None, decision: None }
+        Item { todo, pair: None, key, slot, linking: false, regained: None, left_out: Vec::new(), set_off: None, decision: None }
     }
 
     /// One that comes again: what was read of it is older than the map.

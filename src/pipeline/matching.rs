@@ -10,7 +10,7 @@ use super::item::Item;
 use super::translate::Translator;
 use crate::endpoint::CANDIDATES_MAX;
 use crate::error::Result;
-use crate::model::{Both, Key, KeyBytes, Link, Pair, PairStatus, Row, Side, Value};
+use crate::model::{Both, Key, KeyBytes, Link, Pair, PairStatus, Row, Side, Value, work_name};
 use crate::reconcile::{Action, Situation, Translate, rows_agree};
 use crate::sql::Session;
 use crate::state;
@@ -70,6 +70,7 @@ impl Pipeline {
                 item.decide_as(Situation::Nothing, Action::Ignore);
                 continue;
             }
+            let gone = survivor.as_ref().and_then(|pair| Some((side, work_name(pair.former[side].as_ref()?, Some(pair.id)))));
             let mut pair = survivor.unwrap_or_else(|| Pair {
                 id: self.next_id(),
                 link: link.number,
@@ -87,6 +88,7 @@ impl Pipeline {
             pair.former[side] = None;
             pair.pos[side] = pair.pos[side].max(item.todo.pos);
             item.linking = true;
+            item.regained = gone;
             item.set_pair(pair);
         }
     }

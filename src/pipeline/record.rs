@@ -63,7 +63,7 @@ impl Pipeline {
             .collect();
         let lost = state::detach(session, link, side, &created, self.cycle).await?;
         // Not in this cycle: the guard has counted before.
-        let gone = |pair: &Pair| Some(Work { cycle: self.cycle, ..self.gone(link, side, pair.former[side].clone()?) });
+        let gone = |pair: &Pair| Some(Work { cycle: self.cycle, ..self.gone(link, side, pair)? });
         let gone: Vec<_> = lost.iter().filter_map(gone).collect();
         state::write_work(session, &gone).await?;
         let (same, other): (Vec<_>, Vec<_>) = written.iter().partition(|written| written.same_keys);

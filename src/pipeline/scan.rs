@@ -211,14 +211,14 @@ impl Pipeline {
                 let Some(key) = pair.key[side].clone() else { continue };
                 if missing.contains(&key) && !unread.contains(&key) {
                     pair.key[side] = None;
-                    pair.former[side] = Some(key.clone());
+                    pair.former[side] = Some(key);
                     // Not in this cycle: the guard has counted before the mark.
-                    lost.push(Work { cycle: self.cycle, ..self.gone(link, side, key) });
+                    lost.extend(self.gone(link, side, pair).map(|work| Work { cycle: self.cycle, ..work }));
                 }
             }
         }
-        let gone = |pair: &Pair| lost.iter().any(|work| pair.former[work.side].as_ref() == Some(&work.key));
-        let (found, mut rest): (Vec<Pair>, Vec<Pair>) = whole.into_iter().partition(gone);
+        let ids: HashSet<i64> = lost.iter().filter_map(|work| work.lost).collect();
+        let (found, mut rest): (Vec<Pair>, Vec<Pair>) = whole.into_iter().partition(|pair| ids.contains(&pair.id));
         marked.extend(found.into_iter().map(|pair| Pair { ver: pair.ver + 1, ..pair }));
         if marked.is_empty() {
             return Ok(rest);

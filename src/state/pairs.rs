@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::conflicts::absorb_conflicts;
 use super::{key_cell, key_of, side_cell, side_of};
 use crate::error::{Error, Kind, Result};
-use crate::model::{Both, KeyBytes, Link, Pair, PairStatus, Pos, Receipt, Side, decode_bases, encode_bases};
+use crate::model::{Both, KeyBytes, Link, Pair, PairStatus, Pos, Receipt, Side, decode_bases, encode_bases, work_name};
 use crate::sql::{Cell, Cells, Session, bytes, int};
 
 /// The columns of a pair, in the order of `pair_insert`'s parameters.
@@ -319,7 +319,8 @@ async fn absorb_round(session: &mut dyn Session, receipts: &[&Cells], moved: &Ha
     for (side, name) in [(Side::Source, "pair_detach_source"), (Side::Target, "pair_detach_target")] {
         for set in detaches[side].chunk_by(|a, b| a[0] == b[0] && a[3] == b[3]) {
             let lost = session.query(name, set).await?;
-            session.execute("work_write", &lost.iter().map(|pair| lost_side(pair, side)).collect::<Vec<_>>()).await?;
+            let lost: Vec<Cells> = lost.iter().map(|pair| lost_side(pair, side)).collect::<Result<_>>()?;
+            session.execute("work_write", &lost).await?;
         }
     }
     let mut recorded = session.execute("pair_insert", &inserts).await?;
@@ -350,14 +351,15 @@ async fn all_known(session: &mut dyn Session, receipts: &[&Cells]) -> Result<()>
 }
 
 /// The worklist entry of a pair that lost a side while a receipt was absorbed.
-fn lost_side(pair: &Cells, side: Side) -> Cells {
-    let former = if side == Side::Source { &pair[4] } else { &pair[5] };
+fn lost_side(pair: &Cells, side: Side) -> Result<Cells> {
+    let former = key_of(if side == Side::Source { &pair[4] } else { &pair[5] })?;
+    let name = former.map(|key| Ok::<_, Error>(work_name(&key, Some(int(&pair[ID])?)))).transpose()?;
     let cause = Cell::Text("its key was given to another record".into());
     let zero = Cell::Int(0);
-    vec![
+    Ok(vec![
         pair[1].clone(),
         side_cell(side),
-        former.clone(),
+        key_cell(name.as_ref()),
         Cell::Int(super::work::reason_number(crate::model::Reason::Gone)),
         cause,
         Cell::Null,
@@ -365,5 +367,5 @@ fn lost_side(pair: &Cells, side: Side) -> Cells {
         zero.clone(),
         zero.clone(),
         zero,
-    ]
+    ])
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{key_cell, key_of, side_cell, side_of, text_cell};
 use crate::error::{Error, Kind, Result};
-use crate::model::{Both, KeyBytes, Link, Reason, Side, Work};
+use crate::model::{Both, KeyBytes, Link, Reason, Side, Work, work_named};
 use crate::sql::{Cell, Cells, Session, bytes, int, text};
 
 pub(super) fn reason_number(reason: Reason) -> i64 {
@@ -33,7 +33,7 @@ fn work_cells(work: &Work) -> Cells {
     vec![
         Cell::Int(work.link),
         side_cell(work.side),
-        key_cell(Some(&work.key)),
+        key_cell(Some(&work.name())),
         Cell::Int(reason_number(work.reason)),
         text_cell(&work.cause),
         work.waits.clone().map_or(Cell::Null, Cell::Bytes),
@@ -48,10 +48,12 @@ fn work_of(cells: &Cells) -> Result<Work> {
     let [link, side, key, reason, cause, waits, attempts, next_try, cycle, since] = cells.as_slice() else {
         return Err(Error::new(Kind::Internal, "the worklist has other columns than this version expects").hint("twinrow check"));
     };
+    let (key, lost) = work_named(key_of(key)?.unwrap_or(KeyBytes(Vec::new())));
     Ok(Work {
         link: int(link)?,
         side: side_of(int(side)?),
-        key: key_of(key)?.unwrap_or(KeyBytes(Vec::new())),
+        key,
+        lost,
         reason: reason_of(int(reason)?),
         cause: text(cause)?.to_owned(),
         waits: bytes(waits)?.map(<[u8]>::to_vec),
@@ -62,16 +64,16 @@ fn work_of(cells: &Cells) -> Result<Work> {
     })
 }
 
-fn named(link: &Link, side: Side, key: &KeyBytes) -> Cells {
-    vec![Cell::Int(link.number), side_cell(side), key_cell(Some(key))]
+fn named(link: &Link, side: Side, name: &KeyBytes) -> Cells {
+    vec![Cell::Int(link.number), side_cell(side), key_cell(Some(name))]
 }
 
 /// Puts records on the worklist; one that is there already counts an attempt more. The last entry
 /// for a record wins.
 pub async fn write_work(session: &mut dyn Session, work: &[Work]) -> Result<()> {
-    let mut last: BTreeMap<(i64, Side, &KeyBytes), &Work> = BTreeMap::new();
+    let mut last: BTreeMap<(i64, Side, KeyBytes), &Work> = BTreeMap::new();
     for item in work {
-        last.insert((item.link, item.side, &item.key), item);
+        last.insert((item.link, item.side, item.name()), item);
     }
     let set: Vec<Cells> = last.values().map(|work| work_cells(work)).collect();
     session.execute("work_write", &set).await?;
@@ -86,15 +88,15 @@ pub async fn due(session: &mut dyn Session, link: &Link, now: i64, cycle: i64, g
     session.query("work_due", &set).await?.iter().map(work_of).collect()
 }
 
-/// What the worklist says of these records.
-pub async fn read_work(session: &mut dyn Session, link: &Link, side: Side, keys: &[KeyBytes]) -> Result<Vec<Work>> {
-    let set: Vec<Cells> = keys.iter().map(|key| named(link, side, key)).collect();
+/// What the worklist says under these names.
+pub async fn read_work(session: &mut dyn Session, link: &Link, side: Side, names: &[KeyBytes]) -> Result<Vec<Work>> {
+    let set: Vec<Cells> = names.iter().map(|name| named(link, side, name)).collect();
     session.query("work_read", &set).await?.iter().map(work_of).collect()
 }
 
-/// Takes finished records off the worklist.
-pub async fn delete_work(session: &mut dyn Session, link: &Link, keys: &[(Side, KeyBytes)]) -> Result<()> {
-    let set: Vec<Cells> = keys.iter().map(|(side, key)| named(link, *side, key)).collect();
+/// Takes finished records off the worklist, by name.
+pub async fn delete_work(session: &mut dyn Session, link: &Link, names: &[(Side, KeyBytes)]) -> Result<()> {
+    let set: Vec<Cells> = names.iter().map(|(side, name)| named(link, *side, name)).collect();
     session.execute("work_delete", &set).await?;
     Ok(())
 }
@@ -117,13 +119,13 @@ pub async fn work_counts(session: &mut dyn Session, link: &Link) -> Result<BTree
     Ok(counts)
 }
 
-/// The next entries of the worklist after `after`.
+/// The next entries of the worklist after the one of this side and name.
 pub async fn list_work(session: &mut dyn Session, link: &Link, after: Option<(Side, KeyBytes)>, limit: i64) -> Result<Vec<Work>> {
-    let (side, key) = after.unwrap_or((Side::Source, KeyBytes(Vec::new())));
-    let mut cells = named(link, side, &key);
+    let (side, name) = after.unwrap_or((Side::Source, KeyBytes(Vec::new())));
+    let mut cells = named(link, side, &name);
     cells.push(Cell::Int(limit));
     let mut list: Vec<Work> = session.query("work_list", &[cells]).await?.iter().map(work_of).collect::<Result<_>>()?;
-    list.sort_by(|a, b| (a.side, &a.key).cmp(&(b.side, &b.key)));
+    list.sort_by_key(|work| (work.side, work.name()));
     Ok(list)
 }
 
@@ -132,9 +134,10 @@ pub async fn retry(session: &mut dyn Session, link: &Link, reason: Reason) -> Re
     session.execute("work_retry", &[vec![Cell::Int(link.number), Cell::Int(reason_number(reason))]]).await
 }
 
-/// Makes one record due at once.
-pub async fn touch(session: &mut dyn Session, link: &Link, side: Side, key: &KeyBytes) -> Result<u64> {
-    session.execute("work_touch", &[named(link, side, key)]).await
+/// Makes entries due at once, by name.
+pub async fn touch(session: &mut dyn Session, link: &Link, names: &[(Side, KeyBytes)]) -> Result<u64> {
+    let set: Vec<Cells> = names.iter().map(|(side, name)| named(link, *side, name)).collect();
+    session.execute("work_touch", &set).await
 }
 
 /// What a brake counts.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use twinrow::model::{Blanks, ConflictPolicy, Deletes, Direction, KeyBytes, Row, Value};
+use twinrow::model::{Blanks, ConflictPolicy, Deletes, Direction, KeyBytes, Row, Value, work_named};
 use twinrow::sql::{Cell, Cells};
 
 use crate::configuration::{Wire, wires};
@@ -284,12 +284,13 @@ impl World {
 
     /// The records an entry of the worklist is about.
     fn entities_of(&self, home: usize, work: &Cells) -> BTreeSet<i64> {
-        let (Some(wire), Cell::Bytes(bytes)) = (self.wire(home, &work[0]), &work[2]) else { return BTreeSet::new() };
+        let (Some(wire), Cell::Bytes(name)) = (self.wire(home, &work[0]), &work[2]) else { return BTreeSet::new() };
+        let (KeyBytes(bytes), _) = work_named(KeyBytes(name.clone()));
         let side = usize::try_from(number(&work[1])).unwrap_or(0);
         let decoded = |bytes: &[u8]| KeyBytes(bytes.to_vec()).decode().map(|key| raw(&key.0[0]));
         let columns = [S_KEY, T_KEY];
         let mut pairs = self.databases[home].own.pair.values();
-        let twin = pairs.find(|pair| pair[1] == work[0] && pair[columns[side]] == work[2]);
+        let twin = pairs.find(|pair| pair[1] == work[0] && pair[columns[side]] == Cell::Bytes(bytes.clone()));
         let mut entities = BTreeSet::new();
         for (end, at) in wire.ends.into_iter().enumerate() {
             let key = match twin {
@@ -297,11 +298,11 @@ impl World {
                     Cell::Bytes(bytes) => decoded(bytes),
                     _ => None,
                 },
-                None => decoded(bytes).filter(|_| side == end),
+                None => decoded(&bytes).filter(|_| side == end),
             };
             entities.extend(key.and_then(|key| self.databases[at].tables[wire.table].rows.get(&key)).map(entity));
         }
-        let place = decoded(bytes).map(|key| (wire.ends[side], wire.table, key));
+        let place = decoded(&bytes).map(|key| (wire.ends[side], wire.table, key));
         entities.extend(place.and_then(|place| self.ledger.stood.get(&place)).into_iter().flatten());
         entities
     }

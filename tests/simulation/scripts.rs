@@ -508,6 +508,52 @@ fn rule15_the_brake_holds_until_the_set_is_approved() {
     script.ends_well();
 }
 
+/// Five pairs; three of them are lost, and others are under their keys.
+fn keys_used_again(script: &mut Script, lose: impl Fn(&mut Script, &[[i64; 2]])) -> Vec<Vec<i64>> {
+    let twins: Vec<[i64; 2]> = (0..5).map(|_| script.twins()).collect();
+    let before = script.rows(T);
+    lose(script, &twins);
+    for [s, _] in &twins[..3] {
+        script.insert_as(S, *s, None);
+    }
+    before
+}
+
+#[test]
+fn rule15_a_brake_is_not_lifted_because_the_keys_are_used_again() {
+    let mut script = Script::new(Options { brake: true, reuse: [true, false], ..quiet() });
+    let before = keys_used_again(&mut script, |script, twins| twins[..3].iter().for_each(|[s, _]| script.delete(S, *s)));
+    for _ in 0..3 {
+        script.sync();
+        assert!(before.iter().all(|row| script.rows(T).contains(row)), "three of five at once wait for a person");
+    }
+    script.ends_well();
+}
+
+#[test]
+fn a12_an_emptied_table_with_others_under_its_keys_is_under_the_brake() {
+    let mut script = Script::new(Options { brake: true, reuse: [true, false], ..quiet() });
+    let before = keys_used_again(&mut script, |script, _| script.user(S, |statement, world| statement.truncate(world, TABLE)));
+    for _ in 0..3 {
+        script.sync();
+        assert!(before.iter().all(|row| script.rows(T).contains(row)), "five of five at once wait for a person");
+    }
+    script.ends_well();
+}
+
+#[test]
+fn c3_a_kept_survivor_is_not_decided_with_the_next_holder_of_its_key() {
+    let mut script = Script::new(Options { reuse: [true, false], deletes: Deletes::Keep, ..quiet() });
+    let [s, t] = script.twins();
+    script.delete(S, s);
+    script.sync();
+    script.0.world().options.deletes = Deletes::Delete;
+    script.insert_as(S, s, None);
+    script.trouble(T, Trouble::Aborted);
+    script.sync();
+    assert!(script.0.world().databases[T].tables[TABLE].rows.contains_key(&t), "it was kept, and nothing has been lost since");
+}
+
 #[test]
 fn step7_a_row_that_changed_after_it_was_read_is_not_overwritten() {
     let mut script = Script::new(quiet());

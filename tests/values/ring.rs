@@ -196,7 +196,7 @@ impl<'a> Ring<'a> {
         loop {
             let page = state::list_work(&mut *session, link, after, 1000).await.unwrap();
             let Some(last) = page.last() else { return causes };
-            after = Some((last.side, last.key.clone()));
+            after = Some((last.side, last.name()));
             for work in &page {
                 let key = work.key.decode().unwrap().0[0].to_text();
                 causes.insert(notes[&key].clone(), work.cause.clone());

@@ -13,6 +13,8 @@ scenarios! { sqlite_sqlite:
     below_the_limits_changes_travel,
     a_full_compare_counts_its_changes_before_it_writes_any,
     changes_are_free_once_their_brake_is_taken_away,
+    rule15_a_tripped_brake_holds_when_the_keys_are_used_again,
+    c3_a_kept_survivor_is_not_decided_again_because_its_key_is_used_again,
 }
 
 scenarios! { postgres_sqlite:
@@ -20,6 +22,8 @@ scenarios! { postgres_sqlite:
     i6_a_mass_update_stops_at_the_brake_on_changes,
     an_approval_lets_exactly_those_changes_through,
     a32_truncate_is_not_a_mass_delete_until_approved,
+    rule15_a_tripped_brake_holds_when_the_keys_are_used_again,
+    a12_an_emptied_table_with_other_records_under_its_keys_deletes_nothing_unasked,
 }
 
 scenarios! { mysql_mariadb:
@@ -131,6 +135,80 @@ pub async fn a32_truncate_is_not_a_mass_delete_until_approved(scene: &Scene) {
     assert_eq!(contacts(scene).await, 21);
     let status = scene.program.run(&["status"]).await.code(0);
     assert!(status.out.contains("BRAKE"), "{}", status.out);
+}
+
+/// As many customers as there were, under the same keys, but others.
+async fn others_under(scene: &Scene, keys: &[String]) {
+    for key in keys {
+        scene.source.user(&format!("insert into customer (id, email, name) values ({key}, 'other{key}@x', 'Other')")).await;
+    }
+}
+
+/// The twins of those that were deleted stand until a person approves, whoever has their keys now.
+pub async fn rule15_a_tripped_brake_holds_when_the_keys_are_used_again(scene: &Scene) {
+    scene.customers(MIRROR).await;
+    for n in 0..20 {
+        scene.customer(&format!("{n}@x"), "Name").await;
+    }
+    scene.sync().await;
+    let twins = rows(&scene.target, "select contact_no, mail from contact order by 1").await;
+    let keys = rows(&scene.source, "select id from customer").await;
+    scene.source.user("delete from customer").await;
+    others_under(scene, &keys).await;
+    for _ in 0..3 {
+        assert_eq!(scene.sync().await.of("customers", "deleted_target"), 0);
+        assert_eq!(rows(&scene.target, "select contact_no, mail from contact order by 1").await, twins);
+    }
+    let status = scene.program.run(&["status"]).await.code(0);
+    assert!(status.out.contains("BRAKE: 20 records gone of 20"), "{}", status.out);
+    scene.program.run(&["approve", "customers"]).await.code(0);
+    let counts = scene.sync().await;
+    assert_eq!((counts.of("customers", "deleted_target"), counts.of("customers", "created_target")), (20, 20));
+    assert_eq!(rows(&scene.target, "select full_name from contact where full_name <> 'Other'").await, [""; 0]);
+    scene.quiet().await;
+}
+
+/// Nobody knows how many were lost before the table was compared.
+pub async fn a12_an_emptied_table_with_other_records_under_its_keys_deletes_nothing_unasked(scene: &Scene) {
+    scene.customers(MIRROR).await;
+    for n in 0..20 {
+        scene.customer(&format!("{n}@x"), "Name").await;
+    }
+    scene.sync().await;
+    let keys = rows(&scene.source, "select id from customer").await;
+    scene.source.user("truncate customer cascade").await;
+    others_under(scene, &keys).await;
+    for _ in 0..3 {
+        assert_eq!(scene.sync().await.of("customers", "deleted_target"), 0);
+        assert_eq!(named(scene, "Name").await, 20);
+    }
+    let status = scene.program.run(&["status"]).await.code(0);
+    assert!(status.out.contains("BRAKE: 20 records gone of"), "{}", status.out);
+    scene.program.run(&["approve", "customers"]).await.code(0);
+    scene.sync().await;
+    assert_eq!((named(scene, "Name").await, named(scene, "Other").await), (0, 20));
+    scene.quiet().await;
+}
+
+/// What was kept under one policy is not deleted under the next, unless it is lost again.
+pub async fn c3_a_kept_survivor_is_not_decided_again_because_its_key_is_used_again(scene: &Scene) {
+    scene.customers("").await;
+    scene.customer("old@x", "Old").await;
+    scene.sync().await;
+    let keys = rows(&scene.source, "select id from customer").await;
+    scene.source.user("delete from customer").await;
+    scene.sync().await;
+    assert_eq!(named(scene, "Old").await, 1);
+    // The new record under its key stands on the worklist: two contacts match it.
+    scene.contact("other@x", "First").await;
+    scene.sync().await;
+    scene.link(&[("customers", &format!("{CUSTOMERS}    safety: mirror"))]);
+    scene.source.user("delete from customer").await;
+    scene.sync().await;
+    others_under(scene, &keys).await;
+    scene.program.run(&["resync", "full", "customers"]).await.code(0);
+    scene.sync().await;
+    assert_eq!(named(scene, "Old").await, 1);
 }
 
 const FEW_CHANGES: &str = "    brake: {changes: {count: 5, percent: 10}}";
