@@ -43,9 +43,9 @@ pub(super) fn conflicts(link: &Link, side: Side, batch: &Batch, part: &[usize], 
     for at in part {
         let item = &batch.items[*at];
         let loser = match item.decision.as_ref().map(|decision| &decision.action) {
-            Some(Action::Update(update)) if update.loser == Some(side) => Some(side),
+            Some(Action::Update(update)) if update.losers[side] => Some(side),
             // Nobody loses, and the first write of the record says so.
-            Some(Action::Update(update)) if update.loser.is_none() && update.stands && fates[*at] != Fate::Written => None,
+            Some(Action::Update(update)) if !update.overwrites() && update.stands && fates[*at] != Fate::Written => None,
             Some(Action::Delete(to, changed)) if *to == side && *changed => Some(side),
             _ => continue,
         };
@@ -60,6 +60,8 @@ pub(super) fn conflict(link: &Link, loser: Option<Side>, item: &Item, state: Con
     let mut hash = Sha256::new();
     hash.update(link.number.to_be_bytes());
     hash.update(item.pair.as_ref().map_or(0, |pair| pair.ver).to_be_bytes());
+    // Where fields go both ways, either side may lose some: two conflicts, each kept with its own write.
+    hash.update(loser.map_or_else(String::new, |side| side.to_string()));
     for side in Side::BOTH {
         hash.update(item.key[side].as_ref().map_or(&[][..], |key| &key.0));
         hash.update([0xff]);

@@ -209,7 +209,7 @@ fn count_action(counts: &mut LinkCounts, action: &Action, situation: Situation) 
                 *counts.updated(side) += u64::from(!update.writes(side).is_empty());
             }
             counts.agreed += u64::from(update.source.is_empty() && update.target.is_empty() && situation != Situation::Found);
-            counts.conflicts += u64::from(update.loser.is_some() || update.stands);
+            counts.conflicts += u64::from(update.overwrites() || update.stands);
         }
         Action::End => counts.ended += 1,
         Action::Keep => counts.kept += 1,

@@ -1,7 +1,7 @@
 //! One record: from its pair and both rows to an action.
 
 use super::situation::{Choice, Situation, choose};
-use crate::model::{Base, Blanks, Fingerprint, KeyBytes, Link, Pair, PairStatus, Row, Side, Value};
+use crate::model::{Base, Blanks, Both, Fingerprint, KeyBytes, Link, Pair, PairStatus, Row, Side, Value};
 
 /// What is known of one side of a record.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -85,8 +85,8 @@ pub struct Update {
     pub target: Vec<(usize, Value)>,
     /// Fields that need no write but have a new base (agreed, or protected).
     pub agreed: Vec<(usize, Base)>,
-    /// The side whose values are overwritten though it changed too.
-    pub loser: Option<Side>,
+    /// The sides of which values are overwritten though they changed too. Both, where fields may travel one way only.
+    pub losers: Both<bool>,
     /// A field that both sides changed stays as it is on both: a blank has won, and was not let clear the other's value.
     pub stands: bool,
 }
@@ -98,6 +98,11 @@ impl Update {
             Side::Source => &self.source,
             Side::Target => &self.target,
         }
+    }
+
+    /// Whether a side loses anything.
+    pub fn overwrites(&self) -> bool {
+        self.losers != Both::default()
     }
 
     fn writes_mut(&mut self, side: Side) -> &mut Vec<(usize, Value)> {
@@ -376,9 +381,7 @@ fn update(
             Ok(value) => update.writes_mut(to).push((at, value)),
             Err(cause) => return Action::Hold(in_field(cause, &field.name)),
         }
-        if overwrites && update.loser.is_none() {
-            update.loser = Some(to);
-        }
+        update.losers[to] |= overwrites;
     }
     if update == Update::default() { Action::Report } else { Action::Update(update) }
 }

@@ -106,6 +106,10 @@ fn update(decision: &Decision) -> &Update {
     }
 }
 
+fn losers(update: &Update) -> Vec<Side> {
+    Side::BOTH.into_iter().filter(|side| update.losers[*side]).collect()
+}
+
 #[test]
 fn s4_12_every_cell_of_the_decision_table() {
     let (old, new, newer) = (row(1, 1), row(2, 1), row(3, 1));
@@ -116,17 +120,17 @@ fn s4_12_every_cell_of_the_decision_table() {
         assert_eq!(decision.situation, situation);
         let action = match &decision.action {
             Action::Update(update) => {
-                format!("source {} target {} loser {:?}", update.source.len(), update.target.len(), update.loser)
+                format!("source {} target {} losers {:?}", update.source.len(), update.target.len(), losers(update))
             }
             other => format!("{other:?}"),
         };
         assert_eq!(action, words, "{situation:?}");
     };
     is(cell(&delete, same, same), Situation::InSync, "Ignore");
-    is(cell(&delete, changed, same), Situation::SourceChanged, "source 0 target 1 loser None");
-    is(cell(&delete, same, changed), Situation::TargetChanged, "source 1 target 0 loser None");
-    is(cell(&delete, changed, changed), Situation::Agreed, "source 0 target 0 loser None");
-    is(cell(&delete, changed, other), Situation::Conflict, "source 0 target 1 loser Some(Target)");
+    is(cell(&delete, changed, same), Situation::SourceChanged, "source 0 target 1 losers []");
+    is(cell(&delete, same, changed), Situation::TargetChanged, "source 1 target 0 losers []");
+    is(cell(&delete, changed, changed), Situation::Agreed, "source 0 target 0 losers []");
+    is(cell(&delete, changed, other), Situation::Conflict, "source 0 target 1 losers [Target]");
     is(cell(&delete, Seen::Gone, same), Situation::SourceGone, "Delete(Target, false)");
     is(cell(&delete, Seen::Gone, changed), Situation::SourceGoneTargetChanged, "Delete(Target, true)");
     is(cell(&delete, same, Seen::Gone), Situation::TargetGone, "Delete(Source, false)");
@@ -164,7 +168,7 @@ fn s4_13_source_wins_the_row() {
     assert_eq!(decision.situation, Situation::Conflict);
     let update = update(&decision);
     assert_eq!(update.target, vec![(0, Value::Int(2)), (1, Value::Int(1))], "the target's change is overwritten");
-    assert_eq!((update.source.len(), update.loser), (0, Some(Side::Target)));
+    assert_eq!((update.source.len(), losers(update)), (0, vec![Side::Target]));
 }
 
 #[test]
@@ -174,12 +178,22 @@ fn e27_merge_keeps_both_when_the_fields_differ() {
     let decision = cell(&link, Seen::Row(&source), Seen::Row(&target));
     let merged = update(&decision);
     assert_eq!((&merged.target, &merged.source), (&vec![(0, Value::Int(2))], &vec![(1, Value::Int(9))]));
-    assert_eq!(merged.loser, None, "nobody loses");
+    assert_eq!(losers(merged), [], "nobody loses");
     let same_field = row(7, 9);
     let decision = cell(&link, Seen::Row(&source), Seen::Row(&same_field));
     let fought = update(&decision);
-    assert_eq!(fought.loser, Some(Side::Target), "the source wins the field both changed");
+    assert_eq!(losers(fought), [Side::Target], "the source wins the field both changed");
     assert_eq!(fought.source, vec![(1, Value::Int(9))]);
+}
+
+#[test]
+fn i4_both_sides_may_lose_where_a_field_goes_one_way() {
+    let mut link = link();
+    link.fields[1].direction = Direction::ToSource;
+    let decision = cell(&link, Seen::Row(&row(2, 3)), Seen::Row(&row(4, 5)));
+    let update = update(&decision);
+    assert_eq!((&update.target, &update.source), (&vec![(0, Value::Int(2))], &vec![(1, Value::Int(5))]));
+    assert_eq!(losers(update), Side::BOTH);
 }
 
 #[test]
@@ -188,9 +202,9 @@ fn conflict_policies_choose_their_winner() {
     let decide = |conflict: ConflictPolicy, newest: Option<usize>| {
         cell(&Link { conflict, newest, ..link() }, Seen::Row(&source), Seen::Row(&target))
     };
-    assert_eq!(update(&decide(ConflictPolicy::Target, None)).loser, Some(Side::Source));
-    assert_eq!(update(&decide(ConflictPolicy::Newest, Some(0))).loser, Some(Side::Source), "30 is newer than 20");
-    assert_eq!(update(&decide(ConflictPolicy::Newest, Some(1))).loser, Some(Side::Target), "a tie: the source");
+    assert_eq!(losers(update(&decide(ConflictPolicy::Target, None))), [Side::Source]);
+    assert_eq!(losers(update(&decide(ConflictPolicy::Newest, Some(0)))), [Side::Source], "30 is newer than 20");
+    assert_eq!(losers(update(&decide(ConflictPolicy::Newest, Some(1)))), [Side::Target], "a tie: the source");
     assert!(matches!(decide(ConflictPolicy::Hold, None).action, Action::Hold(_)));
 }
 
@@ -237,7 +251,7 @@ fn f20_twins_found_on_both_sides_fill_each_others_blanks() {
     let update = update(&decision);
     assert_eq!(update.source, vec![(0, Value::Int(7))]);
     assert_eq!(update.target, vec![(1, Value::Int(2))], "the source wins what both fill");
-    assert_eq!(update.loser, Some(Side::Target));
+    assert_eq!(losers(update), [Side::Target]);
 }
 
 #[test]
@@ -246,11 +260,11 @@ fn s0_3_a_blank_that_wins_a_conflict_overwrites_nobody_and_says_so() {
     link.fields[0].blanks = Blanks::Keep;
     let blank = vec![Value::Null, Value::Int(1)];
     let conflict = cell(&link, Seen::Row(&blank), Seen::Row(&row(7, 1)));
-    assert_eq!((update(&conflict).loser, update(&conflict).stands), (None, true), "both changed it, and both stand");
+    assert_eq!((losers(update(&conflict)), update(&conflict).stands), (vec![], true), "both changed it, and both stand");
     let change = cell(&link, Seen::Row(&blank), Seen::Row(&row(1, 1)));
     assert!(!update(&change).stands, "the target's is what both agreed on");
     let more = cell(&link, Seen::Row(&vec![Value::Null, Value::Int(2)]), Seen::Row(&row(7, 3)));
-    assert_eq!(update(&more).loser, Some(Side::Target), "of another field");
+    assert_eq!(losers(update(&more)), [Side::Target], "of another field");
 }
 
 #[test]
@@ -260,7 +274,7 @@ fn one_way_links_report_and_never_write_back() {
     assert_eq!(cell(&link, Seen::Row(&old), Seen::Row(&new)).action, Action::Report);
     assert_eq!(ask(&link, None, Seen::None, Seen::Row(&new)).action, Action::Report);
     let decision = cell(&Link { conflict: ConflictPolicy::Target, ..link }, Seen::Row(&new), Seen::Row(&row(3, 1)));
-    assert_eq!(update(&decision).loser, Some(Side::Target), "a side that may not be written never loses");
+    assert_eq!(losers(update(&decision)), [Side::Target], "a side that may not be written never loses");
 }
 
 #[test]
@@ -276,7 +290,7 @@ fn i4_a_change_that_may_not_travel_makes_no_conflict() {
         let decision = ask(&link, Some(&pair), Seen::Row(&source), Seen::Row(&target));
         assert_eq!(decision.situation, Situation::TargetChanged);
         let update = update(&decision);
-        assert_eq!((&update.source, &update.target, update.loser), (&vec![(0, Value::Int(2))], &vec![], None));
+        assert_eq!((&update.source, &update.target, losers(update)), (&vec![(0, Value::Int(2))], &vec![], vec![]));
         let alone = ask(&link, Some(&pair), Seen::Row(&source), Seen::Row(&base));
         assert_eq!((alone.situation, alone.action), (Situation::SourceChanged, Action::Report));
     }
@@ -284,7 +298,7 @@ fn i4_a_change_that_may_not_travel_makes_no_conflict() {
     let (source, target) = (row(1, 7), row(1, 8));
     let decision = ask(&link, Some(&pair), Seen::Row(&source), Seen::Row(&target));
     let update = update(&decision);
-    assert_eq!((&update.source, update.loser), (&vec![(1, Value::Int(8))], Some(Side::Source)));
+    assert_eq!((&update.source, losers(update)), (&vec![(1, Value::Int(8))], vec![Side::Source]));
 }
 
 #[test]

@@ -18,6 +18,7 @@ scenarios! { sqlite_sqlite:
     s0_2_blanks_are_kept_under_protect,
     s0_3_an_empty_winner_does_not_blank,
     blanks_propagate_under_mirror,
+    i4_each_side_may_lose_a_field,
 }
 
 scenarios! { postgres_postgres:
@@ -26,6 +27,7 @@ scenarios! { postgres_postgres:
     conflict_merge_joins_field_by_field,
     conflict_hold_waits_for_a_person,
     i4_a_conflict_that_a_protected_blank_wins_is_listed_once,
+    i4_each_side_may_lose_a_field,
 }
 
 scenarios! { postgres_mysql:
@@ -84,6 +86,38 @@ pub async fn s4_13_the_source_wins_and_the_loser_is_kept(scene: &Scene) {
     assert_eq!(lost(&conflicts[0], "target", "name").as_deref(), Some("from crm"));
     assert_eq!(lost(&conflicts[0], "source", "name").as_deref(), Some("from shop"));
     scene.quiet().await;
+}
+
+/// The phone number comes from the CRM only, the name goes both ways: both are changed on both sides. What the shop loses
+/// is kept with the write to the shop, though the CRM refuses its part.
+pub async fn i4_each_side_may_lose_a_field(scene: &Scene) {
+    scene.customers("").await;
+    let fields = "    fields:\n      email: mail\n      name: full_name\n      phone: {to: telephone, direction: to_source}";
+    scene.link(&[("customers", &format!("    source: customer\n    target: contact\n    match: [email]\n{fields}"))]);
+    scene.source.user("insert into customer (email, name) values ('a@x', 'Ada')").await;
+    scene.sync().await;
+    match scene.target.url().starts_with("postgres") {
+        true => scene.target.user("alter table contact add check (full_name <> 'Forbidden')").await,
+        false => {
+            let refuse = "select raise(abort, 'no') where new.full_name = 'Forbidden'";
+            scene.target.user(&format!("create trigger forbid before update on contact begin {refuse}; end")).await;
+        }
+    }
+    source(scene, "name = 'Forbidden', phone = 'PRECIOUS'").await;
+    target(scene, "full_name = 'Theirs', telephone = '2'").await;
+    scene.sync().await;
+    assert_eq!(both(scene).await, ["Forbidden|2", "Theirs|2"]);
+    let conflicts = scene.conflicts().await;
+    let kept: Vec<_> = conflicts.iter().filter(|conflict| conflict["kept"] == true).collect();
+    assert_eq!((kept.len(), &kept[0]["loser"]), (1, &"source".into()), "{conflicts:?}");
+    assert_eq!(lost(kept[0], "source", "phone").as_deref(), Some("PRECIOUS"));
+    // What was refused goes through one day, and the CRM loses its name.
+    source(scene, "name = 'Allowed'").await;
+    scene.sync().await;
+    assert_eq!(both(scene).await, ["Allowed|2", "Allowed|2"]);
+    let conflicts = scene.conflicts().await;
+    let theirs = conflicts.iter().find(|conflict| conflict["loser"] == "target").expect("kept");
+    assert_eq!(lost(theirs, "target", "name").as_deref(), Some("Theirs"));
 }
 
 pub async fn conflict_target_lets_the_target_win(scene: &Scene) {
