@@ -1,5 +1,7 @@
 //! Apply: what was decided becomes true, each write with its proof.
 
+use std::collections::VecDeque;
+
 use super::batch::Batch;
 use super::capture::Moment;
 use super::conflicts::conflicts;
@@ -9,7 +11,7 @@ use super::record::Written;
 use super::{Phase, Pipeline};
 use crate::endpoint::{Unread, Write};
 use crate::error::{Error, Kind, Result};
-use crate::model::{Key, KeyBytes, KeySource, Link, Pair, Row, Side, Value};
+use crate::model::{Conflict, Key, KeyBytes, KeySource, Link, Pair, Row, Side, Value};
 use crate::reconcile::{Action, Decision};
 use crate::state;
 
@@ -29,6 +31,9 @@ pub(super) enum Fate {
 /// More refusals than this in one batch, and the rest of it comes again later: something is wrong with
 /// all of them (F7).
 const REFUSALS_MAX: usize = 100;
+
+/// For so many seconds of a cycle, batches that are refused are tried in smaller parts.
+const SPLIT_S: i64 = 20;
 
 /// What is done to one record on one side.
 #[derive(Clone, Debug)]
@@ -53,18 +58,22 @@ impl Pipeline {
         if all.is_empty() {
             return Ok(());
         }
-        let (mut parts, mut blocked, mut refusals) = (vec![all], Vec::new(), 0);
-        while let Some(part) = parts.pop() {
+        let (mut parts, mut blocked, mut refusals) = (VecDeque::from([all]), Vec::new(), 0);
+        while let Some(part) = parts.pop_front() {
             let error = match self.attempt(moment, link_at, side, batch, &part, fates, false).await {
                 Ok(()) => continue,
                 Err(error) => error,
             };
+            let several = part.len() > 1 && self.may_split();
+            let (first, second) = part.split_at(part.len() / 2);
             match error.kind() {
-                Kind::Rejected | Kind::Duplicate if part.len() > 1 && refusals < REFUSALS_MAX => {
-                    let (first, second) = part.split_at(part.len() / 2);
-                    parts.push(second.to_vec());
-                    parts.push(first.to_vec());
+                Kind::Rejected | Kind::Duplicate if several && refusals < REFUSALS_MAX => {
+                    parts.push_front(second.to_vec());
+                    parts.push_front(first.to_vec());
                 }
+                // Somebody's lock holds one of them: the large parts first, so that as many as can be are written in the
+                // time there is.
+                Kind::Retry if several => parts.extend([first.to_vec(), second.to_vec()]),
                 Kind::Duplicate if part.len() == 1 => {
                     refusals += 1;
                     blocked.extend(part.iter().copied());
@@ -89,6 +98,13 @@ impl Pipeline {
             }
         }
         self.swap(moment, link_at, side, batch, blocked, fates).await
+    }
+
+    /// Each look for a record that is in the way may take a lock time-out, and meanwhile the windows stand open, which
+    /// servers end after a while: so a cycle looks for so long, and the rest comes again.
+    fn may_split(&mut self) -> bool {
+        let now = self.door.now();
+        now < *self.split_until.get_or_insert(now + SPLIT_S)
     }
 
     /// Records that only stand in each other's way by unique values: all of them at once, over values
@@ -126,7 +142,7 @@ impl Pipeline {
         }
     }
 
-    /// One write transaction: fence, lock, compare, write, read back, proof, commit.
+    /// One write transaction, and what is written down before it elsewhere.
     #[allow(clippy::too_many_arguments)] // What a batch is, and how it is tried.
     async fn attempt(
         &mut self,
@@ -145,6 +161,30 @@ impl Pipeline {
         if !home && !conflicts.is_empty() {
             self.write_pending(&conflicts).await?;
         }
+        let written = self.transact(moment, link_at, side, batch, part, &conflicts, fates, park).await;
+        if written.as_ref().is_err_and(|error| !matches!(error.kind(), Kind::InDoubt | Kind::Fenced)) {
+            self.drop_pending(home, &conflicts, &[]).await?;
+        }
+        written
+    }
+
+    /// One write transaction: fence, lock, compare, write, read back, proof, commit. An error but [`Kind::InDoubt`] says
+    /// that nothing was written.
+    #[allow(clippy::too_many_arguments)] // As `attempt`.
+    async fn transact(
+        &mut self,
+        moment: &mut Moment,
+        link_at: usize,
+        side: Side,
+        batch: &mut Batch,
+        part: &[usize],
+        conflicts: &[(usize, Conflict)],
+        fates: &mut [Fate],
+        park: bool,
+    ) -> Result<()> {
+        let integration = self.integration.clone();
+        let link = &integration.links[link_at];
+        let home = self.is_home(link, side);
         self.timings.enter(Phase::Writing);
         let endpoint = self.endpoints[link.endpoint[side]].clone();
         let mut write = endpoint.begin(&self.fence).await?;
@@ -155,14 +195,12 @@ impl Pipeline {
             Err(error) => {
                 // The first error is the one to tell; a rollback that fails too changes nothing.
                 let _ = write.rollback().await;
-                self.drop_pending(home, &conflicts, &[]).await?;
                 return Err(error);
             }
         };
         self.door.step("apply.written").await?;
         if let Err(error) = self.check_free(&mut *write, moment, link_at, side, &batch.items, &done).await {
             let _ = write.rollback().await;
-            self.drop_pending(home, &conflicts, &[]).await?;
             return Err(error);
         }
         self.timings.enter(Phase::Recording);
@@ -174,7 +212,7 @@ impl Pipeline {
             .map(|(_, conflict)| conflict.id.clone())
             .collect();
         let receipts = if home {
-            self.record_here(&mut *write, link, side, &written, &conflicts, &kept).await?;
+            self.record_here(&mut *write, link, side, &written, conflicts, &kept).await?;
             Vec::new()
         } else {
             self.write_receipts(&mut *write, link, side, &written).await?
@@ -186,9 +224,8 @@ impl Pipeline {
         self.timings.enter(Phase::Recording);
         if !home {
             let moved = written.iter().filter(|written| written.moved).map(|written| written.pair.id).collect();
-            let absorbed = self.absorb_now(link, side, &receipts, &moved, &kept).await;
-            absorbed.map_err(|error| if error.kind() == Kind::Fenced { error } else { unabsorbed(error) })?;
-            self.drop_pending(home, &conflicts, &kept).await?;
+            self.absorb_now(link, side, &receipts, &moved, &kept).await.map_err(unabsorbed)?;
+            self.drop_pending(home, conflicts, &kept).await.map_err(unabsorbed)?;
         }
         for (at, cause) in job.busy {
             fates[at] = Fate::Busy(cause);
@@ -261,6 +298,9 @@ impl Pipeline {
 /// The write stands, and only its receipt knows: whatever went wrong, nothing may be decided before it is
 /// absorbed.
 fn unabsorbed(error: Error) -> Error {
+    if error.kind() == Kind::Fenced {
+        return error;
+    }
     Error::new(Kind::InDoubt, format!("the write is committed, but not recorded yet: {}", error.message()))
 }
 

@@ -80,11 +80,34 @@ impl Pipeline {
         part: &[usize],
         fates: &mut [Fate],
     ) -> Result<()> {
-        let Place { link, side, app, .. } = place;
+        let Place { link, side, .. } = place;
         let conflicts = conflicts(link, side, batch, part, fates);
         if !conflicts.is_empty() {
             self.write_pending(&conflicts).await?;
         }
+        let sent = self.send_part(moment, place, batch, part, &conflicts, fates).await;
+        // What has had no answer may have arrived; what was refused, or met another version, has overwritten nothing.
+        let refused = |at: &usize| match &fates[*at] {
+            Fate::Refused(_) => true,
+            Fate::Busy(cause) => cause == CHANGED || cause == LATER,
+            Fate::Open | Fate::Written => false,
+        };
+        let void: Vec<(usize, Conflict)> = conflicts.into_iter().filter(|(at, _)| refused(at)).collect();
+        self.drop_pending(false, &void, &[]).await?;
+        sent
+    }
+
+    /// As [`Pipeline::write_part`], with the conflicts written down.
+    async fn send_part(
+        &mut self,
+        moment: &mut Moment,
+        place: Place<'_>,
+        batch: &mut Batch,
+        part: &[usize],
+        conflicts: &[(usize, Conflict)],
+        fates: &mut [Fate],
+    ) -> Result<()> {
+        let Place { link, side, app, .. } = place;
         let mut sendings: Vec<Sending> = Vec::with_capacity(part.len());
         for at in part {
             if let Some(what) = todo(&batch.items[*at], side) {
@@ -106,7 +129,7 @@ impl Pipeline {
             }
         };
         self.door.step("app.sent").await?;
-        self.settle(link, side, app, batch, sendings, answers, &conflicts, fates).await
+        self.settle(link, side, app, batch, sendings, answers, conflicts, fates).await
     }
 
     fn sending(&mut self, link: &Link, side: Side, app: &dyn Conditional, at: usize, item: &Item, what: Do) -> Option<Sending> {
@@ -200,8 +223,8 @@ impl Pipeline {
                     fates[at] = Fate::Busy("it may have been created already".to_owned());
                     continue;
                 }
-                Outcome::Stale => fates[at] = Fate::Busy("the record changed meanwhile".to_owned()),
-                Outcome::Later => fates[at] = Fate::Busy("the app asks for time".to_owned()),
+                Outcome::Stale => fates[at] = Fate::Busy(CHANGED.to_owned()),
+                Outcome::Later => fates[at] = Fate::Busy(LATER.to_owned()),
                 Outcome::Unknown => {
                     fates[at] = Fate::Busy("the answer to its write was lost".to_owned());
                     continue;
@@ -246,6 +269,10 @@ impl Pipeline {
         self.door.step("app.recorded").await
     }
 }
+
+/// The causes of what an app did not write.
+const CHANGED: &str = "the record changed meanwhile";
+const LATER: &str = "the app asks for time";
 
 /// "No match" is a condition of a create (rule 13). Nothing can be locked here: it is looked up again as late as can be.
 async fn match_again(moment: &mut Moment, place: Place<'_>, sendings: &mut Vec<Sending>, fates: &mut [Fate]) -> Result<()> {

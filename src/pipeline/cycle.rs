@@ -61,6 +61,7 @@ impl Pipeline {
         self.cycle += 1;
         self.in_hand = None;
         self.left.clear();
+        self.split_until = None;
         self.echoes.next_cycle();
         self.timings.enter(Phase::Reading);
         self.resolve_intents().await?;

@@ -249,20 +249,27 @@ impl Job<'_> {
     async fn delete(&mut self, write: &mut dyn Write, items: &[Item], jobs: &[(usize, Do)]) -> Result<HashSet<usize>> {
         let deletes = jobs.iter().filter(|(_, what)| matches!(what, Do::Delete));
         let mut open: Vec<(usize, Key)> = deletes.filter_map(|(at, _)| Some((*at, self.key_of(&items[*at])?))).collect();
+        let mut stays = HashSet::new();
         while !open.is_empty() {
             let keys: Vec<Key> = open.iter().map(|(_, key)| key.clone()).collect();
             let reach = write.reach(self.collection(), &keys).await?;
             let (free, rest): (Vec<_>, Vec<_>) = open.into_iter().zip(reach).partition(|(_, reach)| *reach == Reach::Row);
             if free.is_empty() {
-                return Ok(rest.into_iter().map(|((at, _), reach)| self.stays(at, &reach)).collect());
+                stays.extend(rest.into_iter().map(|((at, _), reach)| self.stays(at, &reach)));
+                break;
             }
-            let keys: Vec<Key> = free.into_iter().map(|((_, key), _)| key).collect();
-            for outcome in write.delete(self.collection(), &keys).await? {
-                done(outcome)?;
+            let (order, keys): (Vec<usize>, Vec<Key>) = free.into_iter().map(|(one, _)| one).unzip();
+            for (at, outcome) in order.into_iter().zip(write.delete(self.collection(), &keys).await?) {
+                // A row that refers to it is on its way: it stays, the others go.
+                if outcome == Outcome::Stale {
+                    stays.insert(self.stays(at, &Reach::Locked));
+                } else {
+                    done(outcome)?;
+                }
             }
             open = rest.into_iter().map(|(one, _)| one).collect();
         }
-        Ok(HashSet::new())
+        Ok(stays)
     }
 
     /// Why a row is not deleted.

@@ -127,6 +127,8 @@ pub struct Pipeline {
     look_again: bool,
     /// The fence number of each endpoint as it was last seen.
     fences: HashMap<usize, i64>,
+    /// Until when this cycle tries refused batches in smaller parts; `None`: nothing was refused yet.
+    split_until: Option<i64>,
     /// Where the time goes.
     timings: Timings,
     /// What was recorded a moment ago and comes back through the logs.

@@ -96,6 +96,7 @@ async fn take_fences(
         waiting: numbers.clone(),
         undecided: HashSet::new(),
         unchecked: numbers,
+        split_until: None,
         timings: super::Timings::default(),
         echoes: super::echo::Echoes::default(),
         unsettled: super::intents::Unsettled::unknown(),

@@ -555,6 +555,21 @@ fn c3_a_kept_survivor_is_not_decided_with_the_next_holder_of_its_key() {
 }
 
 #[test]
+fn i7_what_somebody_has_locked_stops_only_itself() {
+    let mut script = Script::new(Options { unique: true, matching: true, ..quiet() });
+    let sources: Vec<i64> = (0..5).map(|_| script.insert(S)).collect();
+    let of = script.entity(S, sources[3]);
+    script.open(T, |statement, world| {
+        let key = world.databases[T].new_key(TABLE);
+        add(statement, world, key, of);
+    });
+    script.sync();
+    assert_eq!(script.rows(T).len(), 4, "only one of them is in doubt");
+    script.end(T, true);
+    script.ends_well();
+}
+
+#[test]
 fn step7_a_row_that_changed_after_it_was_read_is_not_overwritten() {
     let mut script = Script::new(quiet());
     let [s, t] = script.twins();

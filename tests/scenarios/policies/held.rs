@@ -12,6 +12,8 @@ scenarios! { sqlite_sqlite:
 }
 
 scenarios! { sqlite_postgres:
+    i7_an_open_transaction_stops_only_what_it_holds,
+    i7_a_child_on_its_way_keeps_only_its_parent,
     i7_one_bad_record_of_a_thousand,
     s3_3_and_4_a_refused_record_is_held_with_its_cause_and_retried,
     a_tree_inserted_leaf_first,
@@ -27,6 +29,11 @@ scenarios! { sqlite_mysql:
 scenarios! { sqlite_mariadb:
     a_tree_inserted_leaf_first,
     c15_two_that_refer_to_each_other,
+}
+
+scenarios! { postgres_mysql:
+    i7_an_open_transaction_stops_only_what_it_holds,
+    i7_a_child_on_its_way_keeps_only_its_parent,
 }
 
 /// The target refuses what its application calls impossible.
@@ -55,6 +62,44 @@ pub async fn i7_one_bad_record_of_a_thousand(scene: &Scene) {
     let held = scene.held().await;
     assert_eq!(held.len(), 1, "{held:?}");
     assert!(held[0].starts_with("items source 613: ") && held[0].contains("sane"), "{held:?}");
+}
+
+/// A contact of the same address is on its way in the CRM, and nobody knows whether it comes.
+pub async fn i7_an_open_transaction_stops_only_what_it_holds(scene: &Scene) {
+    scene.customers("").await;
+    scene.sync().await;
+    for n in 0..8 {
+        scene.customer(&format!("{n}@x"), "Name").await;
+    }
+    let mut open = scene.target.open().await;
+    open.run("insert into contact (mail) values ('5@x')").await;
+    let done = scene.program.run(&["run", "--once"]).await.code(0);
+    assert!(done.err.contains("1 record(s) are in use"), "{}", done.err);
+    assert_eq!(rows(&scene.target, "select count(*) from contact").await, ["7"]);
+    open.rollback().await;
+    scene.program.run(&["held", "retry"]).await.code(0);
+    let done = scene.program.run(&["run", "--once"]).await.code(0);
+    assert!(!done.err.contains("in use"), "{}", done.err);
+    assert_eq!(rows(&scene.target, "select count(*), count(distinct mail) from contact").await, ["8|8"]);
+}
+
+/// Rule 19: the row it refers to can't be deleted before it is known whether it comes; the others can.
+pub async fn i7_a_child_on_its_way_keeps_only_its_parent(scene: &Scene) {
+    scene.business("    safety: mirror", "    safety: mirror").await;
+    for n in 0..3 {
+        scene.customer(&format!("{n}@x"), "Name").await;
+    }
+    scene.sync().await;
+    let mut open = scene.target.open().await;
+    open.run("insert into deal (ref, contact_no) select 'on its way', contact_no from contact where mail = '1@x'").await;
+    scene.source.user("delete from customer").await;
+    scene.sync().await;
+    assert_eq!(rows(&scene.target, "select mail from contact").await, ["1@x"]);
+    open.rollback().await;
+    scene.program.run(&["held", "retry"]).await.code(0);
+    scene.sync().await;
+    assert!(rows(&scene.target, "select mail from contact").await.is_empty());
+    scene.quiet().await;
 }
 
 /// Also S1-7, S3-4: the watermark goes on, the record is not forgotten.
