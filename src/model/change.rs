@@ -18,6 +18,11 @@ pub enum Op {
     },
     /// The row under this key was deleted and inserted again in one transaction: the same record.
     Replace,
+    /// As [`Op::Replace`], where the delete stood in a part of the log that was read before.
+    Return {
+        /// Where the delete stands.
+        deleted: Pos,
+    },
     /// All rows of the collection are gone, or may be: compare it whole.
     Truncate,
 }

@@ -20,5 +20,6 @@ pub use pair::{Base, Pair, PairStatus, Pos, decode_bases, encode_bases};
 pub use schema::{Charset, Collection, Column, ForeignKey, KeySource, Kind, Table, TableName};
 pub use value::{Fingerprint, Row, Value, hex};
 pub use work::{
-    Conflict, ConflictState, Intent, Reason, Receipt, Scan, ScanPart, Work, undecided_id, waited_for, waits_for, work_name, work_named,
+    Conflict, ConflictState, Intent, Reason, Receipt, Scan, ScanPart, Work, undecided_id, waited_for, waits_for, work_name,
+    work_named,
 };

@@ -152,7 +152,13 @@ async fn read(window: &mut Box<dyn Window>, place: usize, keys: &[Key]) -> Resul
 /// Records about whose keys the log knows more than was read: nothing may be concluded yet (rule 2).
 pub(super) async fn hide_unread(moment: &mut Moment, link_at: usize, link: &Link, items: &mut [Item]) -> Result<()> {
     for side in Side::BOTH {
-        let key = |item: &Item| item.key[side].as_ref().filter(|_| item.decision.is_none()).and_then(KeyBytes::decode);
+        // What lost a side too: its key may be given back by what is not read yet (A20).
+        let named = |item: &Item| {
+            let lost = || item.pair.as_ref().filter(|_| item.todo.side == side).and_then(|pair| pair.former[side].clone());
+            let lost = item.todo.lost.and_then(|_| lost());
+            item.key[side].clone().or(lost).filter(|_| item.decision.is_none())
+        };
+        let key = |item: &Item| named(item).as_ref().and_then(KeyBytes::decode);
         // A new record whose insert was read: no other insert of its key can follow but after a move. For all others an
         // unread insert may say that the key is another record's now, or is the very one of what is about to be recorded.
         let new = |moment: &Moment, item: &Item| {
@@ -171,8 +177,8 @@ pub(super) async fn hide_unread(moment: &mut Moment, link_at: usize, link: &Link
         if unread.is_empty() {
             continue;
         }
-        for item in items.iter_mut().filter(|item| item.decision.is_none()) {
-            if item.key[side].as_ref().is_some_and(|key| unread.contains(key)) {
+        for item in items.iter_mut() {
+            if named(item).is_some_and(|key| unread.contains(&key)) {
                 item.decide_as(Situation::Undecided, Action::Retry);
             }
         }

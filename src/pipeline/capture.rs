@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{Mode, Pipeline, WINDOW_MAX};
 use crate::endpoint::{Tracked, Window};
 use crate::error::{Context, Result};
-use crate::model::{Both, Entry, KeyBytes, Link, Op, Pair, Pos, Reason, Scan, ScanPart, Side, Work};
+use crate::model::{Both, Entry, KeyBytes, Link, Op, Pair, Pos, Reason, Scan, ScanPart, Side, Work, work_name};
 use crate::reconcile::{self, Dirty, Folded, PairIndex};
 use crate::sql::Session;
 use crate::state;
@@ -111,7 +111,12 @@ impl Pipeline {
         if keys.is_empty() && !truncated {
             return Ok(Vec::new());
         }
-        let pairs = state::by_key(session, link, side, &keys).await?;
+        let mut pairs = state::by_key(session, link, side, &keys).await?;
+        let returning = |entry: &&Entry| matches!(entry.op, Op::Return { .. });
+        let returning: Vec<KeyBytes> = entries.iter().filter(returning).map(|entry| entry.key.encode()).collect();
+        if !returning.is_empty() {
+            pairs.extend(state::by_former(session, link, side, &returning).await?);
+        }
         let folded = reconcile::fold(entries, side, PairIndex::new(pairs, side));
         if folded.changed.is_empty() && !folded.truncated {
             return Ok(Vec::new());
@@ -125,8 +130,15 @@ impl Pipeline {
             .filter(|pair| folded.lost.binary_search(&pair.id).is_ok())
             .filter_map(|pair| self.gone(link, side, pair))
             .collect();
+        let returned: Vec<(Side, KeyBytes)> = folded
+            .changed
+            .iter()
+            .filter(|pair| folded.returned.binary_search(&pair.id).is_ok())
+            .filter_map(|pair| Some((side, work_name(pair.key[side].as_ref()?, Some(pair.id)))))
+            .collect();
         let mut tx = self.home()?.begin(&self.fence).await?;
         record(&mut *tx, link, &folded).await?;
+        state::delete_work(&mut *tx, link, &returned).await?;
         state::write_work(&mut *tx, &lost).await?;
         if folded.truncated {
             // One that is under way starts over: it has passed some of the records.
@@ -179,7 +191,7 @@ fn structural_keys(entries: &[Entry]) -> Vec<KeyBytes> {
     let mut keys = Vec::new();
     for entry in entries {
         match &entry.op {
-            Op::Delete | Op::Replace => keys.push(entry.key.encode()),
+            Op::Delete | Op::Replace | Op::Return { .. } => keys.push(entry.key.encode()),
             Op::Rename { to } => keys.extend([entry.key.encode(), to.encode()]),
             // A key that is given out again; its last holder may have gone without a trace.
             Op::Insert if !entry.own => keys.push(entry.key.encode()),

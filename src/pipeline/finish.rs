@@ -79,7 +79,8 @@ impl Pipeline {
             return Ok(());
         }
         // Children of other links may be due now, and second steps are.
-        self.look_again |= !freed.is_empty() || !parents.is_empty() || unfinished.iter().any(|work| work.reason == Reason::Unfinished);
+        self.look_again |=
+            !freed.is_empty() || !parents.is_empty() || unfinished.iter().any(|work| work.reason == Reason::Unfinished);
         let mut tx = self.home()?.begin(&self.fence).await?;
         state::delete_work(&mut *tx, link, &finished).await?;
         state::write_work(&mut *tx, &unfinished).await?;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::model::{Entry, Key, KeyBytes, Op, Pair, Pos, Side};
+use crate::model::{Entry, Key, KeyBytes, Op, Pair, PairStatus, Pos, Side};
 
 /// A key that entries name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub fn coalesce(entries: &[Entry]) -> Vec<Dirty> {
                 touch(&mut order, &entry.key, entry, Some(false));
                 touch(&mut order, to, entry, Some(true));
             }
-            Op::Insert | Op::Replace => touch(&mut order, &entry.key, entry, Some(true)),
+            Op::Insert | Op::Replace | Op::Return { .. } => touch(&mut order, &entry.key, entry, Some(true)),
             Op::Delete => touch(&mut order, &entry.key, entry, Some(false)),
             Op::Update => touch(&mut order, &entry.key, entry, None),
         }
@@ -58,15 +58,19 @@ pub struct PairIndex {
     pairs: BTreeMap<i64, Pair>,
     /// More than one, where a key was given out again before the log said that it was free.
     holders: HashMap<KeyBytes, Vec<i64>>,
+    /// Those that lost a key, and where in the log.
+    losers: HashMap<(KeyBytes, Pos), i64>,
 }
 
 impl PairIndex {
-    /// The pairs that hold any key the entries name.
+    /// The pairs that hold any key the entries name, or lost one that returns.
     pub fn new(pairs: Vec<Pair>, side: Side) -> PairIndex {
         let mut index = PairIndex::default();
         for pair in pairs {
             if let Some(key) = &pair.key[side] {
                 index.holders.entry(key.clone()).or_default().push(pair.id);
+            } else if let Some(key) = pair.former[side].clone().filter(|_| pair.status == PairStatus::Linked) {
+                index.losers.insert((key, pair.pos[side]), pair.id);
             }
             index.pairs.insert(pair.id, pair);
         }
@@ -83,6 +87,8 @@ pub struct Folded {
     pub lost: Vec<i64>,
     /// Ids of those that have another live key on this side.
     pub moved: Vec<i64>,
+    /// Ids of those that had lost this side, and have it again.
+    pub returned: Vec<i64>,
     /// Whether the whole collection must be compared.
     pub truncated: bool,
 }
@@ -122,6 +128,13 @@ pub fn fold(entries: &[Entry], side: Side, mut index: PairIndex) -> Folded {
                     touched.entry(id).or_insert(false);
                 }
             }
+            Op::Return { deleted } => {
+                // What was marked lost is the same record with a new row (A20).
+                if let Some(id) = index.returns(&entry.key, side, *deleted, entry.pos) {
+                    folded.returned.push(id);
+                    touched.insert(id, true);
+                }
+            }
             // The key was free, or this row could not have been: its last holder went without a trace, by TRUNCATE
             // or in a table that was dropped. Whether it is back, its values say (rule 8).
             Op::Insert if !entry.own => {
@@ -134,6 +147,7 @@ pub fn fold(entries: &[Entry], side: Side, mut index: PairIndex) -> Folded {
             Op::Insert | Op::Update => {}
         }
     }
+    folded.returned.sort_unstable();
     for id in touched.keys() {
         index.give_way(*id, side);
     }
@@ -156,6 +170,16 @@ impl PairIndex {
         let older = |pair: &&Pair| pair.pos[side] < pos;
         let pairs = self.holders.get(&key.encode())?.iter().filter_map(|id| self.pairs.get(id));
         pairs.filter(older).max_by_key(|pair| (pair.pos[side], pair.id)).map(|pair| pair.id)
+    }
+
+    /// Gives the pair that lost this key by the delete at `deleted` its key again.
+    fn returns(&mut self, key: &Key, side: Side, deleted: Pos, pos: Pos) -> Option<i64> {
+        let id = self.losers.remove(&(key.encode(), deleted))?;
+        let pair = self.pairs.get_mut(&id)?;
+        pair.pos[side] = pos;
+        pair.key[side] = pair.former[side].take();
+        self.holders.entry(key.encode()).or_default().push(id);
+        Some(id)
     }
 
     fn let_go(&mut self, key: &KeyBytes, id: i64) {

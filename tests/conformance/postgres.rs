@@ -60,6 +60,7 @@ on_all!(
     a74_one_unreadable_row_does_not_block_the_others,
     a75_a_huge_transaction_is_read_in_parts,
     a20_a_replaced_row_is_one_entry,
+    a20_a_transaction_over_several_windows_still_replaces,
     a11_a_truncated_log_is_an_error,
     b4_the_origin_does_not_outlive_its_transaction,
     c5_copied_keys_move_the_generator,

@@ -570,6 +570,17 @@ fn i7_what_somebody_has_locked_stops_only_itself() {
 }
 
 #[test]
+fn rule2_a_lost_record_that_the_unread_log_puts_back_is_not_decided() {
+    let mut script = Script::new(Options { limit: 1, matching: true, reuse: [true, false], ..quiet() });
+    let [s, t] = script.twins();
+    let of = script.entity(S, s);
+    script.delete(S, s);
+    script.insert_as(S, s, Some(of));
+    script.sync();
+    assert_eq!(script.key(T, of), Some(t), "its twin is the one it was");
+}
+
+#[test]
 fn step7_a_row_that_changed_after_it_was_read_is_not_overwritten() {
     let mut script = Script::new(quiet());
     let [s, t] = script.twins();

@@ -87,6 +87,27 @@ async fn e25_an_edit_between_read_and_write_is_not_lost() {
     .await;
 }
 
+/// Both changed, and before the write arrives the app's record changes again: what was written down of the first
+/// conflict has not happened.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rule11_a_conflict_that_was_not_settled_leaves_nothing_pending() {
+    scenes("rule11_a_conflict_that_was_not_settled_leaves_nothing_pending", &["target"], |scene| async move {
+        scene.database.user("insert into contact (name, email) values ('Ann', 'a@x')").await;
+        scene.run().await;
+        scene.database.user("update contact set age = 1").await;
+        let (kinto, id) = (scene.kinto.clone(), scene.kinto.id("Ann").await);
+        kinto.change(&id, json!({"age": 2})).await;
+        scene.act_at("app.begun", async move { kinto.change(&id, json!({"age": 3})).await });
+        scene.run().await;
+        scene.assert_both(&["Ann a@x 1"]).await;
+        assert_eq!(scene.ours("select count(*) from twinrow.conflict where kept = 0").await, "0");
+        let kept = scene.ours("select t_row from twinrow.conflict where kept = 1").await;
+        assert!(kept.contains('3'), "what was overwritten is kept: {kept}");
+        scene
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn e6_rejected_records_are_held_and_the_others_pass() {
     let schema = json!({"type": "object", "properties": {"age": {"type": ["integer", "null"], "maximum": 1000}}});

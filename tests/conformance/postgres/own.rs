@@ -1,5 +1,6 @@
 //! What only PostgreSQL has, or only it can be made to do.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::str::FromStr;
@@ -648,6 +649,46 @@ pub async fn a20_a_replaced_row_is_one_entry(lab: &PostgresLab) {
     open.commit().await;
     let entries = bench.read().await;
     assert_eq!(entries.iter().map(|entry| &entry.op).collect::<Vec<_>>(), [&Op::Replace]);
+}
+
+/// Wherever a window ends, what a transaction deleted and put back is the same record.
+pub async fn a20_a_transaction_over_several_windows_still_replaces(lab: &PostgresLab) {
+    let mut bench = Bench::item(lab).await;
+    for limit in [1, 2, 3, 4] {
+        lab.user("delete from item").await;
+        lab.user("insert into item (id, name) values (1, 'a'), (2, 'a'), (3, 'a'), (4, 'a')").await;
+        bench.read().await;
+        let mut open = lab.open().await;
+        open.run("delete from item").await;
+        open.run("insert into item (id, name) values (1, 'b'), (2, 'b'), (3, 'b')").await;
+        open.run("update item set id = 4 where id = 3").await;
+        open.run("insert into item (id, name) values (3, 'c')").await;
+        open.commit().await;
+        // Another transaction's insert is another record.
+        lab.user("delete from item where id = 1").await;
+        lab.user("insert into item (id, name) values (1, 'd')").await;
+        let (mut deleted, mut after) = (BTreeMap::new(), Vec::new());
+        loop {
+            let window = bench.endpoint.window(&bench.tracked, limit).await.unwrap();
+            for entry in window.entries() {
+                match &entry.op {
+                    Op::Delete => drop(deleted.insert(entry.key.encode(), entry.pos)),
+                    Op::Return { deleted: at } => assert_eq!(deleted.get(&entry.key.encode()), Some(at), "{}", op(entry)),
+                    _ => {}
+                }
+                if entry.op != Op::Delete {
+                    after.push(op(entry).replace("return", "replace"));
+                }
+            }
+            let more = window.more();
+            bench.acknowledge(window).await;
+            if !more {
+                break;
+            }
+        }
+        let expected = ["replace 1", "replace 2", "replace 3", "rename 3 to 4", "insert 3", "insert 1"];
+        assert_eq!(after, expected, "limit {limit}");
+    }
 }
 
 pub async fn b4_the_origin_does_not_outlive_its_transaction(lab: &PostgresLab) {

@@ -73,7 +73,7 @@ impl Range {
 }
 
 /// `16/B374D848`
-fn lsn_text(lsn: i64) -> String {
+pub(super) fn lsn_text(lsn: i64) -> String {
     format!("{:X}/{:X}", lsn >> 32, lsn & 0xffff_ffff)
 }
 
@@ -110,25 +110,51 @@ fn ops(which: Unread) -> &'static str {
 /// Which of the keys in the parameters from 5 on an unread entry of this kind names; 0 stands for all.
 pub(super) fn unread_sql(table: &Table, which: Unread) -> String {
     let ops = ops(which);
-    let arrays: Vec<String> =
-        table.key_columns().enumerate().map(|(i, c)| format!("${}::{}[]", i + 5, carrier(&c.kind))).collect();
-    let names: Vec<String> = (1..=table.key.len()).map(|i| format!("k{i}")).collect();
-    let same = |prefix: char| {
-        let part = |(i, column): (usize, &Column)| {
-            let cast = if matches!(column.kind, Kind::Decimal { .. }) { "::pg_catalog.numeric" } else { "" };
-            format!("u.{prefix}{0} = v.k{0}{cast}", i + 1)
-        };
-        table.key_columns().enumerate().map(part).collect::<Vec<_>>().join(" and ")
-    };
     format!(
         "with u as materialized (select l.* from {} and l.op in ({ops})), \
          v as materialized (select * from unnest({}) with ordinality as v({}, ord)) \
          select v.ord from v join u on {} union select v.ord from v join u on {} union select 0 from u where u.op = 'T'",
         unread(table),
-        arrays.join(", "),
-        names.join(", "),
-        same('o'),
-        same('n')
+        key_arrays(table, 5),
+        key_names(table),
+        same_key(table, 'o'),
+        same_key(table, 'n')
+    )
+}
+
+/// Key columns as arrays, in the parameters from `first` on.
+fn key_arrays(table: &Table, first: usize) -> String {
+    let array = |(i, column): (usize, &Column)| format!("${}::{}[]", i + first, carrier(&column.kind));
+    table.key_columns().enumerate().map(array).collect::<Vec<_>>().join(", ")
+}
+
+fn key_names(table: &Table) -> String {
+    (1..=table.key.len()).map(|i| format!("k{i}")).collect::<Vec<_>>().join(", ")
+}
+
+/// The old (`o`) or new (`n`) key of log row `u` is that of `v`.
+fn same_key(table: &Table, prefix: char) -> String {
+    let part = |(i, column): (usize, &Column)| {
+        let cast = if matches!(column.kind, Kind::Decimal { .. }) { "::pg_catalog.numeric" } else { "" };
+        format!("u.{prefix}{0} = v.k{0}{cast}", i + 1)
+    };
+    table.key_columns().enumerate().map(part).collect::<Vec<_>>().join(" and ")
+}
+
+/// The last thing that happened to each of these keys in its transaction, up to position `$1`: its place among them,
+/// where it stands, and the operation. `$2` the transactions of the keys from `$4` on, `$3` the same once each.
+pub(super) fn read_before_sql(table: &Table) -> String {
+    format!(
+        "with v as materialized (select * from unnest($2::text[], {}) with ordinality as v(x, {}, ord)), \
+         u as materialized (select l.* from twinrow.{} l where l.xid = any($3::text[]::xid8[]) and l.lsn <= $1::text::pg_lsn and l.op in ('D', 'R', 'I')), \
+         w as (select v.ord, u.lsn, u.op from v join u on u.xid = v.x::xid8 and {} \
+         union all select v.ord, u.lsn, u.op from v join u on u.op = 'R' and u.xid = v.x::xid8 and {}) \
+         select distinct on (w.ord) w.ord, (w.lsn - '0/0'::pg_lsn)::int8, w.op::text from w order by w.ord, w.lsn desc",
+        key_arrays(table, 4),
+        key_names(table),
+        log_name(&table.name),
+        same_key(table, 'o'),
+        same_key(table, 'n')
     )
 }
 
@@ -186,7 +212,7 @@ pub(super) fn fold_replacements(entries: Vec<Entry>) -> Vec<Entry> {
             Op::Rename { to } => {
                 deleted.remove(&(id.0, id.1, to.encode().0));
             }
-            Op::Update | Op::Replace | Op::Truncate => {}
+            Op::Update | Op::Replace | Op::Return { .. } | Op::Truncate => {}
         }
         kept.push(Some(entry));
     }

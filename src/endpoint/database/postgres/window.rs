@@ -6,14 +6,16 @@ use async_trait::async_trait;
 use tokio_postgres::types::ToSql;
 
 use super::catalog::{quote, quote_table};
-use super::log::{Range, collection_name, entries_sql, fold_replacements, read_entry, unread_any_sql, unread_sql};
+use super::log::{
+    Range, collection_name, entries_sql, fold_replacements, lsn_text, read_before_sql, read_entry, unread_any_sql, unread_sql,
+};
 use super::position::{Cursor, Partial, Snapshot};
 use super::rows;
 use super::session::{Conn, Facts, in_order};
 use super::value::{carrier, cast};
 use crate::endpoint::{Fetched, ReadReceipt, Tracked, Unread, Window};
 use crate::error::{Error, Kind, Result};
-use crate::model::{Collection, Entry, Key, KeyBytes, Normal, Position, Value};
+use crate::model::{Collection, Entry, Key, KeyBytes, Normal, Op, Pos, Position, Value};
 
 const BEGIN: &str = "begin isolation level repeatable read, read only; set local search_path to default";
 /// Above this many rows an estimate will do for a progress bar.
@@ -79,7 +81,14 @@ pub(super) async fn open(
         slices.push(Slice { complete: entries.len() <= limit, entries });
         cursors.push(cursor);
     }
-    Ok(cut(conn, tracked, cursors, slices, &moment, limit))
+    let parts: Vec<Option<i64>> = cursors.iter().map(|cursor| Some(cursor.partial.as_ref()?.lsn)).collect();
+    let mut window = cut(conn, tracked, cursors, slices, &moment, limit);
+    for (at, read) in parts.into_iter().enumerate() {
+        if let Some(read) = read {
+            window.mark_returns(at, read).await?;
+        }
+    }
+    Ok(window)
 }
 
 /// A cursor that begins at this moment.
@@ -219,6 +228,43 @@ fn cut(conn: Conn, tracked: &[Tracked], cursors: Vec<Cursor>, slices: Vec<Slice>
 impl PgWindow {
     fn collection(&self, at: usize) -> Result<&Collection> {
         self.collections.get(at).ok_or_else(|| Error::new(Kind::Internal, "a window has no collection of this number"))
+    }
+
+    /// A transaction may reach over the end of a window: inserts of keys that it had deleted in the part up to `read`.
+    async fn mark_returns(&mut self, at: usize, read: i64) -> Result<()> {
+        let table = self.collection(at)?.table.clone();
+        // What this very window has said about a key before, in the same transaction, comes after what was read.
+        let (mut told, mut inserts, mut keys, mut xids) = (HashSet::new(), Vec::new(), Vec::new(), Vec::new());
+        for (i, entry) in self.entries.iter().enumerate().filter(|(_, entry)| entry.collection == at && !entry.own) {
+            let Some(xid) = entry.transaction.filter(|_| entry.op != Op::Update) else { continue };
+            if let Op::Rename { to } = &entry.op {
+                told.insert((xid, to.encode()));
+            }
+            if told.insert((xid, entry.key.encode())) && entry.op == Op::Insert {
+                inserts.push(i);
+                keys.push(entry.key.clone());
+                xids.push(xid.to_string());
+            }
+        }
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let mut once = xids.clone();
+        once.sort_unstable();
+        once.dedup();
+        let lsn = lsn_text(read);
+        let columns = rows::key_columns(&table, &keys)?;
+        let columns = rows::as_params(&columns);
+        let mut params: Vec<&(dyn ToSql + Sync)> = vec![&lsn, &xids, &once];
+        params.extend(rows::params(&columns));
+        for answer in self.conn.query(&read_before_sql(&table), &params).await? {
+            let (ord, deleted, op): (i64, i64, &str) = (answer.get(0), answer.get(1), answer.get(2));
+            let entry = usize::try_from(ord - 1).ok().and_then(|ord| self.entries.get_mut(*inserts.get(ord)?));
+            if let (Some(entry), "D") = (entry, op) {
+                entry.op = Op::Return { deleted: Pos(deleted) };
+            }
+        }
+        Ok(())
     }
 }
 
