@@ -345,7 +345,7 @@ pub async fn a31_new_rows_get_numbers_of_the_table_that_is_there_now(lab: &Postg
     let bench = Bench::item(lab).await;
     assert_eq!(bench.create(&[1], vec![t("a")]).await.unwrap(), Key::int(1));
     let swap = async |new: &str, start: i64| {
-        lab.user(&format!("create table item_new (like item including defaults including indexes including identity)")).await;
+        lab.user("create table item_new (like item including defaults including indexes including identity)").await;
         lab.user(&format!("alter table item_new alter column id restart with {start}")).await;
         lab.user(&format!("alter table item rename to {new}")).await;
         lab.user("alter table item_new rename to item").await;
