@@ -172,7 +172,7 @@ pub async fn c24_a_foreign_key_that_is_empty_in_part_is_held(scene: &Scene) {
 pub async fn c24_what_no_foreign_key_declares_is_refused(scene: &Scene) {
     orders(scene, PARCELS).await;
     for (was, is, why) in [
-        ("line_no: {to: item, via: lines}", "line_no: item", "map `parcel.line_no` with `via: lines` too"),
+        ("line_no: {to: item, via: lines}", "line_no: item", "parcel.line_no` with `via: lines` too"),
         ("order_id: {to: deal, via: lines}", "id: {to: deal, via: lines, direction: to_target}", "is in no declared foreign key"),
         (
             "line_no: {to: item, via: lines}",
