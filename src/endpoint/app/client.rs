@@ -168,17 +168,15 @@ impl Client {
 
     /// Reads records by id: what answers "not found" is absent, any other failure fails all.
     pub async fn fetch(&self, collection: &Collection, mapped: &[Mapped], ids: &[String]) -> Result<Vec<Fetched>> {
-        let answers = self.each(&self.object().get, &collection.table.name.name, ids).await?;
-        ids.iter().zip(answers).map(|(id, (status, body))| self.fetched(id, status, &body, mapped)).collect()
-    }
-
-    /// Reads what a request by id answers for each of these: its status and body, in their order.
-    pub async fn each(&self, request: &Request, object: &str, ids: &[String]) -> Result<Vec<(u16, Json)>> {
+        let object = &collection.table.name.name;
         let mut all = Vec::with_capacity(ids.len());
         for some in ids.chunks(self.manifest.batch.max) {
-            let one = |id: &String| Ok(self.op(self.call(request, object, &[(Place::Id, id)])?));
-            let ops = some.iter().map(one).collect::<Result<Vec<Op>>>()?;
-            all.extend(self.read_batch(&ops).await?);
+            let get = |id: &String| Ok(self.op(self.call(&self.object().get, object, &[(Place::Id, id)])?));
+            let ops = some.iter().map(get).collect::<Result<Vec<Op>>>()?;
+            let answers = self.read_batch(&ops).await?;
+            for (id, (status, body)) in some.iter().zip(answers) {
+                all.push(self.fetched(id, status, &body, mapped)?);
+            }
         }
         Ok(all)
     }

@@ -118,8 +118,8 @@ pub(super) struct Object {
     pub list: Request,
     pub find: Option<Request>,
     pub get: Request,
-    /// By id, with what was deleted: a list of the record, or of its tombstone, or of nothing where there never was one.
-    /// Without it nobody can tell the last two apart.
+    /// By several ids, with what was deleted: a list that has of each its record, or its tombstone, or nothing where there never
+    /// was one. Without it nobody can tell the last two apart.
     pub look: Option<Request>,
     pub create: Request,
     pub update: Request,

@@ -13,6 +13,8 @@ pub(super) enum Place {
     Object,
     Path,
     Id,
+    /// Several, as JSON texts with commas between them.
+    Ids,
     After,
     Last,
     Limit,
@@ -33,6 +35,7 @@ impl Place {
             "object" => Place::Object,
             "path" => Place::Path,
             "id" => Place::Id,
+            "ids" => Place::Ids,
             "after" => Place::After,
             "last" => Place::Last,
             "limit" => Place::Limit,
@@ -47,7 +50,7 @@ impl Place {
 
     /// What is an address, or part of one, already.
     fn is_whole(self) -> bool {
-        matches!(self, Place::Url | Place::Path | Place::Where)
+        matches!(self, Place::Url | Place::Path | Place::Where | Place::Ids)
     }
 }
 
@@ -101,6 +104,12 @@ impl Template {
         }
         out
     }
+}
+
+/// What is put for [`Place::Ids`].
+pub(super) fn several<'a>(ids: impl Iterator<Item = &'a String>) -> String {
+    let ids: Vec<String> = ids.map(|id| encoded(&Json::String(id.clone()).to_string())).collect();
+    ids.join(",")
 }
 
 fn encoded(text: &str) -> String {
@@ -183,6 +192,13 @@ mod tests {
         let url = template("{path}/{id}?x={json}");
         let filled = url.address(&[(Place::Path, "/a/b"), (Place::Id, "a/b ø%"), (Place::Json, "\"+\"")]);
         assert_eq!(filled, "/a/b/a%2Fb%20%C3%B8%25?x=%22%2B%22");
+    }
+
+    #[test]
+    fn e19_several_ids_are_encoded_one_by_one() {
+        let ids = ["a".to_owned(), "b,\"c".to_owned()];
+        let filled = template("{path}?in_id={ids}").address(&[(Place::Path, "/a"), (Place::Ids, &several(ids.iter()))]);
+        assert_eq!(filled, "/a?in_id=%22a%22,%22b%2C%5C%22c%22");
     }
 
     #[test]

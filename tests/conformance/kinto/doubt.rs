@@ -111,7 +111,7 @@ async fn c2_what_was_created_unheard_and_deleted_since_is_not_created_again() {
                     // This very run looks it up, after a user was there.
                     let kinto = scene.kinto.clone();
                     proxy.arm(Trouble::AnswerLost);
-                    proxy.before("_since=0&id=", async move { kinto.delete(&kinto.id("Ann").await).await });
+                    proxy.before("_since=0&in_id=", async move { kinto.delete(&kinto.id("Ann").await).await });
                     scene.run().await;
                     assert!(proxy.acted() && proxy.struck());
                 } else {
@@ -208,7 +208,7 @@ async fn rule20_what_no_look_can_prove_is_held() {
             proxy.arm(trouble);
             if trouble == Trouble::AnswerLost {
                 let kinto = scene.kinto.clone();
-                proxy.before("_since=0&id=", async move { kinto.delete(&kinto.id("Ann").await).await });
+                proxy.before("_since=0&in_id=", async move { kinto.delete(&kinto.id("Ann").await).await });
             }
             scene.run().await;
             assert!(proxy.acted() && proxy.struck());
