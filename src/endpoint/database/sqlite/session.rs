@@ -1,8 +1,9 @@
 //! Connections, each on a thread of its own, and the named statements run on them.
 
+use std::cell::Cell as Local;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use rusqlite::types::{ToSqlOutput, ValueRef};
@@ -13,11 +14,27 @@ use crate::sql::{Cell, Cells, Fence, Session, Transaction};
 
 crate::statements!("sqlite");
 
-/// How often, and how often at most, we look whether the application's transaction has ended, before
-/// we come back later: two seconds. SQLite's own handler waits ever longer between two looks, and so
-/// hardly gets a turn between writers that follow close upon each other.
+/// How often we look whether the application's transaction has ended, and for how long at most before we come back
+/// later. SQLite's own handler waits ever longer between two looks, and so hardly gets a turn between writers that
+/// follow close upon each other. Where the journal is one for rollback, a COMMIT that waits for a reader keeps out
+/// new ones: none of them may wait for two seconds (A33).
 const BUSY_LOOK: Duration = Duration::from_millis(5);
-const BUSY_LOOKS_MAX: i32 = 400;
+const BUSY_MAX: Duration = Duration::from_millis(1_500);
+
+thread_local! {
+    /// Since when this thread's connection has been waiting.
+    static BUSY_SINCE: Local<Option<Instant>> = const { Local::new(None) };
+}
+
+/// Whether to look again: by the clock, for on a busy machine a look takes longer.
+fn look_again(looks: i32) -> bool {
+    let now = Instant::now();
+    if looks == 0 {
+        BUSY_SINCE.set(Some(now));
+    }
+    std::thread::sleep(BUSY_LOOK);
+    BUSY_SINCE.get().is_some_and(|since| now.duration_since(since) < BUSY_MAX)
+}
 
 /// Idle connections kept open.
 const IDLE_MAX: usize = 4;
@@ -58,10 +75,7 @@ impl Pool {
         };
         let connection = tokio_rusqlite::Connection::open_with_flags(&self.path, self.flags).await.map_err(unreachable)?;
         let prepared = connection.call(|c| {
-            c.busy_handler(Some(|looks| {
-                std::thread::sleep(BUSY_LOOK);
-                looks < BUSY_LOOKS_MAX
-            }))?;
+            c.busy_handler(Some(look_again))?;
             c.pragma_update(None, "foreign_keys", true)?;
             c.set_prepared_statement_cache_capacity(128);
             c.query_row("select count(*) from sqlite_master", [], |_| Ok(()))
@@ -146,6 +160,7 @@ pub(super) fn fault(error: rusqlite::Error) -> Error {
     let shown = match (code.code, code.extended_code) {
         (ErrorCode::ConstraintViolation, ffi::SQLITE_CONSTRAINT_TRIGGER) => "refused by a trigger",
         (ErrorCode::ConstraintViolation, _) => message,
+        (ErrorCode::DatabaseBusy, _) => "another connection is using the file",
         (ErrorCode::Unknown, _) if kind != Kind::Rejected => message,
         _ => ffi::code_to_str(code.extended_code),
     };

@@ -350,13 +350,22 @@ impl Sqlite {
         let mut did = Vec::new();
         for step in steps {
             // Milliseconds each: the application waits no longer than for any other writer (A33).
-            let mut writer = Writer::unfenced(&self.pool).await?;
-            writer.run(move |connection| connection.execute_batch(&step.sql).map_err(fault)).await.context("install")?;
-            writer.commit().await?;
-            did.extend(step.did);
+            did.extend(self.step(step).await.context("install")?);
         }
         Ok(did)
     }
+
+    async fn step(&self, step: Step) -> Result<Vec<String>> {
+        let mut writer = Writer::unfenced(&self.pool).await?;
+        writer.run(move |connection| connection.execute_batch(&step.sql).map_err(fault)).await?;
+        writer.commit().await?;
+        Ok(step.did)
+    }
+}
+
+/// What was done stays done; the rest is done by the same command.
+fn again(error: Error) -> Error {
+    if error.kind() == Kind::Retry { error.hint("twinrow install") } else { error }
 }
 
 #[async_trait]
@@ -381,7 +390,7 @@ impl Tracking for Sqlite {
     async fn install(&self, tables: &[Table], home: bool) -> Result<Vec<String>> {
         let tables = tables.to_vec();
         let steps = self.pool.connect().await?.read(move |connection| plan(connection, &tables, home)).await?;
-        self.run(steps).await
+        self.run(steps).await.map_err(again)
     }
 
     async fn inspect(&self, tables: &[Table]) -> Result<Vec<Finding>> {
