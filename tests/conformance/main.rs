@@ -64,6 +64,7 @@ macro_rules! conformance {
             b1_own_writes_are_tagged,
             lock_returns_the_row_as_it_is_now,
             rule19_lock_does_not_wait,
+            a44_rows_taken_in_opposite_order_never_fail_the_application,
             rule6_read_back_orders_own_writes_and_later_ones,
             a_rolled_back_write_leaves_nothing,
             a_duplicate_is_told_from_other_refusals,
@@ -83,6 +84,7 @@ macro_rules! conformance {
             a3_an_idle_transaction_holds_up_nobody,
             a3_an_open_transaction_is_named,
             compaction_leaves_open_transactions_alone,
+            a44_when_ours_is_the_victim_nothing_of_it_stands,
         }
     };
     (@replace $mark:tt $lab:path) => {

@@ -215,16 +215,18 @@ pub async fn work_counts_attempts(lab: &dyn Lab) {
     }
 }
 
+/// A receipt of the suite's integration.
+pub(super) fn receipt(n: i64) -> Cells {
+    let mut cells = vec![text("suite"), Cell::Int(n)];
+    let mut pair = pair(n, 1);
+    pair[3] = Cell::Null;
+    cells.extend(pair);
+    cells.push(if n % 2 == 0 { Cell::Null } else { Cell::Int(1) });
+    cells
+}
+
 pub async fn receipts_come_back_in_order(lab: &dyn Lab) {
     let bench = Bench::item(lab).await;
-    let receipt = |n: i64| -> Cells {
-        let mut cells = vec![text("suite"), Cell::Int(n)];
-        let mut pair = pair(n, 1);
-        pair[3] = Cell::Null;
-        cells.extend(pair);
-        cells.push(if n % 2 == 0 { Cell::Null } else { Cell::Int(1) });
-        cells
-    };
     // In the transaction of a write to the endpoint: that is what they are for.
     let mut write = bench.begin().await;
     let all: Vec<Cells> = (1..=3000).map(receipt).collect();
