@@ -186,6 +186,7 @@ impl Pipeline {
         let link = &integration.links[link_at];
         let home = self.is_home(link, side);
         self.timings.enter(Phase::Writing);
+        self.rely_on(link.endpoint[side.other()]).await?;
         let endpoint = self.endpoints[link.endpoint[side]].clone();
         let mut write = endpoint.begin(&self.fence).await?;
         self.door.step("apply.begun").await?;
@@ -217,11 +218,13 @@ impl Pipeline {
         } else {
             self.write_receipts(&mut *write, link, side, &written).await?
         };
+        let number = if home { None } else { Some(self.number(write.session()).await?) };
         self.door.step("apply.recorded").await?;
         self.timings.enter(Phase::Committing);
         write.commit().await?;
         self.door.step("apply.committed").await?;
         self.timings.enter(Phase::Recording);
+        self.relied.extend(number.map(|number| (link.endpoint[side], number)));
         if !home {
             let moved = written.iter().filter(|written| written.moved).map(|written| written.pair.id).collect();
             self.absorb_now(link, side, &receipts, &moved, &kept).await.map_err(unabsorbed)?;

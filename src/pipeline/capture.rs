@@ -136,7 +136,9 @@ impl Pipeline {
             .filter(|pair| folded.returned.binary_search(&pair.id).is_ok())
             .filter_map(|pair| Some((side, work_name(pair.key[side].as_ref()?, Some(pair.id)))))
             .collect();
+        self.rely_on(link.endpoint[side]).await?;
         let mut tx = self.home()?.begin(&self.fence).await?;
+        self.remember(&mut *tx).await?;
         record(&mut *tx, link, &folded).await?;
         state::delete_work(&mut *tx, link, &returned).await?;
         state::write_work(&mut *tx, &lost).await?;

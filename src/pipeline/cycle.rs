@@ -62,6 +62,7 @@ impl Pipeline {
         self.in_hand = None;
         self.left.clear();
         self.split_until = None;
+        self.relied.clear();
         self.echoes.next_cycle();
         self.timings.enter(Phase::Reading);
         self.resolve_intents().await?;

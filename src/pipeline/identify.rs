@@ -113,7 +113,11 @@ impl Pipeline {
             }
         }
         if !revived.is_empty() && self.mode == Mode::Apply {
+            for side in Side::BOTH {
+                self.rely_on(link.endpoint[side]).await?;
+            }
             let mut tx = self.home()?.begin(&self.fence).await?;
+            self.remember(&mut *tx).await?;
             state::update(&mut *tx, link, &revived).await?;
             state::delete_work(&mut *tx, link, &names).await?;
             tx.commit().await?;

@@ -129,6 +129,8 @@ pub struct Pipeline {
     fences: HashMap<usize, i64>,
     /// Until when this cycle tries refused batches in smaller parts; `None`: nothing was refused yet.
     split_until: Option<i64>,
+    /// Instance and fence number of the endpoints whose rows this cycle relies on, to be recorded with what it does.
+    relied: BTreeMap<usize, (String, i64)>,
     /// Where the time goes.
     timings: Timings,
     /// What was recorded a moment ago and comes back through the logs.

@@ -61,6 +61,7 @@ impl Pipeline {
             .filter(|written| written.created)
             .filter_map(|written| Some((written.pair.key[side].clone()?, written.pair.id)))
             .collect();
+        self.remember(session).await?;
         let lost = state::detach(session, link, side, &created, self.cycle).await?;
         // Not in this cycle: the guard has counted before.
         let gone = |pair: &Pair| Some(Work { cycle: self.cycle, ..self.gone(link, side, pair)? });
@@ -112,6 +113,7 @@ impl Pipeline {
     ) -> Result<()> {
         let mut tx = self.home()?.begin(&self.fence).await?;
         state::absorb_written(&mut *tx, link, receipts, moved).await?;
+        self.remember(&mut *tx).await?;
         state::keep_conflicts(&mut *tx, kept).await?;
         tx.commit().await?;
         self.absorbed.extend(receipts.iter().map(|receipt| (link.endpoint[side], receipt.n)));
@@ -205,7 +207,11 @@ impl Pipeline {
         if pairs.is_empty() {
             return Ok(());
         }
+        for side in Side::BOTH {
+            self.rely_on(link.endpoint[side]).await?;
+        }
         let mut tx = self.home()?.begin(&self.fence).await?;
+        self.remember(&mut *tx).await?;
         let recorded = record(&mut *tx, link, pairs.iter().map(|(_, pair)| pair)).await;
         match recorded {
             Ok(()) => {

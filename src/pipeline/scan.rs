@@ -227,7 +227,11 @@ impl Pipeline {
             rest.extend(marked);
             return Ok(rest);
         }
+        for side in Side::BOTH {
+            self.rely_on(link.endpoint[side]).await?;
+        }
         let mut tx = self.home()?.begin(&self.fence).await?;
+        self.remember(&mut *tx).await?;
         state::update(&mut *tx, link, &marked).await?;
         state::write_work(&mut *tx, &lost).await?;
         for side in Side::BOTH {

@@ -1,6 +1,6 @@
 //! Taking an integration over: fences, identity, numbers, the receipts of the process before.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,6 +76,7 @@ async fn take_fences(
         looked_at: 0,
         look_again: true,
         fences,
+        relied: BTreeMap::new(),
         integration: Arc::new(integration),
         endpoints,
         door,
@@ -283,20 +284,23 @@ const RECEIPTS: i64 = 2_000;
 impl Pipeline {
     /// Absorbs the receipts of writes that committed though nobody heard of it. Before any log is read.
     pub(super) async fn absorb(&mut self) -> Result<()> {
-        for at in 0..self.endpoints.len() {
+        for (at, endpoint) in self.endpoints.clone().iter().enumerate() {
             if at == self.integration.home {
                 continue;
             }
-            let Some(store) = self.endpoints[at].store() else { continue };
+            let Some(store) = endpoint.store() else { continue };
             let mut after = i64::MIN;
             loop {
                 let mut session = store.session().await?;
                 let receipts = state::read_receipts(&mut *session, &self.fence.integration, after, RECEIPTS).await?;
+                let number = self.number(&mut *session).await?;
+                self.relied.insert(at, number);
                 drop(session);
                 let Some((last, _)) = receipts.last() else { break };
                 after = *last;
                 let mut tx = self.home()?.begin(&self.fence).await?;
                 state::absorb_found(&mut *tx, &receipts).await?;
+                self.remember(&mut *tx).await?;
                 tx.commit().await?;
                 self.door.step("absorb.recorded").await?;
                 self.absorbed.extend(receipts.iter().map(|(n, _)| (at, *n)));
@@ -305,6 +309,7 @@ impl Pipeline {
                 }
             }
         }
+        self.relied.clear();
         self.sweep().await?;
         self.forget_absorbed(&[]).await
     }

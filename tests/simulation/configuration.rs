@@ -178,7 +178,7 @@ fn collection(at: usize, table: usize, fields: &[usize], options: &Options) -> C
         columns,
         key: vec![0],
         key_source: if options.reuses(at) { KeySource::GeneratedReused } else { KeySource::Generated },
-        uniques: if options.unique { vec![vec![1]] } else { Vec::new() },
+        uniques: options.unique.then(|| vec![1]).into_iter().chain(options.swaps.then(|| vec![2])).collect(),
         foreign_keys: Vec::new(),
         blind_spots: Vec::new(),
         refused: None,

@@ -111,6 +111,7 @@ pub struct Table {
     pub log: i64,
 }
 
+#[derive(Clone)]
 pub struct Database {
     pub tables: Vec<Table>,
     pub log: Vec<Logged>,
@@ -126,6 +127,8 @@ pub struct Database {
     pub users: Vec<UserTx>,
     pub rounds: bool,
     pub unique: bool,
+    /// Whether the first value is unique too.
+    swaps: bool,
     pub on_delete: OnDelete,
 }
 
@@ -170,6 +173,7 @@ impl Database {
             users: Vec::new(),
             rounds: at == 1 && options.rounding == Rounding::Silent,
             unique: options.unique,
+            swaps: options.swaps,
             on_delete: options.on_delete[at.min(1)],
         }
     }
@@ -332,6 +336,24 @@ impl Database {
         }
         if self.rows(pending, table).values().any(|row| row[ENTITY] == *entity) {
             return Err(Error::new(Kind::Duplicate, "entity_unique"));
+        }
+        Ok(())
+    }
+
+    /// Whether another row than this one has a unique first value, or somebody's open statement has to do with it.
+    pub fn taken(&self, pending: &[Pending], table: usize, key: Option<i64>, x: &Value, but: Option<u64>) -> Result<()> {
+        if !self.swaps || x.is_null() {
+            return Ok(());
+        }
+        let users = self.users.iter().filter(|tx| Some(tx.xid) != but).flat_map(|tx| &tx.pending);
+        let ours = self.ours.values().filter(|tx| Some(tx.xid) != but).flat_map(|tx| &tx.pending);
+        let mut open = users.chain(ours).filter(|step| step.entry.table == table);
+        let before = |step: &Pending| step.entry.did.old().and_then(|key| self.tables[table].rows.get(&key)).cloned();
+        if open.any(|step| step.row.iter().cloned().chain(before(step)).any(|row| row[X] == *x)) {
+            return Err(Error::new(Kind::Retry, "lock time-out"));
+        }
+        if self.rows(pending, table).iter().any(|(at, row)| Some(*at) != key && row[X] == *x) {
+            return Err(Error::new(Kind::Duplicate, "x_unique"));
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ mod database;
 mod endpoint;
 mod moment;
 mod oracle;
+mod restore;
 mod run;
 mod scripts;
 mod seeds;
@@ -226,6 +227,33 @@ fn a11_a_log_that_was_made_anew_is_compared() {
 fn a_changed_configuration_loses_nothing() {
     seeds("a_changed_configuration_loses_nothing", EACH, |chance| Options {
         changes: 0.008,
+        shape: *chance.pick(&[Shape::Flat, Shape::Family]),
+        ..any(chance)
+    });
+}
+
+#[test]
+fn rule17_a_database_that_was_set_back_stops_everything() {
+    seeds("rule17_a_database_that_was_set_back_stops_everything", EACH, |chance| Options {
+        restore: true,
+        deletes: *chance.pick(&[Deletes::Delete, Deletes::Keep]),
+        ..any(chance)
+    });
+}
+
+#[test]
+fn c12_unique_values_are_swapped_and_collisions_held() {
+    seeds("c12_unique_values_are_swapped_and_collisions_held", EACH, |chance| Options {
+        swaps: true,
+        conflict: *chance.pick(&[ConflictPolicy::Source, ConflictPolicy::Target, ConflictPolicy::Merge]),
+        ..any(chance)
+    });
+}
+
+#[test]
+fn b1_triggers_that_change_other_rows_come_to_rest() {
+    seeds("b1_triggers_that_change_other_rows_come_to_rest", FEW, |chance| Options {
+        trigger: true,
         shape: *chance.pick(&[Shape::Flat, Shape::Family]),
         ..any(chance)
     });

@@ -15,7 +15,7 @@ use crate::world::{Rounding, World, name};
 type Fact = (i64, usize, i64);
 
 /// What users did, and what we did that nobody may do.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Ledger {
     set: BTreeSet<Fact>,
     gone: BTreeSet<Fact>,
@@ -27,6 +27,8 @@ pub struct Ledger {
     /// Entities that ever stood under a database's table's key.
     stood: BTreeMap<(usize, usize, i64), BTreeSet<i64>>,
     pub faults: Vec<String>,
+    /// What went with a database that was set back.
+    excused: BTreeSet<Fact>,
 }
 
 impl Ledger {
@@ -48,6 +50,13 @@ impl Ledger {
 
     pub fn stood(&mut self, at: usize, table: usize, key: i64, entity: &Value) {
         self.stood.entry((at, table, key)).or_default().insert(raw(entity));
+    }
+
+    /// A database was set back to before this.
+    pub fn excuse(&mut self, effect: Effect) {
+        if let Effect::Set(entity, field, raw) = effect {
+            self.excused.insert((entity, field, raw / 10));
+        }
     }
 
     /// Whether a user ever wrote this value, or this reference, for this record.
@@ -114,6 +123,9 @@ impl World {
     /// Everything that is wrong, in words; nothing, if all is well.
     pub fn verdict(&self) -> Vec<String> {
         let mut wrong = self.ledger.faults.clone();
+        if self.is_refused(&mut wrong) {
+            return wrong;
+        }
         let sides: Vec<Side> = (0..self.options.data()).map(|at| Side::read(self, at)).collect();
         let explained = self.explained(&sides, &mut wrong);
         for (at, side) in sides.iter().enumerate() {
@@ -196,7 +208,8 @@ impl World {
     fn nothing_lost(&self, sides: &[Side], explained: &BTreeSet<i64>, wrong: &mut Vec<String>) {
         let ledger = &self.ledger;
         let (facts, kept): (Vec<BTreeSet<Fact>>, _) = (sides.iter().map(Side::facts).collect(), self.kept());
-        for fact in ledger.set.iter().filter(|fact| !ledger.gone.contains(fact) && !kept.contains(fact)) {
+        let standing = |fact: &&Fact| !ledger.gone.contains(fact) && !kept.contains(fact) && !ledger.excused.contains(fact);
+        for fact in ledger.set.iter().filter(standing) {
             let deleted = ledger.deleted.contains(&fact.0);
             let anywhere = facts.iter().any(|facts| facts.contains(fact));
             // Where all sides must agree, what is not in the source is nowhere.
@@ -208,7 +221,8 @@ impl World {
                 wrong.push(format!("{how}: e{} field {} written by statement {}", fact.0, fact.1, fact.2));
             }
         }
-        for entity in ledger.set.iter().map(|fact| fact.0).collect::<BTreeSet<_>>() {
+        for entity in ledger.set.iter().filter(|fact| !ledger.excused.contains(fact)).map(|fact| fact.0).collect::<BTreeSet<_>>()
+        {
             let stands = sides.iter().any(|side| side.rows.contains_key(&entity));
             if !stands && !ledger.deleted.contains(&entity) {
                 wrong.push(format!("vanished: e{entity}"));
@@ -314,7 +328,16 @@ impl World {
         let orphan = sides.iter().filter_map(|side| side.parent(of)).any(|parent| deleted(parent) || explained.contains(&parent));
         let needed = (deleted(of) || self.options.copy) && sides.iter().any(|side| side.is_referred(of));
         let reused = self.options.copy && self.options.reuse != [false, false];
-        orphan || needed || reused || self.options.conflict == ConflictPolicy::Hold
+        orphan || needed || reused || self.collides(of, sides) || self.options.conflict == ConflictPolicy::Hold
+    }
+
+    /// Whether its unique value is another record's in another database.
+    fn collides(&self, of: i64, sides: &[Side]) -> bool {
+        let values = |side: &Side| side.rows.get(&of).into_iter().flatten().map(|(_, row, _)| row[X].clone()).collect::<Vec<_>>();
+        let values: Vec<Value> = sides.iter().flat_map(values).filter(|x| !x.is_null()).collect();
+        let others =
+            sides.iter().flat_map(|side| side.rows.iter().filter(|(entity, _)| **entity != of)).flat_map(|(_, rows)| rows);
+        self.options.swaps && others.map(|(_, row, _)| &row[X]).any(|x| values.contains(x))
     }
 
     /// The database that a one-way link writes.

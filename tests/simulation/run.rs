@@ -59,7 +59,13 @@ async fn life(world: Shared, (id, which): (u64, usize), cycles: Cycles, scan_fir
     let links: Vec<usize> = (0..integration.links.len()).collect();
     let door = Arc::new(SimulatedDoor(world.clone(), id));
     let ends = endpoints(&world, which, id);
-    let mut pipeline = Pipeline::start(integration, ends, door, "simulated", Rival::TakeOver).await?;
+    let started = Pipeline::start(integration, ends, door, "simulated", Rival::TakeOver).await;
+    match &started {
+        Ok(_) => locked(&world).starts(false),
+        Err(error) if error.kind() == Kind::Identity => locked(&world).starts(true),
+        Err(_) => {}
+    }
+    let mut pipeline = started?;
     locked(&world).tell(|| format!("p{id} took over {}, epoch {}", named(which), pipeline.epoch()));
     let mut scan_now = scan_first;
     loop {
@@ -218,6 +224,10 @@ impl Run {
         world.clock += seconds;
         world.rights();
         world.relog();
+        if world.restore() {
+            drop(world);
+            return self.crash_all();
+        }
         let changes = world.options.changes;
         if changes > 0.0 && world.chance.one_in(changes) {
             drop(world);
@@ -275,11 +285,13 @@ impl Run {
                 Kind::Fenced | Kind::Retry | Kind::InDoubt | Kind::Unreachable => true,
                 Kind::Denied => self.world().options.denied > 0.0,
                 Kind::Tracking => self.world().options.relog > 0.0,
+                Kind::Identity => self.world().may_refuse(),
                 _ => false,
             };
+            let refused = error.kind() == Kind::Identity && expected;
             // A stale process finds that a newer one has pruned what it was about to read.
             let stale = error.kind() == Kind::Tracking && self.latest[integration] != id;
-            if calm || !(expected || stale) {
+            if calm && !refused || !(expected || stale) {
                 self.failed.push(format!("p{id} died: {error:?}"));
             }
         }
@@ -344,7 +356,7 @@ impl Run {
         for _ in 0..80 {
             let before = self.world().writes;
             let busy = self.cycles(1);
-            if !self.failed.is_empty() {
+            if !self.failed.is_empty() || self.processes.is_empty() {
                 return true;
             }
             let approved = self.approve();

@@ -5,6 +5,7 @@ use twinrow::model::{Blanks, ConflictPolicy, Deletes, Value};
 use twinrow::pipeline::BATCH;
 
 use crate::database::{ENTITY, X, Y, entity, raw};
+use crate::restore::Restored;
 use crate::run::Run;
 use crate::session::{REASON, number};
 use crate::users::Statement;
@@ -733,6 +734,45 @@ fn rule2_a_parents_key_the_unread_log_gave_to_another_record() {
     });
     // The child is read before the log has said that its parent is gone.
     script.ends_well();
+}
+
+/// The source falls back to how it was before `act`: a standby takes over that has not got that yet.
+fn fail_over(script: &mut Script, act: impl FnOnce(&mut Script)) {
+    let before = script.0.world().databases[S].clone();
+    act(script);
+    script.crash();
+    let mut world = script.0.world();
+    world.databases[S] = before;
+    world.restored = Some(Restored::of(&world));
+}
+
+fn is_refused(mut script: Script) {
+    script.0.start(false);
+    script.0.cycles(1);
+    assert!(script.0.failed.is_empty(), "{:?}", script.0.failed);
+    assert!(script.0.world().is_refused(&mut Vec::new()), "it goes on with a database that has lost something");
+}
+
+#[test]
+fn rule17_a_write_that_is_lost_with_its_database_is_noticed() {
+    let mut script = Script::new(Options { home: Home::Target, ..quiet() });
+    script.twins();
+    script.insert(T);
+    fail_over(&mut script, |script| {
+        script.start_until("apply.absorbed");
+    });
+    is_refused(script);
+}
+
+#[test]
+fn rule17_a_change_that_is_lost_after_it_was_carried_is_noticed() {
+    let mut script = Script::new(Options { home: Home::Target, ..quiet() });
+    script.twins();
+    fail_over(&mut script, |script| {
+        script.insert(S);
+        script.start_until("apply.committed");
+    });
+    is_refused(script);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::run::run;
 use crate::world::{Chance, Home, Options};
 
 /// So many tests share the seeds that are asked for.
-const TESTS: u64 = 25;
+const TESTS: u64 = 28;
 
 /// How many seeds a test runs: `TWINROW_SEEDS` in all, spread evenly; else `count`.
 fn count(count: u64, tests: u64) -> u64 {

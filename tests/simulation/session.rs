@@ -11,7 +11,7 @@ use twinrow::sql::{Cell, Cells};
 type Table = BTreeMap<Cells, Cells>;
 
 /// Twinrow's own tables in one database, by their primary keys.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Own {
     pub fence: Table,
     pub receipt: Table,

@@ -1,6 +1,6 @@
 //! The applications on both sides: transactions of several statements, long open, some rolled back.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use twinrow::model::{Row, Value};
 
@@ -95,7 +95,7 @@ impl World {
             return;
         }
         for effect in &tx.effects {
-            self.ledger.user(at, *effect);
+            self.note(at, *effect);
         }
         for step in &tx.pending {
             if let (Some(key), Some(row)) = (step.entry.did.key_after(), &step.row) {
@@ -125,6 +125,9 @@ impl Statement {
         let free: Vec<i64> = rows.keys().copied().filter(|key| !database.locked(table, *key, None, Some(self.tx.xid))).collect();
         let number = i64::try_from(world.id()).unwrap_or(0);
         let chance = world.chance.next() as f64 / u64::MAX as f64;
+        if world.options.swaps && world.chance.one_in(0.3) && self.unique_value(world, table, &free, &rows) {
+            return;
+        }
         if (chance < 0.2 && rows.len() < world.options.rows) || free.is_empty() {
             let both = world.options.unique && world.chance.one_in(0.3);
             let known = if both { self.twin_of(world, table) } else { None };
@@ -151,6 +154,35 @@ impl Statement {
             p if p < delete + rename + 0.05 => self.replace(world, table, key, before, number),
             _ => self.update(world, table, key, before, number),
         }
+    }
+
+    /// Two records swap their first values, or one takes a value that may be another one's on the other side.
+    fn unique_value(&mut self, world: &mut World, table: usize, free: &[i64], rows: &BTreeMap<i64, Row>) -> bool {
+        let with = |row: &Row, x: &Value| {
+            let mut row = row.clone();
+            row[X] = x.clone();
+            row
+        };
+        let steps = if free.len() > 1 && world.chance.one_in(0.6) {
+            let one = *world.chance.pick(free);
+            let Some(other) = free.iter().copied().find(|key| *key != one) else { return false };
+            vec![(one, with(&rows[&one], &rows[&other][X])), (other, with(&rows[&other], &rows[&one][X]))]
+        } else if free.is_empty() {
+            return false;
+        } else {
+            let (key, code) = (*world.chance.pick(free), 1 + world.chance.below(4) as i64);
+            let x = value(code, 0, &world.options, X);
+            if world.databases[self.at].taken(&self.tx.pending, table, Some(key), &x, Some(self.tx.xid)).is_err() {
+                return false;
+            }
+            vec![(key, with(&rows[&key], &x))]
+        };
+        for (key, row) in steps {
+            self.effect(world, table, &rows[&key], &[X], false);
+            self.effect(world, table, &row, &[X], true);
+            self.step(&mut world.databases[self.at], table, Did::Update(key), Some(row));
+        }
+        true
     }
 
     /// A record that the other side has is entered here as well.

@@ -7,6 +7,7 @@ use twinrow::model::{Blanks, ConflictPolicy, Deletes, Direction};
 use crate::configuration::Setup;
 use crate::database::Database;
 use crate::oracle::Ledger;
+use crate::restore::{Backup, Restored};
 
 /// What decides: everything random comes from here, so a run repeats itself exactly (SplitMix64).
 pub struct Chance(u64);
@@ -126,6 +127,10 @@ pub struct Options {
     pub denied: f64,
     pub changes: f64,
     pub relog: f64,
+    /// Whether one database, or all of them, are set back to an earlier moment, once.
+    pub restore: bool,
+    /// Whether the first value is unique, swapped and chosen from a few.
+    pub swaps: bool,
     /// Whether the brake may trip.
     pub brake: bool,
     /// Whether servers refuse some records for a while.
@@ -176,6 +181,8 @@ impl Default for Options {
             denied: 0.0,
             changes: 0.0,
             relog: 0.0,
+            restore: false,
+            swaps: false,
             brake: false,
             refusing: false,
             trigger: false,
@@ -226,6 +233,9 @@ pub struct World {
     pub passed: Option<(u64, &'static str)>,
     /// What a script wants to go wrong next, and where.
     pub trouble: Option<(usize, Trouble)>,
+    /// What stands in a backup, and what became of it.
+    pub backup: Option<Backup>,
+    pub restored: Option<Restored>,
     /// What happened, keys only; kept when a failed run is told again.
     pub trace: Option<Vec<String>>,
 }
@@ -254,6 +264,8 @@ impl World {
             next_id: 0,
             passed: None,
             trouble: None,
+            backup: None,
+            restored: None,
             trace: trace.then(Vec::new),
         }
     }

@@ -313,6 +313,10 @@ fn change(world: &mut World, at: usize, id: u64, table: usize, did: Did, row: Op
     if let (Did::Insert(_), Some(row), true) = (did, &row, database.unique) {
         database.check_unique(&pending, table, &row[ENTITY])?;
     }
+    if let Some(row) = &row {
+        let xid = database.ours[&id].xid;
+        database.taken(&pending, table, did.old().or(did.key_after()), &row[X], Some(xid))?;
+    }
     let mut shared = None;
     if let (Some(parents), Some(row)) = (database.tables[table].refers, &row) {
         let parent = crate::database::raw(&row[PARENT]);
@@ -351,7 +355,7 @@ fn change(world: &mut World, at: usize, id: u64, table: usize, did: Did, row: Op
         tx.effects.extend(freed);
     }
     if world.options.trigger && at == 1 {
-        fire(world, at, id, table, did);
+        fire(world, at, id, table)?;
     }
     Ok(())
 }
@@ -364,23 +368,30 @@ fn freed(database: &Database, step: &Pending) -> Option<Effect> {
     Some(Effect::Gone(crate::database::entity(before), PARENT, crate::database::entity(parent) * 10))
 }
 
-/// A trigger of the application: whatever is done to another row, the table's first row is changed too.
-fn fire(world: &mut World, at: usize, id: u64, table: usize, did: Did) {
+/// A trigger of the application: whatever is done to another row, the table's first row is changed too; not one that
+/// this transaction is to write itself: what a trigger makes of a value that was sent is how the database stores it.
+fn fire(world: &mut World, at: usize, id: u64, table: usize) -> Result<()> {
     let number = i64::try_from(world.id()).unwrap_or(0);
     let value = crate::database::value(number, 0, &world.options, X);
     let database = &mut world.databases[at];
-    let xid = database.ours[&id].xid;
-    let first = database.tables[table].rows.first_key_value().map(|(key, row)| (*key, row.clone()));
-    let Some((key, before)) = first.filter(|(key, _)| did.old() != Some(*key)) else { return };
+    let rows = database.rows(&database.ours[&id].pending, table);
+    let first = rows.first_key_value().map(|(key, row)| (*key, row.clone()));
+    let Some((key, before)) = first.filter(|(key, _)| !database.ours[&id].locks.contains(&(table, *key))) else {
+        return Ok(());
+    };
+    if database.locked(table, key, Some(id), None) {
+        return Err(Error::new(Kind::Retry, "lock time-out"));
+    }
     let mut row = before.clone();
     row[X] = value;
     let of = crate::database::entity(&row);
     let effects = [Effect::Gone(of, X, crate::database::raw(&before[X])), Effect::Set(of, X, crate::database::raw(&row[X]))];
-    let own = database.ours.get(&id).map(|tx| tx.integration);
+    let (xid, own) = (database.ours[&id].xid, database.ours.get(&id).map(|tx| tx.integration));
     let entry = database.entry(table, Did::Update(key), xid, own);
     if let Some(tx) = database.ours.get_mut(&id) {
         tx.locks.insert((table, key));
         tx.pending.push(Pending { entry, row: Some(row), why: Why::Asked });
         tx.effects.extend(effects);
     }
+    Ok(())
 }

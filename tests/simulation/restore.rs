@@ -1,0 +1,105 @@
+//! A database is set back to an earlier moment, or all of them are (rule 17).
+
+use crate::database::Database;
+use crate::oracle::Ledger;
+use crate::users::Effect;
+use crate::world::{World, name};
+
+/// How the databases stood once.
+pub struct Backup {
+    /// The one that is set back; `None`: all.
+    at: Option<usize>,
+    databases: Vec<Database>,
+    ledger: Ledger,
+    /// What users did since, and where.
+    since: Vec<(usize, Effect)>,
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Restored {
+    /// Nothing of it may be noticed: all went back together, or nothing had happened since.
+    harmless: bool,
+    /// What we had written by then.
+    writes: u64,
+    /// Whether the first process that started was refused.
+    refused: Option<bool>,
+}
+
+impl Restored {
+    /// As from now.
+    pub fn of(world: &World) -> Restored {
+        Restored { harmless: false, writes: world.writes, refused: None }
+    }
+}
+
+impl World {
+    /// Now and then: first a backup, later it is put back. `true`: it was, and every process has lost its connections.
+    pub fn restore(&mut self) -> bool {
+        if !self.options.restore || self.restored.is_some() || !self.chance.one_in(0.01) {
+            return false;
+        }
+        let Some(backup) = self.backup.take() else {
+            let count = self.databases.len();
+            let at = if self.chance.one_in(0.25) { None } else { Some(self.chance.below(count)) };
+            let databases = self.databases.clone();
+            self.backup = Some(Backup { at, databases, ledger: self.ledger.clone(), since: Vec::new() });
+            self.tell(|| format!("a backup of {}", at.map_or("all", name)));
+            return false;
+        };
+        self.settle(true);
+        let mut harmless = backup.at.is_none();
+        for (at, before) in backup.databases.into_iter().enumerate().filter(|(at, _)| backup.at.is_none_or(|one| one == *at)) {
+            let same = before.commits == self.databases[at].commits && *before.own == *self.databases[at].own;
+            harmless |= same;
+            self.databases[at] = before;
+            self.databases[at].users.clear();
+            self.databases[at].ours.clear();
+        }
+        if backup.at.is_none() {
+            self.ledger = backup.ledger;
+        }
+        for (at, effect) in backup.since {
+            if backup.at == Some(at) {
+                self.ledger.excuse(effect);
+            }
+        }
+        self.restored = Some(Restored { harmless, writes: self.writes, refused: None });
+        self.tell(|| format!("{} restored", backup.at.map_or("all", name)));
+        true
+    }
+
+    /// A user's effect is committed.
+    pub fn note(&mut self, at: usize, effect: Effect) {
+        self.ledger.user(at, effect);
+        if let Some(backup) = &mut self.backup {
+            backup.since.push((at, effect));
+        }
+    }
+
+    /// A process starts, or is refused.
+    pub fn starts(&mut self, refused: bool) {
+        let Some(restored) = &mut self.restored else { return };
+        match restored.refused {
+            None => restored.refused = Some(refused),
+            Some(before) if before != refused => {
+                self.ledger.fault(format!("rule 17: refused at first: {before}, and later: {refused}"));
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Whether a process may end because a database is not what it was.
+    pub fn may_refuse(&self) -> bool {
+        self.restored.is_some_and(|restored| !restored.harmless)
+    }
+
+    /// Whether nothing runs any more because a database was set back; then nothing may have been written.
+    pub fn is_refused(&self, wrong: &mut Vec<String>) -> bool {
+        let Some(restored) = self.restored.filter(|restored| restored.refused == Some(true)) else { return false };
+        if self.writes != restored.writes {
+            wrong.push(format!("rule 17: {} writes after a database was set back", self.writes - restored.writes));
+        }
+        true
+    }
+}
