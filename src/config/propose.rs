@@ -35,7 +35,7 @@ pub(super) struct ProposedField {
     pub column: Both<usize>,
     /// The link its foreign key goes through.
     pub via: Option<usize>,
-    /// It would close a ring of links: left as a comment.
+    /// It would close a ring of links in which no column takes NULL: left as a comment.
     pub ring: bool,
 }
 
@@ -221,6 +221,7 @@ fn keys(table: Both<&Table>) -> Keys {
 
 /// Pairs foreign keys whose parents are linked, and goes through that link.
 fn foreign_keys(links: &mut [ProposedLink<'_>]) {
+    // By columns that take no NULL.
     let mut through: Vec<Vec<usize>> = vec![Vec::new(); links.len()];
     for at in 0..links.len() {
         let table = links[at].table;
@@ -239,8 +240,11 @@ fn foreign_keys(links: &mut [ProposedLink<'_>]) {
         }
         take_best(scored, |source, target| {
             let parent = parents.iter().find(|(i, j, _)| (*i, *j) == (source, target)).map(|(_, _, parent)| *parent);
-            let ring = parent.is_some_and(|parent| parent != at && reaches(&through, parent, at));
-            through[at].extend(parent.filter(|parent| *parent != at && !ring));
+            // A ring is fine where a column of it takes NULL: its records are written without it first.
+            let first = table.source.columns[source].nullable && table.target.columns[target].nullable;
+            let needed = parent.filter(|parent| *parent != at && !first);
+            let ring = needed.is_some_and(|parent| reaches(&through, parent, at));
+            through[at].extend(needed.filter(|_| !ring));
             links[at].fields.push(ProposedField { column: Both { source, target }, via: parent, ring });
         });
     }

@@ -159,25 +159,32 @@ fn the_same_schemas_give_the_same_file() {
 }
 
 #[test]
-fn a_ring_of_foreign_keys_is_left_for_a_person() {
-    let tables = |schema: &str| {
+fn a_ring_of_foreign_keys_is_proposed_where_a_column_takes_null() {
+    let tables = |schema: &str, leaderless: bool| {
         let fk = |column: &str, parent: &str| refers(column, schema, parent);
-        let team = table(schema, "team", vec![int("id"), word("title"), int("lead_id")]);
-        let person = table(schema, "person", vec![int("id"), word("title"), int("team_id"), int("boss_id")]);
+        let needed = |name: &str| Column { nullable: false, ..int(name) };
+        let lead = Column { nullable: leaderless, ..int("lead_id") };
+        let team = table(schema, "team", vec![int("id"), word("title"), lead]);
+        let person = table(schema, "person", vec![int("id"), word("title"), needed("team_id"), needed("boss_id")]);
         vec![
             with_keys(team, vec![fk("lead_id", "person")]),
             with_keys(person, vec![fk("team_id", "team"), fk("boss_id", "person")]),
         ]
     };
-    let ends = Both {
-        source: Scaffold { name: "a".into(), url: "sqlite:a.db".into(), tables: tables("public") },
-        target: Scaffold { name: "b".into(), url: "sqlite:b.db".into(), tables: tables("") },
-    };
-    let text = scaffold("ring", &ends);
-    assert!(text.contains("      # a ring of links: team_id: {to: team_id, via: team}\n"), "{text}");
-    assert!(text.contains("      boss_id: {to: boss_id, via: person}\n"), "a table may refer to itself:\n{text}");
-    let config = parse(&text, Path::new("twinrow.yaml")).unwrap();
-    assert!(resolve(&config, &[tables("public"), tables("")]).is_ok());
+    for leaderless in [true, false] {
+        let tables = |schema: &str| tables(schema, leaderless);
+        let ends = Both {
+            source: Scaffold { name: "a".into(), url: "sqlite:a.db".into(), tables: tables("public") },
+            target: Scaffold { name: "b".into(), url: "sqlite:b.db".into(), tables: tables("") },
+        };
+        let text = scaffold("ring", &ends);
+        let needed = if leaderless { "" } else { "# a ring of links: " };
+        assert!(text.contains("      lead_id: {to: lead_id, via: person}\n"), "{text}");
+        assert!(text.contains(&format!("      {needed}team_id: {{to: team_id, via: team}}\n")), "{text}");
+        assert!(text.contains("      boss_id: {to: boss_id, via: person}\n"), "a table may refer to itself:\n{text}");
+        let config = parse(&text, Path::new("twinrow.yaml")).unwrap();
+        assert!(resolve(&config, &[tables("public"), tables("")]).is_ok());
+    }
 }
 
 #[test]
