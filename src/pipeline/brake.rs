@@ -176,7 +176,11 @@ impl Pipeline {
             let mode = std::mem::replace(&mut self.mode, Mode::Plan);
             let batch = self.decide(doing.session, doing.moment, at, todos, Vec::new()).await;
             self.mode = mode;
-            for item in batch?.items.iter().filter(|item| kind == BrakeKind::Deletes || changes(item, written)) {
+            let member = |item: &&Item| match kind {
+                BrakeKind::Deletes => item.todo.lost.is_some(),
+                BrakeKind::Changes => changes(item, written),
+            };
+            for item in batch?.items.iter().filter(member) {
                 if let (Some(pair), Some(decision)) = (&item.pair, &item.decision) {
                     records += 1;
                     let row = item.slot[written].row().map_or(Fingerprint(0), |row| Fingerprint::of_row(row));

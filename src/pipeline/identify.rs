@@ -24,7 +24,12 @@ impl Pipeline {
         // The echo of a write that a pair was recorded with a moment ago: nothing needs to be asked.
         let echo = |todo: &Todo| todo.own && !todo.recorded && self.echoes.knows(link.number, todo.side, &todo.key, todo.pos);
         let (mut settled, todos): (Vec<Todo>, Vec<Todo>) = todos.into_iter().partition(echo);
-        let (gone, todos): (Vec<Todo>, Vec<Todo>) = todos.into_iter().partition(|todo| todo.lost.is_some());
+        let (gone, mut todos): (Vec<Todo>, Vec<Todo>) = todos.into_iter().partition(|todo| todo.lost.is_some());
+        // Before a pair is decided as lost: what stands under that key now may be its record, back without a word of the log
+        // (an app that showed less for a while, a table that was put back).
+        let named: HashSet<_> = todos.iter().map(|todo| (todo.side, todo.key.clone())).collect();
+        let back = gone.iter().filter(|todo| !named.contains(&(todo.side, todo.key.clone())));
+        todos.extend(back.map(|todo| Todo::new(todo.side, todo.key.clone())));
         let mut by_key: HashMap<(Side, KeyBytes), Pair> = HashMap::new();
         for side in Side::BOTH {
             let mut keys: Vec<KeyBytes> = todos.iter().filter(|todo| todo.side == side).map(|todo| todo.key.clone()).collect();

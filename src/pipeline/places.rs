@@ -31,9 +31,17 @@ impl Place {
     }
 }
 
+/// What the settings that say where the sides of links lived begin with.
+const PLACE: &str = "place:";
+
+/// Whether a setting says where a side of a link lived: nothing that a person would set.
+pub fn is_place(setting: &str) -> bool {
+    setting.starts_with(PLACE)
+}
+
 /// The setting that says where a side of a link lived when it was last started.
 fn setting(number: i64, side: Side) -> String {
-    format!("place:{number}:{side}")
+    format!("{PLACE}{number}:{side}")
 }
 
 fn known(settings: &[(String, String)], number: i64) -> Both<Option<Place>> {

@@ -162,9 +162,10 @@ pub async fn push_aside(integration: &str, home: &dyn Store, endpoints: &[&dyn S
     Ok(())
 }
 
-/// How often, and how long at most, a take-over asks again while the process before it is still writing.
+/// How often, and how long at most, a take-over asks again while the process before it is still writing: longer than a
+/// server lets a session stand still in a transaction, even where each of these questions is refused at once.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
-const ASK_AT_MOST: u32 = 600;
+const ASK_AT_MOST: u32 = 1_800;
 
 /// Takes the fence row once the write transaction of the process before has ended; lock time-outs are short.
 async fn wait_for_writer(session: &mut dyn Session, set: &[Cells]) -> Result<u64> {

@@ -19,11 +19,11 @@ scenarios! { postgres_mysql:
     rule22_a_deadlock_ends_our_transaction_and_is_tried_again,
 }
 
+// (There, a write of ours waits for no row at all, and so meets no deadlock.)
 scenarios! { postgres_mariadb:
     i8_a_process_frozen_in_a_write_is_ended_by_the_server,
     a_connection_killed_in_a_write_is_made_again,
     rule19_a_value_the_application_holds_is_waited_for,
-    rule22_a_deadlock_ends_our_transaction_and_is_tried_again,
 }
 
 /// More than one batch takes.
@@ -63,7 +63,7 @@ async fn settled(scene: &Scene, count: usize) {
 
 /// Sessions of the program's that are in the middle of a write: each waits for a table, or has changed rows.
 const WRITING: &str = "select p.id from information_schema.processlist as p \
-    where p.db = database() and p.id <> connection_id() and p.state like 'Waiting for table%' and p.info like 'insert%contact%'";
+    where p.db = database() and p.id <> connection_id() and p.state like 'Waiting for table%' and p.info like '%insert%contact%'";
 
 /// The application locks the table, the program begins a write on it and waits: here it is held.
 async fn held_in_a_write(scene: &Scene) -> (Box<dyn UserTransaction>, String) {

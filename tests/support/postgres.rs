@@ -205,7 +205,7 @@ impl Lab for PostgresLab {
              union all select 'function ' || p.oid::regprocedure from pg_proc p join pg_namespace n on n.oid = pronamespace where nspname !~ '^pg_' and nspname <> 'information_schema' \
              union all select 'trigger ' || tgname || ' on ' || tgrelid::regclass || ' ' || tgenabled::text from pg_trigger where not tgisinternal \
              union all select 'type ' || t.oid::regtype from pg_type t join pg_namespace n on n.oid = typnamespace where nspname !~ '^pg_' and nspname <> 'information_schema' \
-             union all select 'of role ' || rolname || ': ' || d.objid from pg_shdepend d join pg_roles r on r.oid = d.refobjid \
+             union all select 'of role ' || rolname || ': ' || pg_describe_object(d.classid, d.objid, d.objsubid) from pg_shdepend d join pg_roles r on r.oid = d.refobjid \
                where d.dbid = (select oid from pg_database where datname = current_database()) and rolname ~ '^twinrow'";
         self.user_rows(sql).await.into_iter().map(|row| row[0].clone().unwrap()).collect()
     }
