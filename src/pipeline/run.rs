@@ -23,8 +23,9 @@ const INSPECT_EVERY_S: i64 = 1;
 const FRUITLESS_MAX: u32 = 4;
 
 /// Where others write without a pause there is always something left: a run ends after so many cycles in a row that
-/// left nothing over of what they began with.
-const CAUGHT_UP_MAX: u32 = 20;
+/// left nothing over of what they began with. (Far more than it takes until a record that triggers set off again and
+/// again is held.)
+const CAUGHT_UP_MAX: u32 = 100;
 
 /// Names of settings.
 const INIT_TRACKING: &str = "init_tracking_objects";

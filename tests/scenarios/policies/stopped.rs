@@ -158,7 +158,9 @@ pub async fn i7_f13_a_table_that_is_missing_for_a_while_stops_only_its_link(scen
     scene.source.user("alter table orders rename to orders_old").await;
     let stop = stands_still(scene, "orders").await;
     assert!(stop["cause"].as_str().unwrap().contains("orders"), "{stop}");
-    assert!(stop["next"].as_str().unwrap().contains("twinrow"), "{stop}");
+    // (MySQL and MariaDB do not tell a table that is gone from one that a login may not see.)
+    let next = stop["next"].as_str().unwrap();
+    assert!(next.contains("twinrow") || next.contains("grant this login select on it"), "{stop}");
     customers_go_on(scene, "one").await;
     scene.target.user("update deal set amount = 99 where ref = 'o-Ben'").await;
     change_orders(scene, "orders_new", "meanwhile").await;
@@ -223,7 +225,8 @@ pub async fn f13_a_run_once_carries_the_other_links_through(scene: &Scene) {
     scene.source.user("update customer set phone = 'once' where name = 'Ada'").await;
     for _ in 0..2 {
         let done = scene.refused(&["run", "--once"], 2).await;
-        assert!(done.err.contains("link orders stands still") && done.err.contains("twinrow check"), "{}", done.err);
+        let next = done.err.contains("twinrow check") || done.err.contains("grant this login select on it");
+        assert!(done.err.contains("link orders stands still") && next, "{}", done.err);
         assert_eq!(rows(&scene.target, "select telephone from contact where full_name = 'Ada'").await, ["once"]);
     }
     let text = scene.program.run(&["status"]).await.code(0).out;
