@@ -85,7 +85,9 @@ class Bucardo(Peer):
         host, port = self.servers[0].url.split("@")[1].split("/")[0].split(":")
         where = [f"--dbhost={host}", f"--dbport={port}", "--dbuser=bucardo", "--dbname=bucardo", "--dbpass=secret"]
         # As the first user who may not read /etc/bucardorc it would die of it.
-        done = subprocess.run(["bucardo", "--no-bucardorc", *where, *words], text=True, capture_output=True, cwd=self.work)
+        # (Its installer calls psql, which takes no password from --dbpass.)
+        done = subprocess.run(["bucardo", "--no-bucardorc", *where, *words], text=True, capture_output=True, cwd=self.work,
+                              env={**os.environ, "PGPASSWORD": "secret"})
         if check and done.returncode:
             raise SystemExit(f"bucardo {words[0]}: {done.stdout}{done.stderr}")
 
