@@ -1,6 +1,6 @@
 //! What goes wrong inside of a write on MySQL and MariaDB: the application holds what it needs, and then the process
 //! is frozen, or its connection or the server is killed. Whole tables are compared afterwards. (That it is the victim of
-//! a deadlock: a44 in the suite of all engines.)
+//! a deadlock: a44 in the conformance suite.)
 
 use std::time::{Duration, Instant};
 
