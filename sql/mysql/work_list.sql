@@ -1,2 +1,2 @@
-select link, side, `key`, reason, cause, waits, attempts, next_try, cycle, since from twinrow_work
+select link, side, `key`, reason, cause, waits, attempts, next_try, cycle, since, approved from twinrow_work
 where link = ?1 and side >= ?2 and (side > ?2 or `key` > unhex(?3)) order by side, `key` limit ?4

@@ -136,7 +136,7 @@ async fn undecided(
 
 async fn retry_link(session: &mut dyn Session, link: &Link) -> Result<u64> {
     let mut n = 0;
-    for reason in [Reason::Held, Reason::Waiting, Reason::Busy, Reason::Gone] {
+    for reason in [Reason::Held, Reason::Waiting, Reason::Busy, Reason::Gone, Reason::Approved] {
         n += state::retry(session, link, reason).await?;
     }
     Ok(n)
@@ -195,6 +195,7 @@ fn reason(reason: Reason) -> &'static str {
         Reason::Held => "held",
         Reason::Braked => "braked",
         Reason::Gone => "gone",
+        Reason::Approved => "approved",
         Reason::Unfinished => "unfinished",
     }
 }

@@ -98,7 +98,7 @@ pub async fn run(context: &Context) -> Result<()> {
             pairs: state::count(&mut *session, link).await?,
             held: count(&[Reason::Held]),
             waiting: count(&[Reason::Waiting, Reason::Unfinished]),
-            busy: count(&[Reason::Busy]),
+            busy: count(&[Reason::Busy, Reason::Approved]),
             braked: count(&[Reason::Braked, Reason::Gone]),
             conflicts: state::conflict_count(&mut *session, link).await?,
             comparing: state::scan(&mut *session, link).await?.is_some(),

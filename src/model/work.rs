@@ -18,6 +18,8 @@ pub enum Reason {
     Braked,
     /// It lost a side and is not decided yet.
     Gone,
+    /// The same, and a person has approved what is decided about it: it waits for something else.
+    Approved,
     /// A write has a second step: a foreign key was left NULL and is to be filled in, or a trigger changed in it
     /// what is to go back.
     Unfinished,
@@ -48,6 +50,15 @@ pub struct Work {
     pub cycle: i64,
     /// Since when it is here, seconds since 1970.
     pub since: i64,
+    /// Of a pair that lost a side: what a person approved, for exactly that (rule 15). Nothing else is done without asking.
+    pub approved: Option<Vec<u8>>,
+}
+
+impl Reason {
+    /// Whether it is a pair that lost a side and is still to be decided: those come last, under the brake.
+    pub fn is_lost(self) -> bool {
+        matches!(self, Reason::Gone | Reason::Approved)
+    }
 }
 
 impl Work {

@@ -29,7 +29,6 @@ impl Pipeline {
             self.waiting.insert(link.number);
         }
         self.braked.retain(|(number, _)| *number != link.number);
-        self.approved.retain(|(number, _)| *number != link.number);
         let brakes = state::brakes(doing.session, link).await?;
         let gone = counts.keys().any(|(reason, _)| *reason == Reason::Gone);
         self.comparing.remove(&link.number);
@@ -95,18 +94,22 @@ impl Pipeline {
         before: Option<&Brake>,
     ) -> Result<()> {
         let written = lost.other();
-        let (hash, _) = self.waiting_set(doing, at, link, written, BrakeKind::Deletes).await?;
-        let approved = before.and_then(|brake| brake.approved.as_ref()) == Some(&hash);
+        let asked = before.and_then(|brake| brake.approved.as_deref());
+        let set = Waiting { written, kind: BrakeKind::Deletes, released: asked };
+        let (hash, _) = self.waiting_set(doing, at, link, set).await?;
+        let approved = asked == Some(&hash);
         if self.mode == Mode::Plan {
             if !approved {
                 self.braked.push((link.number, written));
             }
             return Ok(());
         }
+        if approved {
+            self.mark_approved(doing, at, link, set, &hash).await?;
+        }
         let mut tx = self.home()?.begin(&self.fence).await?;
         if waiting == 0 || approved {
             if approved {
-                self.approved.push((link.number, written));
                 state::reset_recent(&mut *tx, link, written, BrakeKind::Deletes).await?;
             }
             state::clear_brake(&mut *tx, link, written, BrakeKind::Deletes).await?;
@@ -149,51 +152,74 @@ impl Pipeline {
         state::write_brake(session, &brake).await
     }
 
-    /// Everything a brake holds, each member decided as of now: the hash of the set, and how many are in it. Of
-    /// deletes: what lost the other side and is not settled. Of changes: what would be overwritten.
+    /// Everything a brake holds: the hash of the set, and how many are in it.
     pub(super) async fn waiting_set(
         &mut self,
         doing: &mut Doing<'_>,
         at: usize,
         link: &Link,
-        written: Side,
-        kind: BrakeKind,
+        of: Waiting<'_>,
     ) -> Result<(Vec<u8>, u64)> {
-        let named = |work: &Work| match kind {
-            BrakeKind::Deletes => work.reason == Reason::Gone && work.side == written.other(),
-            BrakeKind::Changes => work.reason == Reason::Braked,
-        };
-        let (mut set, mut records) = (SetHash::default(), 0);
-        let mut after: Option<(Side, KeyBytes)> = None;
-        loop {
-            let page = state::list_work(doing.session, link, after, BATCH as i64).await?;
-            let Some(last) = page.last() else { return Ok((set.finish(), records)) };
-            after = Some((last.side, last.name()));
-            let todos: Vec<Todo> = page.into_iter().filter(named).map(todo_of).collect();
-            if todos.is_empty() {
-                continue;
-            }
-            let mode = std::mem::replace(&mut self.mode, Mode::Plan);
-            let batch = self.decide(doing.session, doing.moment, at, todos, Vec::new()).await;
-            self.mode = mode;
-            let member = |item: &&Item| match kind {
-                BrakeKind::Deletes => item.todo.lost.is_some(),
-                BrakeKind::Changes => changes(item, written),
-            };
-            for item in batch?.items.iter().filter(member) {
-                if let (Some(pair), Some(decision)) = (&item.pair, &item.decision) {
-                    records += 1;
-                    let row = item.slot[written].row().map_or(Fingerprint(0), |row| Fingerprint::of_row(row));
-                    set.add(pair.id, pair.ver, decision.situation, row);
-                }
+        let (mut set, mut records, mut after) = (SetHash::default(), 0, None);
+        while let Some(members) = self.waiting_page(doing, at, link, of, &mut after).await? {
+            for item in members {
+                records += u64::from(add(&mut set, &item, of.written));
             }
         }
+        Ok((set.finish(), records))
     }
 
-    /// Whether a brake holds what was lost and would write this side.
+    /// The next of what a brake holds, each member decided as of now; `None` at the end of the worklist.
+    async fn waiting_page(
+        &mut self,
+        doing: &mut Doing<'_>,
+        at: usize,
+        link: &Link,
+        of: Waiting<'_>,
+        after: &mut Option<(Side, KeyBytes)>,
+    ) -> Result<Option<Vec<Item>>> {
+        let page = state::list_work(doing.session, link, after.clone(), BATCH as i64).await?;
+        let Some(last) = page.last() else { return Ok(None) };
+        *after = Some((last.side, last.name()));
+        let todos: Vec<Todo> = page.into_iter().filter(|work| of.names(work)).map(todo_of).collect();
+        if todos.is_empty() {
+            return Ok(Some(Vec::new()));
+        }
+        let mode = std::mem::replace(&mut self.mode, Mode::Plan);
+        let batch = self.decide(doing.session, doing.moment, at, todos, Vec::new()).await;
+        self.mode = mode;
+        let mut items = batch?.items;
+        items.retain(|item| match of.kind {
+            BrakeKind::Deletes => item.todo.lost.is_some(),
+            BrakeKind::Changes => changes(item, of.written),
+        });
+        Ok(Some(items))
+    }
+
+    /// What was approved stays approved, whatever it waits for then: each record for itself, as it was decided
+    /// about. Should this process end before all are marked, they are still the same set.
+    async fn mark_approved(&mut self, doing: &mut Doing<'_>, at: usize, link: &Link, of: Waiting<'_>, set: &[u8]) -> Result<()> {
+        let mut after = None;
+        while let Some(members) = self.waiting_page(doing, at, link, of, &mut after).await? {
+            let marked = |item: &Item| {
+                let (side, name) = item.todo.name();
+                Some((side, name, [own_hash(item, of.written)?.as_slice(), set].concat()))
+            };
+            let marks: Vec<_> = members.iter().filter_map(marked).collect();
+            if !marks.is_empty() {
+                let mut tx = self.home()?.begin(&self.fence).await?;
+                state::approve_work(&mut *tx, link, &marks).await?;
+                tx.commit().await?;
+                self.door.step("brake.approved").await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a brake holds what was lost and would write this side, as far as nobody has approved it.
     pub(super) fn holds_lost(&self, link: &Link, side: Side) -> bool {
         let place = (link.number, side);
-        self.braked.contains(&place) || self.halted.contains(&place) && !self.approved.contains(&place)
+        self.braked.contains(&place) || self.halted.contains(&place)
     }
 
     /// Marks what a batch would have written on a side that a brake holds.
@@ -206,16 +232,65 @@ impl Pipeline {
             let suspended = self.suspended.contains(&place);
             let waits = |item: &&mut Item| {
                 let lost = item.pair.as_ref().is_some_and(|pair| pair.gone(side.other()));
-                let held = if lost { lost_waits } else { braked || halted };
+                let held = if lost { lost_waits && !approved(item) || void(item) } else { braked || halted };
                 held && writes(item, side) || suspended && changes(item, side)
             };
             for item in batch.items.iter_mut().filter(waits) {
                 if let Some(decision) = &mut item.decision {
                     decision.action = Action::Hold(Cause::Held(BRAKED.to_owned()));
                 }
+                item.todo.approved = None;
             }
         }
     }
+}
+
+/// What a brake holds of a link, and towards which side.
+#[derive(Clone, Copy)]
+pub(super) struct Waiting<'a> {
+    pub(super) written: Side,
+    pub(super) kind: BrakeKind,
+    /// The approved set whose members are marked one after the other: those that are belong to it too.
+    pub(super) released: Option<&'a [u8]>,
+}
+
+impl Waiting<'_> {
+    /// Of deletes: what lost the other side, and nobody has approved. Of changes: what would be overwritten.
+    fn names(&self, work: &Work) -> bool {
+        let marked = |mark: &[u8]| self.released.is_some_and(|set| mark.ends_with(set));
+        match self.kind {
+            BrakeKind::Deletes => {
+                let asked = work.reason == Reason::Gone || work.approved.as_deref().is_some_and(marked);
+                asked && work.reason.is_lost() && work.side == self.written.other()
+            }
+            BrakeKind::Changes => work.reason == Reason::Braked,
+        }
+    }
+}
+
+/// Adds an item to a set, if it is decided about a pair.
+fn add(set: &mut SetHash, item: &Item, written: Side) -> bool {
+    let (Some(pair), Some(decision)) = (&item.pair, &item.decision) else { return false };
+    let row = item.slot[written].row().map_or(Fingerprint(0), |row| Fingerprint::of_row(row));
+    set.add(pair.id, pair.ver, decision.situation, row);
+    true
+}
+
+/// The hash of an item alone.
+fn own_hash(item: &Item, written: Side) -> Option<Vec<u8>> {
+    let mut own = SetHash::default();
+    add(&mut own, item, written).then(|| own.finish())
+}
+
+/// Whether a person approved what is decided about an item that lost a side, and nothing differs since (rule 15).
+fn approved(item: &Item) -> bool {
+    let own = || own_hash(item, item.todo.side.other());
+    item.todo.approved.as_ref().is_some_and(|mark| own().is_some_and(|own| mark.starts_with(&own)))
+}
+
+/// Whether a person approved something else about it.
+fn void(item: &Item) -> bool {
+    item.todo.approved.is_some() && !approved(item)
 }
 
 /// Whether an item's action writes a side, or settles a record that was lost on the other one.

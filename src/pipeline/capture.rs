@@ -168,6 +168,7 @@ impl Pipeline {
             next_try: 0,
             cycle: 0,
             since: self.door.now(),
+            approved: None,
         })
     }
 }

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use super::Pipeline;
 use super::apply::Fate;
 use super::batch::Batch;
+use super::brake::Waiting;
 use super::cycle::Doing;
 use super::item::Item;
 use crate::error::Result;
@@ -71,8 +72,8 @@ impl Pipeline {
         listed: &BTreeMap<(Reason, Side), u64>,
     ) -> Result<()> {
         let place = (link.number, brake.side);
-        let waiting = listed.iter().filter(|((reason, _), _)| *reason == Reason::Braked).map(|(_, count)| count).sum();
-        let unchanged = self.hashed.insert(place, waiting) == Some(waiting);
+        let put_aside = listed.iter().filter(|((reason, _), _)| *reason == Reason::Braked).map(|(_, count)| count).sum();
+        let unchanged = self.hashed.insert(place, put_aside) == Some(put_aside);
         let off = link.brake.changes.is_none();
         // What was lost comes first: until that is decided, an approval of the changes waits with them.
         if self.braked.contains(&place) {
@@ -82,7 +83,7 @@ impl Pipeline {
             self.halted.push(place);
             return Ok(());
         }
-        let (hash, records) = self.waiting_set(doing, at, link, brake.side, KIND).await?;
+        let (hash, records) = self.waiting_set(doing, at, link, waiting(brake.side)).await?;
         let approved = records == 0 || off || brake.approved.as_ref() == Some(&hash);
         if self.mode == super::Mode::Plan {
             self.halted.extend((!approved).then_some(place));
@@ -140,7 +141,7 @@ impl Pipeline {
             return Ok(());
         }
         for written in sides {
-            let (hash, records) = self.waiting_set(doing, at, link, written, KIND).await?;
+            let (hash, records) = self.waiting_set(doing, at, link, waiting(written)).await?;
             let Some(limit) = link.brake.changes else { continue };
             if self.too_many(doing, link, written, limit, records).await? {
                 self.halted.push((link.number, written));
@@ -189,6 +190,10 @@ impl Pipeline {
         let written = || batch.items.iter().zip(fates).filter(|(_, fate)| **fate == Fate::Written).map(|(item, _)| item);
         Both::from_fn(|side| written().filter(|item| changes(item, side)).count() as u64)
     }
+}
+
+fn waiting(written: Side) -> Waiting<'static> {
+    Waiting { written, kind: KIND, released: None }
 }
 
 /// Whether an item overwrites values of a side. Two records that have just been found to be twins do not

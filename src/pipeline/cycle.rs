@@ -10,7 +10,7 @@ use super::run::uninstalled;
 use super::takeover::restored_meanwhile;
 use super::{BATCH, Counts, Mode, Phase, Pipeline};
 use crate::error::{Context, Error, Kind, Result};
-use crate::model::{Deletes, Link, Pair, Reason, Side, Work};
+use crate::model::{Deletes, Link, Pair, Side, Work};
 use crate::reconcile::Situation;
 use crate::sql::Session;
 use crate::state;
@@ -196,7 +196,8 @@ impl Pipeline {
         if plan || !braked.is_empty() {
             let due = |work: &Work| {
                 let listed = plan || work.cycle != cycle;
-                (work.reason == Reason::Gone) == gone && work.next_try <= now && listed && !braked.contains(&work.side)
+                let waits = braked.contains(&work.side) && work.approved.is_none();
+                work.reason.is_lost() == gone && work.next_try <= now && listed && !waits
             };
             return self.run_listed(doing, at, link, due).await;
         }

@@ -45,7 +45,8 @@ impl Pipeline {
                 // Whoever has its key now may have waited for this.
                 freed.push((item.todo.side, item.todo.key.clone()));
             }
-            if let (Some(Action::Delete(side, _)), Fate::Written) = (action, fate) {
+            // What a person approved does not count again.
+            if let (Some(Action::Delete(side, _)), Fate::Written, None) = (action, fate, &item.todo.approved) {
                 deletes[*side] += 1;
             }
             if let (Some(pair), Fate::Written) = (&item.pair, fate)
@@ -78,9 +79,13 @@ impl Pipeline {
         {
             return Ok(());
         }
-        // Children of other links may be due now, and second steps are.
-        self.look_again |=
-            !freed.is_empty() || !parents.is_empty() || unfinished.iter().any(|work| work.reason == Reason::Unfinished);
+        // Children of other links may be due now, and second steps are; what nobody has approved any more is to be counted.
+        let soon = |work: &Work| match work.reason {
+            Reason::Unfinished => true,
+            Reason::Gone => !self.holds_lost(link, work.side.other()),
+            Reason::Busy | Reason::Waiting | Reason::Held | Reason::Braked | Reason::Approved => false,
+        };
+        self.look_again |= !freed.is_empty() || !parents.is_empty() || unfinished.iter().any(soon);
         let mut tx = self.home()?.begin(&self.fence).await?;
         state::delete_work(&mut *tx, link, &finished).await?;
         state::write_work(&mut *tx, &unfinished).await?;
@@ -88,7 +93,7 @@ impl Pipeline {
         state::touch(&mut *tx, link, &freed).await?;
         self.record_undecided(&mut *tx, undecided).await?;
         for side in Side::BOTH {
-            if deletes[side] > 0 && !self.approved.contains(&(link.number, side)) {
+            if deletes[side] > 0 {
                 state::count_recent(&mut *tx, link, side, BrakeKind::Deletes, self.door.now() / 3600, deletes[side]).await?;
             }
             if changed[side] > 0 {
@@ -102,7 +107,7 @@ impl Pipeline {
     /// What a write has left to be done.
     fn second_step(&self, link: &Link, item: &Item) -> Work {
         let live = item.pair.as_ref().and_then(|pair| pair.key[item.todo.side].clone());
-        let todo = Todo { key: live.unwrap_or_else(|| item.todo.key.clone()), lost: None, ..item.todo.clone() };
+        let todo = Todo { key: live.unwrap_or_else(|| item.todo.key.clone()), lost: None, approved: None, ..item.todo.clone() };
         let Some(field) = item.set_off.filter(|_| item.left_out.is_empty()) else {
             return self.work(link, &todo, Reason::Unfinished, "a reference is still to be filled in", None);
         };
@@ -144,18 +149,20 @@ impl Pipeline {
         let now = self.door.now();
         // A pair that lost a side stays under the brake until it is decided, whatever it waits for.
         let gone = todo.lost.is_some() && matches!(reason, Reason::Busy | Reason::Braked);
+        let lost = if todo.approved.is_some() { Reason::Approved } else { Reason::Gone };
         Work {
             link: link.number,
             side: todo.side,
             key: todo.key.clone(),
             lost: todo.lost,
-            reason: if gone { Reason::Gone } else { reason },
+            reason: if gone { lost } else { reason },
             cause: cause.to_owned(),
             waits,
             attempts: 0,
             next_try: if gone && reason == Reason::Braked { 0 } else { next_try(reason, todo.attempts, now) },
             cycle: self.cycle,
             since: now,
+            approved: todo.approved.clone(),
         }
     }
 }
@@ -167,7 +174,7 @@ pub(super) fn todo_of(work: Work) -> Todo {
     let attempts = work.attempts + 1;
     let set_off = work.reason == Reason::Unfinished || work.cause.ends_with(RESTLESS);
     let rounds = if set_off { attempts } else { 0 };
-    Todo { lost: work.lost, attempts, recorded: true, rounds, ..Todo::new(work.side, work.key) }
+    Todo { lost: work.lost, attempts, recorded: true, rounds, approved: work.approved, ..Todo::new(work.side, work.key) }
 }
 
 /// Under the live keys of both sides, a finished record may still stand on the worklist.
@@ -193,7 +200,7 @@ fn other_names(batch: &Batch, fates: &[Fate]) -> Vec<(Side, KeyBytes)> {
 fn next_try(reason: Reason, attempts: i64, now: i64) -> i64 {
     let doubled = |first: i64, most: i64| now + (first << attempts.clamp(0, 20)).min(most);
     match reason {
-        Reason::Gone | Reason::Unfinished => 0,
+        Reason::Gone | Reason::Approved | Reason::Unfinished => 0,
         Reason::Busy if attempts < 3 => 0,
         Reason::Busy => doubled(1, 60),
         // Once more at once: two that wait for each other are only known when both wait (C15).

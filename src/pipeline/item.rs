@@ -21,11 +21,13 @@ pub(super) struct Todo {
     /// How many writes of ours in a row have set this one off, each of them by a trigger of the
     /// application's; see [`Item::set_off`].
     pub(super) rounds: i64,
+    /// What a person approved about it; see [`Work::approved`](crate::model::Work::approved).
+    pub(super) approved: Option<Vec<u8>>,
 }
 
 impl Todo {
     pub(super) fn new(side: Side, key: KeyBytes) -> Todo {
-        Todo { side, key, lost: None, pos: Pos::default(), attempts: 0, recorded: false, own: false, rounds: 0 }
+        Todo { side, key, lost: None, pos: Pos::default(), attempts: 0, recorded: false, own: false, rounds: 0, approved: None }
     }
 
     pub(super) fn dirty(side: Side, dirty: Dirty) -> Todo {

@@ -97,7 +97,7 @@ pub struct Pipeline {
     absorbed: Vec<(usize, i64)>,
     /// Links and sides nothing is written to until a person approves: too much was lost.
     braked: Vec<(i64, Side)>,
-    /// The same: too much would be changed. What was lost and approved in this cycle is written all the same.
+    /// The same: too much would be changed. What was lost and approved is written all the same.
     halted: Vec<(i64, Side)>,
     /// Links and sides whose changes are counted before any is written.
     suspended: Vec<(i64, Side)>,
@@ -112,8 +112,6 @@ pub struct Pipeline {
     /// Links with records that lost a side while a full compare is under way, by number: before it has seen
     /// everything nobody knows how many they are.
     comparing: HashSet<i64>,
-    /// Those whose set was approved, in this cycle: what is deleted there does not count again.
-    approved: Vec<(i64, Side)>,
     /// Whether the worklist of the link under way holds anything: else nothing needs to be taken off it.
     has_work: bool,
     /// Links with records that wait for a parent, by number: else nobody needs to be released.

@@ -88,7 +88,6 @@ async fn take_fences(
         absorbed: Vec::new(),
         braked: Vec::new(),
         halted: Vec::new(),
-        approved: Vec::new(),
         suspended: Vec::new(),
         hashed: HashMap::new(),
         releasing: false,

@@ -367,5 +367,6 @@ fn lost_side(pair: &Cells, side: Side) -> Result<Cells> {
         zero.clone(),
         zero.clone(),
         zero,
+        Cell::Null,
     ])
 }

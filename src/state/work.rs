@@ -15,6 +15,7 @@ pub(super) fn reason_number(reason: Reason) -> i64 {
         Reason::Braked => 3,
         Reason::Gone => 4,
         Reason::Unfinished => 5,
+        Reason::Approved => 6,
     }
 }
 
@@ -25,6 +26,7 @@ fn reason_of(number: i64) -> Reason {
         3 => Reason::Braked,
         4 => Reason::Gone,
         5 => Reason::Unfinished,
+        6 => Reason::Approved,
         _ => Reason::Held,
     }
 }
@@ -41,11 +43,12 @@ fn work_cells(work: &Work) -> Cells {
         Cell::Int(work.next_try),
         Cell::Int(work.cycle),
         Cell::Int(work.since),
+        work.approved.clone().map_or(Cell::Null, Cell::Bytes),
     ]
 }
 
 fn work_of(cells: &Cells) -> Result<Work> {
-    let [link, side, key, reason, cause, waits, attempts, next_try, cycle, since] = cells.as_slice() else {
+    let [link, side, key, reason, cause, waits, attempts, next_try, cycle, since, approved] = cells.as_slice() else {
         return Err(Error::new(Kind::Internal, "the worklist has other columns than this version expects").hint("twinrow check"));
     };
     let (key, lost) = work_named(key_of(key)?.unwrap_or(KeyBytes(Vec::new())));
@@ -61,6 +64,7 @@ fn work_of(cells: &Cells) -> Result<Work> {
         next_try: int(next_try)?,
         cycle: int(cycle)?,
         since: int(since)?,
+        approved: bytes(approved)?.map(<[u8]>::to_vec),
     })
 }
 
@@ -138,6 +142,18 @@ pub async fn retry(session: &mut dyn Session, link: &Link, reason: Reason) -> Re
 pub async fn touch(session: &mut dyn Session, link: &Link, names: &[(Side, KeyBytes)]) -> Result<u64> {
     let set: Vec<Cells> = names.iter().map(|(side, name)| named(link, *side, name)).collect();
     session.execute("work_touch", &set).await
+}
+
+/// Remembers what a person approved, by the names of records that lost a side.
+pub async fn approve_work(session: &mut dyn Session, link: &Link, approved: &[(Side, KeyBytes, Vec<u8>)]) -> Result<()> {
+    let cells = |(side, name, mark): &(Side, KeyBytes, Vec<u8>)| {
+        let mut cells = named(link, *side, name);
+        cells.push(Cell::Bytes(mark.clone()));
+        cells
+    };
+    let set: Vec<Cells> = approved.iter().map(cells).collect();
+    session.execute("work_approve", &set).await?;
+    Ok(())
 }
 
 /// What a brake counts.

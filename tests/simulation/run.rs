@@ -352,17 +352,14 @@ impl Run {
     }
 
     fn until_quiet(&mut self) -> bool {
-        let (mut silent, mut asked) = (0, false);
+        let mut silent = 0;
         for _ in 0..80 {
             let before = self.world().writes;
             let busy = self.cycles(1);
             if !self.failed.is_empty() || self.processes.is_empty() {
                 return true;
             }
-            // A set that was approved, and whose deletes are held because they would take others along, asks again: that
-            // writes nothing, and is no noise.
-            let approved = self.approve() && !asked;
-            asked = approved || asked && self.world().writes == before;
+            let approved = self.approve();
             let mut world = self.world();
             world.clock += 4_000;
             let scanning = world.homes().iter().any(|home| !world.databases[*home].own.scan.is_empty());

@@ -44,6 +44,7 @@ pub const ATTEMPTS: usize = 6;
 pub const NEXT_TRY: usize = 7;
 pub const WORK_CYCLE: usize = 8;
 const WAITS: usize = 5;
+const APPROVED: usize = 10;
 
 pub fn number(cell: &Cell) -> i64 {
     match cell {
@@ -148,7 +149,7 @@ fn read(own: &Own, name: &str, p: &Cells) -> Option<Vec<Cells>> {
         }
         "work_due" => {
             let due = |row: &Cells| row[0] == p[0] && row[NEXT_TRY] <= p[1] && row[WORK_CYCLE] != p[2];
-            let mut rows = select(&own.work, |row| due(row) && (number(&row[REASON]) == 4) == (number(&p[3]) == 1));
+            let mut rows = select(&own.work, |row| due(row) && [4, 6].contains(&number(&row[REASON])) == (number(&p[3]) == 1));
             rows.sort_by_key(|row| (row[NEXT_TRY].clone(), row[1].clone(), row[2].clone()));
             first(rows, &p[4])
         }
@@ -258,6 +259,11 @@ fn write_work(own: &mut Own, name: &str, p: &Cells) -> u64 {
                 row[9] = before[9].clone();
             }
             own.work.insert(key, row);
+            return 1;
+        }
+        "work_approve" => {
+            let Some(row) = own.work.get_mut(&p[..3]) else { return 0 };
+            (row[REASON], row[NEXT_TRY], row[APPROVED]) = (Cell::Int(6), Cell::Int(0), p[3].clone());
             return 1;
         }
         "work_delete" => return u64::from(own.work.remove(&p[..3]).is_some()),

@@ -6,6 +6,7 @@ scenarios! { sqlite_sqlite:
     rule18_rows_of_a_table_in_no_link_stay_and_so_does_their_parent,
     rule18_a_child_nobody_knew_of_stays_with_its_parent,
     rule18_a_tree_goes_whole_or_stays,
+    rule15_what_was_approved_waits_for_a_cascade_without_being_asked_again,
     set_null_is_the_applications_own_answer,
 }
 
@@ -13,6 +14,7 @@ scenarios! { postgres_mysql:
     rule18_rows_of_a_table_in_no_link_stay_and_so_does_their_parent,
     rule18_a_child_nobody_knew_of_stays_with_its_parent,
     rule18_a_tree_goes_whole_or_stays,
+    rule15_what_was_approved_waits_for_a_cascade_without_being_asked_again,
     set_null_is_the_applications_own_answer,
 }
 
@@ -20,18 +22,24 @@ scenarios! { mysql_mariadb:
     rule18_rows_of_a_table_in_no_link_stay_and_so_does_their_parent,
     rule18_a_child_nobody_knew_of_stays_with_its_parent,
     rule18_a_tree_goes_whole_or_stays,
+    rule15_what_was_approved_waits_for_a_cascade_without_being_asked_again,
 }
 
 scenarios! { sqlite_postgres:
     rule18_rows_of_a_table_in_no_link_stay_and_so_does_their_parent,
     rule18_a_child_nobody_knew_of_stays_with_its_parent,
     rule18_a_tree_goes_whole_or_stays,
+    rule15_what_was_approved_waits_for_a_cascade_without_being_asked_again,
     set_null_is_the_applications_own_answer,
 }
 
 /// Two customers, and notes on them in the CRM, a table that is in no link.
 async fn notes(scene: &Scene, on_delete: &str) {
-    scene.customers("    safety: mirror").await;
+    notes_under(scene, "    safety: mirror", on_delete).await;
+}
+
+async fn notes_under(scene: &Scene, policy: &str, on_delete: &str) {
+    scene.customers(policy).await;
     let (key, text) = (scene.target.dialect().generated_key, scene.target.dialect().text);
     let reference = format!("foreign key (contact_no) references contact (contact_no) on delete {on_delete}");
     scene.target.user(&format!("create table note (id {key}, contact_no bigint, body {text}, {reference})")).await;
@@ -57,6 +65,44 @@ pub async fn rule18_rows_of_a_table_in_no_link_stay_and_so_does_their_parent(sce
     scene.sync().await;
     assert!(rows(&scene.target, "select mail from contact").await.is_empty());
     assert!(scene.held().await.is_empty());
+    scene.quiet().await;
+}
+
+/// Also for a brake that holds others meanwhile.
+pub async fn rule15_what_was_approved_waits_for_a_cascade_without_being_asked_again(scene: &Scene) {
+    let brakes = || async { scene.ask(&["status"]).await["links"][0]["brakes"].clone() };
+    let left = || rows(&scene.target, "select mail from contact order by 1");
+    notes_under(scene, "    safety: mirror\n    brake: {deletes: {count: 1, percent: 1}}", "cascade").await;
+    scene.customer("c@x", "Cleo").await;
+    scene.customer("d@x", "Dan").await;
+    scene.sync().await;
+    scene.target.user("insert into note (contact_no, body) select contact_no, 'dear' from contact where mail = 'b@x'").await;
+    scene.source.user("delete from customer where email in ('a@x', 'b@x')").await;
+    scene.sync().await;
+    assert_eq!(brakes().await.as_array().unwrap().len(), 1);
+    scene.program.run(&["approve", "customers"]).await.code(0);
+    for _ in 0..4 {
+        assert_eq!(scene.sync().await.of("customers", "braked"), 0);
+        scene.program.run(&["held", "retry"]).await.code(0);
+    }
+    assert_eq!(brakes().await, serde_json::json!([]));
+    assert_eq!(left().await, ["a@x", "b@x", "c@x", "d@x"]);
+    assert!(scene.held().await.iter().all(|one| one.contains("note (on delete cascade)")), "{:?}", scene.held().await);
+    // Others are lost, which nobody has approved, and one of the approved is changed.
+    scene.source.user("delete from customer where email in ('c@x', 'd@x')").await;
+    scene.target.user("update contact set telephone = '7' where mail = 'b@x'").await;
+    scene.target.user("delete from note").await;
+    for _ in 0..2 {
+        scene.program.run(&["held", "retry"]).await.code(0);
+        scene.sync().await;
+        assert_eq!(left().await, ["b@x", "c@x", "d@x"], "only what was approved, as it was approved");
+    }
+    let held = brakes().await;
+    assert!(held[0].as_str().unwrap().starts_with("3 records gone"), "{held}");
+    scene.program.run(&["approve", "customers"]).await.code(0);
+    scene.sync().await;
+    assert_eq!(left().await, [""; 0]);
+    assert_eq!((scene.held().await, brakes().await), (vec![], serde_json::json!([])));
     scene.quiet().await;
 }
 

@@ -31,7 +31,7 @@ const STATE_TABLES: [&str; 13] =
 /// The migrations of our own tables, oldest first. What was released is never changed: a change is a
 /// further one. Each can be run again.
 const ENDPOINT: [&str; 3] = [migration!("endpoint_1"), migration!("endpoint_2"), migration!("endpoint_3")];
-const STATE: [&str; 3] = [migration!("state_1"), migration!("state_2"), migration!("state_3")];
+const STATE: [&str; 4] = [migration!("state_1"), migration!("state_2"), migration!("state_3"), migration!("state_4")];
 
 /// One transaction of an installation.
 pub(super) struct Step {

@@ -1,0 +1,2 @@
+-- What a person has approved about a record that lost a side: of exactly what, and in which set.
+alter table twinrow_work add column approved varbinary(64);

@@ -1,0 +1,2 @@
+-- What a person has approved about a record that lost a side: of exactly what, and in which set.
+alter table twinrow.work add column if not exists approved bytea;
