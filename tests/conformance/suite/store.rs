@@ -188,6 +188,7 @@ pub async fn work_counts_attempts(lab: &dyn Lab) {
                 let mut cells = vec![Cell::Int(count), Cell::Int(0), Cell::Bytes(n.to_be_bytes().to_vec()), Cell::Int(1)];
                 cells.extend([text(cause), Cell::Null]);
                 cells.extend([0, 5, 1, 100 + n].map(Cell::Int));
+                cells.push(Cell::Null);
                 cells
             };
             (0..count).map(one).collect()
@@ -210,6 +211,16 @@ pub async fn work_counts_attempts(lab: &dyn Lab) {
         drop(session);
         let mut transaction = bench.store().begin(&bench.fence).await.unwrap();
         let keys: Vec<Cells> = work("").into_iter().map(|row| row[..3].to_vec()).collect();
+        // What is approved is due with what lost a side, marked, until it is written down again without a mark.
+        let marked = |row: &Cells| [&row[..], &[Cell::Bytes(vec![0, 255])]].concat();
+        let marks: Vec<Cells> = keys.iter().map(marked).collect();
+        assert_eq!(transaction.execute("work_approve", &marks).await.unwrap(), count as u64);
+        let lost = [[count, 5, 9, 1, 10_000].map(Cell::Int).to_vec()];
+        let due = transaction.query("work_due", &lost).await.unwrap();
+        assert_eq!(due.len(), count as usize);
+        assert!(due.iter().all(|row| row[3] == Cell::Int(6) && row[10] == Cell::Bytes(vec![0, 255])), "{:?}", due[0]);
+        transaction.execute("work_write", &work("third")).await.unwrap();
+        assert_eq!(transaction.query("work_due", &lost).await.unwrap(), Vec::<Cells>::new());
         assert_eq!(transaction.execute("work_delete", &keys).await.unwrap(), count as u64);
         transaction.commit().await.unwrap();
     }
