@@ -70,6 +70,7 @@ const PARAMETERS: &[(&str, &str)] = &[
     ("seen_write", "ttti"),
     ("setting_read", "t"),
     ("setting_write", "ttt"),
+    ("work_approve", "iibb"),
     ("work_count", "i"),
     ("work_delete", "iib"),
     ("work_due", "iiiii"),
@@ -78,7 +79,7 @@ const PARAMETERS: &[(&str, &str)] = &[
     ("work_release", "b"),
     ("work_retry", "ii"),
     ("work_touch", "iib"),
-    ("work_write", "iibitbiiii"),
+    ("work_write", "iibitbiiiib"),
 ];
 
 /// Row `n` of parameters: no two rows share a value.
