@@ -27,15 +27,11 @@ begin
       insert into twinrow.{log} (op) values ('T');
       return null;
     end if;
-    -- Keys have changed. One that went and one that came are one record (A26); of several nobody can tell.
-    with u as materialized (
-      select {a_as_o}, {b_as_n} from {old_rows} a full join {new_rows} b on {same}
-    ), c as materialized (select count(*) = 1 as one from u where u.o1 is null)
+    -- Keys have changed. An update adds a row to both tables at once, so what has the same place in both is one
+    -- record; and in the order of the log no key is taken before it is free (A26).
     insert into twinrow.{log} (op, {o}, {n})
-    select 'U', {u_o}, {null} from u where u.o1 is not null and u.n1 is not null
-    union all select 'R', {a_o}, {b_n} from c cross join u a cross join u b where c.one and a.n1 is null and b.o1 is null
-    union all select 'D', {u_o}, {null} from u cross join c where not c.one and u.n1 is null
-    union all select 'I', {u_n}, {null} from u cross join c where not c.one and u.o1 is null;
+    select case when {a_lost} or {b_lost} then 'T' when {same} then 'U' else 'R' end, {left}, {moved}
+    from {old_places} a full join {new_places} b on a.place = b.place order by coalesce(a.place, b.place);
   else
     insert into twinrow.{log} (op, {o}) select {U}, {o} from {new_rows} k;
   end if;

@@ -206,8 +206,8 @@ impl Job<'_> {
         self.give_keys(write, moves).await
     }
 
-    /// Gives records other keys, in a statement each: one that changes several keys says to nobody whose is whose (rule
-    /// 7). Who goes to a key that another one leaves goes after it; in a ring one steps aside first.
+    /// Gives records other keys, in a statement each: only so is it ours to say who goes first. Who goes to a key that
+    /// another one leaves goes after it; in a ring one steps aside first.
     async fn give_keys(&self, write: &mut dyn Write, mut moves: Vec<Move>) -> Result<()> {
         let mut taken: HashSet<KeyBytes> = moves.iter().map(|one| one.change.key.encode()).collect();
         while !moves.is_empty() {

@@ -31,6 +31,7 @@ macro_rules! conformance {
             capture_is_exact,
             capture_of_composite_and_text_keys,
             a26_renames_keep_old_and_new_key,
+            a26_each_of_several_keys_is_renamed,
             a23_upsert_is_captured,
             rollback_leaves_nothing,
             a6_every_window_sees_what_was_committed_before,

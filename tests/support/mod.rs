@@ -66,8 +66,9 @@ pub trait Lab: Send + Sync {
     /// The definition of every object of Twinrow's own, in full, and the versions it recorded.
     async fn definitions(&self) -> BTreeSet<String>;
 
-    /// The script by which version 1 tracked the table `item`. Called while that is tracked, for the names.
-    async fn frozen(&self) -> String;
+    /// The scripts by which earlier versions tracked the table `item`, oldest first. Called while that is tracked, for
+    /// the names.
+    async fn frozen(&self) -> Vec<String>;
 
     /// Does to the tracking of a table what must not stay unnoticed.
     async fn damage(&self, table: &str, damage: Damage);

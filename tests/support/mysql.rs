@@ -198,7 +198,7 @@ impl Lab for MysqlLab {
         self.user_rows(&sql).await.into_iter().flatten().flatten().collect()
     }
 
-    async fn frozen(&self) -> String {
+    async fn frozen(&self) -> Vec<String> {
         let one = async |sql: String| self.user_rows(&sql).await[0][0].clone().unwrap();
         let log = one("select log from twinrow_collection where name = 'item'".to_owned()).await;
         let trigger = one("select name from twinrow_trigger where collection = 'item' limit 1".to_owned()).await;
@@ -207,11 +207,12 @@ impl Lab for MysqlLab {
         let procedures = format!("select 1 from information_schema.routines where routine_schema = '{}'", self.name);
         let one_writer = !self.user_rows(&procedures).await.is_empty();
         let script = if one_writer { include_str!("frozen/mariadb_1.sql") } else { include_str!("frozen/mysql_1.sql") };
-        script
+        let script = script
             .replace("{database}", &self.name)
             .replace("{log}", &log)
             .replace("{hash}", trigger.split('_').nth(1).unwrap())
-            .replace("{account}", definer.split('@').next().unwrap())
+            .replace("{account}", definer.split('@').next().unwrap());
+        vec![script]
     }
 
     async fn damage(&self, table: &str, damage: Damage) {

@@ -223,8 +223,8 @@ impl Lab for PostgresLab {
         self.user_rows(sql).await.into_iter().flatten().flatten().collect()
     }
 
-    async fn frozen(&self) -> String {
-        include_str!("frozen/postgres_1.sql").to_owned()
+    async fn frozen(&self) -> Vec<String> {
+        [include_str!("frozen/postgres_1.sql"), include_str!("frozen/postgres_2.sql")].map(str::to_owned).into()
     }
 
     async fn damage(&self, table: &str, damage: Damage) {

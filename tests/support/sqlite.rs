@@ -161,8 +161,8 @@ impl Lab for SqliteLab {
         self.user_rows(sql).await.into_iter().flatten().flatten().collect()
     }
 
-    async fn frozen(&self) -> String {
-        include_str!("frozen/sqlite_1.sql").to_owned()
+    async fn frozen(&self) -> Vec<String> {
+        vec![include_str!("frozen/sqlite_1.sql").to_owned()]
     }
 
     async fn damage(&self, table: &str, damage: Damage) {

@@ -61,6 +61,22 @@ pub async fn a26_renames_keep_old_and_new_key(lab: &dyn Lab) {
     assert_eq!(bench.ops().await, ["rename 2 to -1", "rename 100 to 2", "rename -1 to 100"]);
 }
 
+/// One statement that changes several keys: where they are all new, and where each goes to the one another has left.
+pub async fn a26_each_of_several_keys_is_renamed(lab: &dyn Lab) {
+    let mut bench = Bench::item(lab).await;
+    lab.user("insert into item (id, name) values (11, 'a'), (12, 'b'), (13, 'c')").await;
+    bench.read().await;
+    lab.user("update item set id = id + 100").await;
+    assert_eq!(bench.ops().await, ["rename 11 to 111", "rename 12 to 112", "rename 13 to 113"]);
+    lab.user("update item set id = id - 1").await;
+    assert_eq!(bench.ops().await, ["rename 111 to 110", "rename 112 to 111", "rename 113 to 112"]);
+    // Among rows that only change.
+    lab.user("update item set name = 'x', id = case id when 111 then 111 else id + 7 end").await;
+    let mut ops = bench.ops().await;
+    ops.sort_unstable();
+    assert_eq!(ops, ["rename 110 to 117", "rename 112 to 119", "update 111"]);
+}
+
 pub async fn a23_upsert_is_captured(lab: &dyn Lab) {
     let mut bench = Bench::item(lab).await;
     let upsert = format!("insert into item (id, name) values (1, 'Ann') {}", lab.dialect().upsert);

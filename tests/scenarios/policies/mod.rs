@@ -17,6 +17,7 @@ mod keys;
 mod large;
 mod logins;
 mod promised;
+mod renamed;
 mod replaced;
 mod rights;
 mod set_off;

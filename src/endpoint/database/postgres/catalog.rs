@@ -122,7 +122,7 @@ fn build(row: &Row, columns: &[&Row], uniques: &[&Row], foreign: &[&Row]) -> Des
         key_source: key_source(&key, columns, inserts_trigger),
         uniques: uniques.into_iter().map(|(_, columns)| columns).filter(|columns| *columns != key).collect(),
         foreign_keys: foreign.iter().map(|row| foreign_key(row)).collect(),
-        blind_spots: blind_spots(kind, persistence, by_row, row_security && !owned, key.len()),
+        blind_spots: blind_spots(kind, persistence, by_row, row_security && !owned),
         refused: None,
         columns: described,
         name,
@@ -201,15 +201,13 @@ fn foreign_key(row: &Row) -> ForeignKey {
     }
 }
 
-fn blind_spots(kind: &str, persistence: &str, by_row: bool, policies: bool, key_columns: usize) -> Vec<String> {
+fn blind_spots(kind: &str, persistence: &str, by_row: bool, policies: bool) -> Vec<String> {
     let mut spots = Vec::new();
     if by_row {
         let what = if kind == "p" { "partitions" } else { "inheritance children or partitions" };
         spots.push(format!(
             "rows come and go without a trigger when {what} are attached, detached or dropped: noticed, and the table is compared"
         ));
-    } else if key_columns > 0 {
-        spots.push("a statement that changes the keys of several rows at once is read as deletes and inserts".to_owned());
     }
     if persistence == "u" {
         spots.push("it is unlogged: after a crash the server empties it without a trigger".to_owned());

@@ -22,7 +22,7 @@ macro_rules! sql {
 }
 
 /// The version of a table's log, function and triggers; a greater one is not ours to touch (F15).
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
 /// Tables of the endpoint and of the state.
 const ENDPOINT_TABLES: [&str; 6] = ["version", "fence", "receipt", "collection", "consumer", "edge"];
 const STATE_TABLES: [&str; 13] =
@@ -212,32 +212,30 @@ fn fill(template: &str, table: &Table, target: &str) -> String {
     let lost = |row: &str| list(&|i, _| format!("{row}.o{i} is null"), " or ");
     let op = |op: char| format!("case when {} then 'T' else '{op}' end", lost("k"));
     let same = list(&|i, _| format!("a.o{i} = b.o{i}"), " and ");
-    let keys = |rows: &str| {
+    let keys_and = |more: &str, rows: &str| {
         let gone = list(&|_, column| format!("null::{} as {}", logged(column), quote(&column.name)), ", ");
         let parts = list(&|i, column| format!("{} as o{i}", captured(column)), ", ");
-        format!("(select k.* from (select {gone}) gone cross join lateral (select {parts} from {rows}) k)")
+        format!("(select {more}k.* from (select {gone}) gone cross join lateral (select {parts} from {rows}) k)")
     };
+    let keys = |rows: &str| keys_and("", rows);
+    let places = |rows: &str| keys_and("row_number() over () as place, ", rows);
     let replacements = [
         ("{columns}", format!("{}, {}", kinds('o'), kinds('n'))),
         ("{log}", log_name(&table.name)),
         ("{mark}", mark(&table.name)),
         ("{o}", names("o")),
         ("{n}", names("n")),
-        ("{u_o}", names("u.o")),
-        ("{u_n}", names("u.n")),
-        ("{a_o}", names("a.o")),
-        ("{b_n}", names("b.n")),
-        ("{a_as_o}", list(&|i, _| format!("a.o{i} as o{i}"), ", ")),
-        ("{b_as_n}", list(&|i, _| format!("b.o{i} as n{i}"), ", ")),
         ("{left}", list(&|i, _| format!("case when {same} then b.o{i} else a.o{i} end"), ", ")),
         ("{moved}", list(&|i, _| format!("case when not ({same}) then b.o{i} end"), ", ")),
-        ("{null}", list(&|_, column| format!("null::{}", logged(column)), ", ")),
+        ("{a_lost}", lost("a")),
         ("{b_lost}", lost("b")),
         ("{I}", op('I')),
         ("{U}", op('U')),
         ("{D}", op('D')),
         ("{new_rows}", keys("new_rows")),
         ("{old_rows}", keys("old_rows")),
+        ("{new_places}", places("new_rows")),
+        ("{old_places}", places("old_rows")),
         ("{new}", keys("(select new.*) new_row")),
         ("{old}", keys("(select old.*) old_row")),
         ("{same}", same.clone()),
