@@ -24,7 +24,8 @@ impl Pipeline {
             }
         }
         for (item, fate) in batch.items.iter().zip(fates) {
-            let action = decision(item).map(|decision| &decision.action);
+            let (decided, fate) = item.same_as.map_or((item, fate), |first| (&batch.items[first], &fates[first]));
+            let action = decision(decided).map(|decision| &decision.action);
             if let Some(work) = self.unfinished(link, item.todo.clone(), action, fate) {
                 unfinished.push(work);
                 continue;

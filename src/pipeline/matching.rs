@@ -1,6 +1,6 @@
 //! Match: the twin of each unknown record, or why it has none.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::Pipeline;
 use super::batch::{fetch, hide_unread};
@@ -61,14 +61,24 @@ impl Pipeline {
         items: &mut [Item],
         found: Vec<(usize, KeyBytes, Option<Pair>)>,
     ) {
-        let mut claimed: HashSet<(Side, KeyBytes)> = HashSet::new();
+        let mut claimed: HashMap<(Side, KeyBytes), usize> = HashMap::new();
         for (at, key, survivor) in found {
             let item = &mut items[at];
             let side = item.todo.side;
-            // The same two, met from both sides in one batch.
-            if !claimed.insert((side, item.todo.key.clone())) || !claimed.insert((side.other(), key.clone())) {
-                item.decide_as(Situation::Nothing, Action::Ignore);
-                continue;
+            let both = [(side, item.todo.key.clone()), (side.other(), key.clone())];
+            match both.each_ref().map(|name| claimed.get(name).copied()) {
+                [None, None] => claimed.extend(both.map(|name| (name, at))),
+                // The same two, met from both sides in one batch.
+                [Some(first), Some(other)] if first == other => {
+                    item.same_as = Some(first);
+                    item.decide_as(Situation::Nothing, Action::Ignore);
+                    continue;
+                }
+                // Another one has found the same: whether it stays so, that one's write tells.
+                _ => {
+                    item.decide_as(Situation::Undecided, Action::Retry);
+                    continue;
+                }
             }
             let gone = survivor.as_ref().and_then(|pair| Some((side, work_name(pair.former[side].as_ref()?, Some(pair.id)))));
             let mut pair = survivor.unwrap_or_else(|| Pair {

@@ -11,19 +11,19 @@ use crate::session::{REASON, number};
 use crate::users::Statement;
 use crate::world::{Home, OnDelete, Options, Rounding, Shape, Trouble, World};
 
-const S: usize = 0;
-const T: usize = 1;
-const TABLE: usize = 0;
+pub(crate) const S: usize = 0;
+pub(crate) const T: usize = 1;
+pub(crate) const TABLE: usize = 0;
 
-struct Script(Run);
+pub(crate) struct Script(pub(crate) Run);
 
 /// Nobody interferes but the script.
-fn quiet() -> Options {
+pub(crate) fn quiet() -> Options {
     Options { home: Home::Third, crash: 0.0, second: 0.0, away: 0.0, fault: 0.0, abort: 0.0, ..Options::default() }
 }
 
 impl Script {
-    fn new(options: Options) -> Script {
+    pub(crate) fn new(options: Options) -> Script {
         let mut run = Run::new(1, options, true);
         run.prepare();
         assert!(run.failed.is_empty(), "{:?}", run.failed);
@@ -31,25 +31,25 @@ impl Script {
     }
 
     /// A user's transaction, committed.
-    fn user<T>(&mut self, at: usize, act: impl FnOnce(&mut Statement, &mut World) -> T) -> T {
+    pub(crate) fn user<T>(&mut self, at: usize, act: impl FnOnce(&mut Statement, &mut World) -> T) -> T {
         let done = self.open(at, act);
         self.end(at, false);
         done
     }
 
     /// A user's transaction that stays open.
-    fn open<T>(&mut self, at: usize, act: impl FnOnce(&mut Statement, &mut World) -> T) -> T {
+    pub(crate) fn open<T>(&mut self, at: usize, act: impl FnOnce(&mut Statement, &mut World) -> T) -> T {
         self.0.world().open(at, act)
     }
 
-    fn end(&mut self, at: usize, roll_back: bool) {
+    pub(crate) fn end(&mut self, at: usize, roll_back: bool) {
         let mut world = self.0.world();
         let last = world.databases[at].users.len() - 1;
         world.end_user(at, last, Some(roll_back));
     }
 
     /// A new record; its key.
-    fn insert(&mut self, at: usize) -> i64 {
+    pub(crate) fn insert(&mut self, at: usize) -> i64 {
         self.user(at, |statement, world| {
             let key = world.databases[at].new_key(TABLE);
             let entity = world.id() as i64;
@@ -59,25 +59,25 @@ impl Script {
     }
 
     /// A record under a key; its entity is another one, or the one given.
-    fn insert_as(&mut self, at: usize, key: i64, entity: Option<i64>) {
+    pub(crate) fn insert_as(&mut self, at: usize, key: i64, entity: Option<i64>) {
         self.user(at, |statement, world| {
             let entity = entity.unwrap_or_else(|| world.id() as i64);
             add(statement, world, key, entity);
         });
     }
 
-    fn update(&mut self, at: usize, key: i64, field: usize) {
+    pub(crate) fn update(&mut self, at: usize, key: i64, field: usize) {
         self.user(at, |statement, world| set(statement, world, at, key, field));
     }
 
-    fn delete(&mut self, at: usize, key: i64) {
+    pub(crate) fn delete(&mut self, at: usize, key: i64) {
         self.user(at, |statement, world| {
             let before = world.databases[at].tables[TABLE].rows[&key].clone();
             statement.delete(world, TABLE, key, &before);
         });
     }
 
-    fn rename(&mut self, at: usize, key: i64, to: i64) {
+    pub(crate) fn rename(&mut self, at: usize, key: i64, to: i64) {
         self.user(at, |statement, world| {
             let before = world.databases[at].tables[TABLE].rows[&key].clone();
             let number = world.id() as i64;
@@ -86,13 +86,13 @@ impl Script {
     }
 
     /// The process that was started last, after `step`.
-    fn start_until(&mut self, step: &'static str) -> u64 {
+    pub(crate) fn start_until(&mut self, step: &'static str) -> u64 {
         self.0.start(false);
         self.until(self.0.started, step);
         self.0.started
     }
 
-    fn until(&mut self, process: u64, step: &'static str) {
+    pub(crate) fn until(&mut self, process: u64, step: &'static str) {
         for _ in 0..10_000 {
             self.0.world().passed = None;
             assert!(self.0.poll(process), "process {process} ended before {step}: {:?}", self.0.failed);
@@ -104,67 +104,67 @@ impl Script {
     }
 
     /// So many steps of a process that may be waiting for another one.
-    fn polls(&mut self, process: u64, count: usize) {
+    pub(crate) fn polls(&mut self, process: u64, count: usize) {
         for _ in 0..count {
             self.0.poll(process);
         }
     }
 
     /// As many cycles as it takes, by a process that ends then.
-    fn sync(&mut self) {
+    pub(crate) fn sync(&mut self) {
         self.0.start(false);
         self.0.cycles(6);
         self.crash();
     }
 
-    fn crash(&mut self) {
+    pub(crate) fn crash(&mut self) {
         self.0.crash(0);
     }
 
-    fn trouble(&mut self, at: usize, trouble: Trouble) {
+    pub(crate) fn trouble(&mut self, at: usize, trouble: Trouble) {
         self.0.world().trouble = Some((at, trouble));
     }
 
     /// The key of a record of a side.
-    fn key(&self, at: usize, of: i64) -> Option<i64> {
+    pub(crate) fn key(&self, at: usize, of: i64) -> Option<i64> {
         let world = self.0.world();
         world.databases[at].tables[TABLE].rows.iter().find(|(_, row)| entity(row) == of).map(|(key, _)| *key)
     }
 
-    fn entity(&self, at: usize, key: i64) -> i64 {
+    pub(crate) fn entity(&self, at: usize, key: i64) -> i64 {
         entity(&self.0.world().databases[at].tables[TABLE].rows[&key])
     }
 
     /// A record both sides have; its keys.
-    fn twins(&mut self) -> [i64; 2] {
+    pub(crate) fn twins(&mut self) -> [i64; 2] {
         let source = self.insert(S);
         self.sync();
         let of = self.entity(S, source);
         [source, self.key(T, of).expect("its twin was made")]
     }
 
-    fn rows(&self, at: usize) -> Vec<Vec<i64>> {
+    pub(crate) fn rows(&self, at: usize) -> Vec<Vec<i64>> {
         self.0.world().databases[at].tables[TABLE].rows.values().map(|row| row.iter().map(raw).collect()).collect()
     }
 
-    fn has(&self, at: usize, key: i64) -> bool {
+    pub(crate) fn has(&self, at: usize, key: i64) -> bool {
         self.0.world().databases[at].tables[TABLE].rows.contains_key(&key)
     }
 
     /// How many records each brake holds.
-    fn brakes(&self) -> Vec<i64> {
+    pub(crate) fn brakes(&self) -> Vec<i64> {
         let world = self.0.world();
         world.databases[world.home()].own.brake.values().map(|brake| number(&brake[4])).collect()
     }
 
     /// Whatever waits for a while has waited.
-    fn later(&mut self) {
+    pub(crate) fn later(&mut self) {
         self.0.world().clock += 4_000;
         self.sync();
     }
 
     /// Takes away the rows that refer to one of the target's.
-    fn empty_family(&mut self, parent: i64) {
+    pub(crate) fn empty_family(&mut self, parent: i64) {
         self.user(T, |statement, world| {
             let rows = world.databases[T].tables[1].rows.clone();
             for (key, row) in rows.iter().filter(|(_, row)| row[PARENT] == Value::Int(i128::from(parent))) {
@@ -173,13 +173,13 @@ impl Script {
         });
     }
 
-    fn reasons(&self) -> Vec<i64> {
+    pub(crate) fn reasons(&self) -> Vec<i64> {
         let world = self.0.world();
         world.databases[world.home()].own.work.values().map(|work| number(&work[REASON])).collect()
     }
 
     /// Both sides come together, nothing is lost or doubled, and then nothing more is written.
-    fn ends_well(mut self) {
+    pub(crate) fn ends_well(mut self) {
         self.0.calm();
         let world = self.0.world();
         let mut wrong = self.0.failed.clone();
@@ -197,7 +197,7 @@ fn add(statement: &mut Statement, world: &mut World, key: i64, entity: i64) {
     statement.add(world, TABLE, key, entity, number);
 }
 
-fn set(statement: &mut Statement, world: &mut World, at: usize, key: i64, field: usize) {
+pub(crate) fn set(statement: &mut Statement, world: &mut World, at: usize, key: i64, field: usize) {
     let before = world.databases[at].tables[TABLE].rows[&key].clone();
     let number = world.id() as i64;
     statement.set(world, TABLE, key, &before, field, number);
