@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 
 use super::capture::Moment;
+use super::found_again::leave_to_found;
 use super::item::{Item, Slot, Todo};
 use super::translate::{Parents, Translator};
-use super::{Phase, Pipeline};
+use super::{Mode, Phase, Pipeline};
 use crate::endpoint::{Fetched, Unread, Window};
 use crate::error::Result;
 use crate::model::{Base, Both, Key, KeyBytes, Link, Pair, Side};
@@ -35,12 +36,21 @@ impl Pipeline {
         let (mut items, settled) = self.identify(session, link, todos, known).await?;
         self.timings.enter(Phase::Fetching);
         fetch(moment, link_at, link, &mut items).await?;
+        let asked = items.len();
+        let candidates = self.look_for_lost(session, moment, link_at, link, &mut items).await?;
+        if items.len() > asked {
+            fetch(moment, link_at, link, &mut items).await?;
+        }
         hide_unread(moment, link_at, link, &mut items).await?;
         self.timings.enter(Phase::Identifying);
         self.returning(session, link, &mut items).await?;
         self.timings.enter(Phase::Fetching);
         self.match_unknown(session, moment, link_at, link, &mut items).await?;
-        leave_to_found(&mut items);
+        leave_to_found(&mut items, candidates);
+        if self.mode == Mode::Plan {
+            // They come under their own names.
+            items.truncate(asked);
+        }
         let rows = Both {
             source: items.iter().filter_map(|item| item.slot.source.row()).collect(),
             target: items.iter().filter_map(|item| item.slot.target.row()).collect(),
@@ -62,14 +72,6 @@ impl Pipeline {
 /// Whether a pair lost a side.
 pub(super) fn lost(pair: &Pair) -> bool {
     pair.gone(Side::Source) || pair.gone(Side::Target)
-}
-
-/// A pair that lost a record and has found one again in this very batch is not decided as lost.
-fn leave_to_found(items: &mut [Item]) {
-    let found = |item: &&Item| item.todo.lost.is_none() && item.decision.is_none();
-    let found: HashSet<i64> = items.iter().filter(found).filter_map(|item| Some(item.pair.as_ref()?.id)).collect();
-    let both = |item: &&mut Item| item.todo.lost.is_some_and(|id| found.contains(&id));
-    items.iter_mut().filter(both).for_each(|item| item.decide_as(Situation::Undecided, Action::Retry));
 }
 
 pub(super) fn decide_item(link: &Link, item: &Item, translator: &Translator<'_>) -> Decision {

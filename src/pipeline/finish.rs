@@ -39,9 +39,6 @@ impl Pipeline {
             } else if item.todo.recorded {
                 finished.push(item.todo.name());
             }
-            if *fate == Fate::Written {
-                finished.extend(item.regained.clone());
-            }
             if item.todo.lost.is_some() {
                 // Whoever has its key now may have waited for this.
                 freed.push((item.todo.side, item.todo.key.clone()));

@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::Pipeline;
 use super::batch::lost;
 use super::item::{Item, Todo};
-use super::{Mode, Pipeline};
 use crate::error::Result;
 use crate::model::{Deletes, KeyBytes, KeySource, Keys, Kind, Link, Pair, PairStatus, Row, Side, work_name};
 use crate::reconcile::{self, Action, Situation};
@@ -117,18 +117,7 @@ impl Pipeline {
                 }
             }
         }
-        if !revived.is_empty() && self.mode == Mode::Apply {
-            for side in Side::BOTH {
-                self.rely_on(link.endpoint[side]).await?;
-            }
-            let mut tx = self.home()?.begin(&self.fence).await?;
-            self.remember(&mut *tx).await?;
-            state::update(&mut *tx, link, &revived).await?;
-            state::delete_work(&mut *tx, link, &names).await?;
-            tx.commit().await?;
-            self.door.step("identify.revived").await?;
-        }
-        Ok(())
+        self.record_found_again(link, &revived, &names).await
     }
 
     /// The pairs that lost `side` under these keys, by key, the one that lost it last first.

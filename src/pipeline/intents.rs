@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use super::Pipeline;
 use super::batch::Batch;
+use super::item::Item;
 use super::record::record;
 use crate::endpoint::{Conditional, Fetched, Looked};
 use crate::error::{Context, Result};
 use crate::model::{Base, Both, Intent, Key, KeyBytes, Link, Pair, PairStatus, Pos, Reason, Side, Value, Work};
-use crate::reconcile::{Action, Cause, Decision, Situation};
+use crate::reconcile::{Action, Situation};
 use crate::state;
 
 /// The creates whose outcome is not known, as the keys nothing may be concluded about.
@@ -63,18 +64,18 @@ impl Pipeline {
             return;
         }
         for item in &mut batch.items {
-            let named = |among: &HashSet<(i64, Side, KeyBytes)>, side: Side| {
-                let key = item.key[side].clone();
-                key.is_some_and(|key| among.contains(&(link.number, side, key)))
-            };
             let creates = matches!(item.decision.as_ref().map(|decision| &decision.action), Some(Action::Create(..)));
-            if Side::BOTH.into_iter().any(|side| named(keys, side)) {
-                item.decision = Some(Decision { situation: Situation::Undecided, action: Action::Retry });
-            } else if creates && Side::BOTH.into_iter().any(|side| named(unproven, side)) {
-                let action = Action::Hold(Cause::Held(UNPROVEN.to_owned()));
-                item.decision = Some(Decision { situation: Situation::Undecided, action });
+            if named(keys, link, item) {
+                item.decide_as(Situation::Undecided, Action::Retry);
+            } else if creates && named(unproven, link, item) {
+                item.hold(Situation::Undecided, UNPROVEN.to_owned());
             }
         }
+    }
+
+    /// Whether a create whose outcome is not known is about this record.
+    pub(super) fn is_unsettled(&self, link: &Link, item: &Item) -> bool {
+        named(&self.unsettled.keys, link, item)
     }
 
     /// Looks up the creates whose answer nobody recorded, before anything else is decided.
@@ -229,6 +230,11 @@ impl Pipeline {
             approved: None,
         }
     }
+}
+
+fn named(among: &HashSet<(i64, Side, KeyBytes)>, link: &Link, item: &Item) -> bool {
+    let key = |side: Side| item.key[side].clone();
+    !among.is_empty() && Side::BOTH.into_iter().any(|side| key(side).is_some_and(|key| among.contains(&(link.number, side, key))))
 }
 
 /// The bases of a record once it is there as it was sent. What was not sent, or is filled in later, is not.

@@ -94,8 +94,6 @@ pub(super) struct Item {
     /// The same two records, just found to be twins, are in the batch already, met from the other side: as this item. What
     /// becomes of that one becomes of this one.
     pub(super) same_as: Option<usize>,
-    /// Where the pair had lost a side that was found again: the entry of the worklist that says so.
-    pub(super) regained: Option<(Side, KeyBytes)>,
     /// Foreign keys left NULL in step one, to be filled in later: field indexes.
     pub(super) left_out: Vec<usize>,
     /// A field that our write has changed though it was not sent, by a trigger of the application's: a
@@ -109,18 +107,7 @@ impl Item {
         let mut key = Both::default();
         key[todo.side] = Some(todo.key.clone());
         let slot = Both { source: Slot::None, target: Slot::None };
-        Item {
-            todo,
-            pair: None,
-            key,
-            slot,
-            linking: false,
-            same_as: None,
-            regained: None,
-            left_out: Vec::new(),
-            set_off: None,
-            decision: None,
-        }
+        Item { todo, pair: None, key, slot, linking: false, same_as: None, left_out: Vec::new(), set_off: None, decision: None }
     }
 
     /// One that comes again: what was read of it is older than the map.

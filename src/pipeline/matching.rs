@@ -46,13 +46,31 @@ impl Pipeline {
                 }
             }
         }
-        self.pair_up(moment, link_at, link, items, found);
+        let regained = self.pair_up(moment, link_at, link, items, found);
         fetch(moment, link_at, link, items).await?;
-        hide_unread(moment, link_at, link, items).await
+        hide_unread(moment, link_at, link, items).await?;
+        self.reattach(link, items, regained).await
+    }
+
+    /// What took the place its predecessor left in a pair keeps it, also if it can't be synced as it is.
+    async fn reattach(&mut self, link: &Link, items: &mut [Item], regained: Vec<Regained>) -> Result<()> {
+        let (mut pairs, mut names) = (Vec::new(), Vec::new());
+        for Regained { at, gone } in regained {
+            let item = &mut items[at];
+            if item.decision.is_some() || self.is_unsettled(link, item) {
+                continue;
+            }
+            if let Some(pair) = &mut item.pair {
+                pair.ver += 1;
+                pairs.push(pair.clone());
+                names.push(gone);
+            }
+        }
+        self.record_found_again(link, &pairs, &names).await
     }
 
     /// Each item with a free match becomes a pair that is not in the map yet, or takes the place its
-    /// predecessor left in one.
+    /// predecessor left in one; those that do the latter are returned.
     fn pair_up(
         &mut self,
         moment: &Moment,
@@ -60,7 +78,8 @@ impl Pipeline {
         link: &Link,
         items: &mut [Item],
         found: Vec<(usize, KeyBytes, Option<Pair>)>,
-    ) {
+    ) -> Vec<Regained> {
+        let mut regained = Vec::new();
         let mut claimed: HashMap<(Side, KeyBytes), usize> = HashMap::new();
         for (at, key, survivor) in found {
             let item = &mut items[at];
@@ -80,7 +99,8 @@ impl Pipeline {
                     continue;
                 }
             }
-            let gone = survivor.as_ref().and_then(|pair| Some((side, work_name(pair.former[side].as_ref()?, Some(pair.id)))));
+            let former = survivor.as_ref().and_then(|pair| Some(work_name(pair.former[side].as_ref()?, Some(pair.id))));
+            regained.extend(former.map(|name| Regained { at, gone: (side, name) }));
             let mut pair = survivor.unwrap_or_else(|| Pair {
                 id: self.next_id(),
                 link: link.number,
@@ -98,9 +118,9 @@ impl Pipeline {
             pair.former[side] = None;
             pair.pos[side] = pair.pos[side].max(item.todo.pos);
             item.linking = true;
-            item.regained = gone;
             item.set_pair(pair);
         }
+        regained
     }
 
     /// For each row the state of its match: none, one that is free, or a reason to hold.
@@ -117,23 +137,9 @@ impl Pipeline {
             return Ok(Vec::new());
         }
         let rule: Vec<_> = link.matching.iter().map(|rule| (rule.field, rule.normal)).collect();
-        let mut rows = Both::default();
-        rows[side] = asked.iter().map(|asked| &asked.row).collect();
-        let parents = self.parents(session, link, &rows).await?;
-        let translator = Translator { link, links: &self.integration.links, parents: &parents, left_out: &[] };
-        let values = |translate: bool| -> Vec<Vec<Value>> {
-            let value = |row: &Row, field: usize| {
-                if !translate {
-                    return row[field].clone();
-                }
-                // What has no form on the other side matches nothing there.
-                translator.translate(field, row, side.other()).unwrap_or(Value::Null)
-            };
-            asked.iter().map(|asked| rule.iter().map(|(field, _)| value(&asked.row, *field)).collect()).collect()
-        };
-        let (ours, theirs) = (values(false), values(true));
-        let (window, place) = moment.window(link_at, link, side.other());
-        let theirs = window.find(place, &rule, &theirs).await?;
+        let rows: Vec<&Row> = asked.iter().map(|asked| &asked.row).collect();
+        let theirs = self.matches_of(session, moment, link_at, link, side, &rows).await?;
+        let ours: Vec<Vec<Value>> = rows.iter().map(|row| rule.iter().map(|(field, _)| row[*field].clone()).collect()).collect();
         let (window, place) = moment.window(link_at, link, side);
         let ours = window.find(place, &rule, &ours).await?;
         let twins = self.holders(session, link, side.other(), &theirs).await?;
@@ -156,7 +162,30 @@ impl Pipeline {
         Ok(hits.collect())
     }
 
-    async fn holders(
+    /// For each of these rows of a side, the keys on the other side that match it.
+    pub(super) async fn matches_of(
+        &self,
+        session: &mut dyn Session,
+        moment: &mut Moment,
+        link_at: usize,
+        link: &Link,
+        side: Side,
+        rows: &[&Row],
+    ) -> Result<Vec<Vec<Key>>> {
+        let rule: Vec<_> = link.matching.iter().map(|rule| (rule.field, rule.normal)).collect();
+        let mut both = Both::default();
+        both[side] = rows.to_vec();
+        let parents = self.parents(session, link, &both).await?;
+        let translator = Translator { link, links: &self.integration.links, parents: &parents, left_out: &[] };
+        // What has no form on the other side matches nothing there.
+        let value = |row: &Row, field: usize| translator.translate(field, row, side.other()).unwrap_or(Value::Null);
+        let values: Vec<Vec<Value>> = rows.iter().map(|row| rule.iter().map(|(field, _)| value(row, *field)).collect()).collect();
+        let (window, place) = moment.window(link_at, link, side.other());
+        window.find(place, &rule, &values).await
+    }
+
+    /// The pairs that hold any of these keys, by key.
+    pub(super) async fn holders(
         &self,
         session: &mut dyn Session,
         link: &Link,
@@ -169,6 +198,12 @@ impl Pipeline {
         let pairs = state::by_key(session, link, side, &keys).await?;
         Ok(pairs.into_iter().filter_map(|pair| Some((pair.key[side].clone()?, pair))).collect())
     }
+}
+
+/// An item that took the place of a lost record, and the entry of the worklist that says it was lost.
+struct Regained {
+    at: usize,
+    gone: (Side, KeyBytes),
 }
 
 struct Asked {

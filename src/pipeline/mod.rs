@@ -30,6 +30,7 @@ mod echo;
 mod finish;
 mod first;
 mod forest;
+mod found_again;
 mod identify;
 mod intents;
 mod item;

@@ -192,7 +192,7 @@ impl Script {
     }
 }
 
-fn add(statement: &mut Statement, world: &mut World, key: i64, entity: i64) {
+pub(crate) fn add(statement: &mut Statement, world: &mut World, key: i64, entity: i64) {
     let number = world.id() as i64;
     statement.add(world, TABLE, key, entity, number);
 }

@@ -3,7 +3,7 @@
 use twinrow::model::ConflictPolicy;
 
 use crate::database::X;
-use crate::scripts::{S, Script, T, quiet, set};
+use crate::scripts::{S, Script, T, add, quiet, set};
 use crate::world::Options;
 
 const HELD: i64 = 2;
@@ -45,5 +45,83 @@ fn rule1_of_two_new_records_that_are_busy_both_are_remembered() {
     script.end(T, true);
     script.later();
     assert!(script.key(S, of).is_some(), "the other one is a new record now");
+    script.ends_well();
+}
+
+/// A record of the source is deleted, and there again under another key, with other values.
+fn imported(script: &mut Script, s: i64, of: i64) {
+    script.delete(S, s);
+    script.insert_as(S, s + 5, Some(of));
+}
+
+#[test]
+fn rule8_a_record_that_is_found_again_and_held_keeps_its_twin() {
+    let mut script = Script::new(Options { matching: true, conflict: ConflictPolicy::Hold, ..quiet() });
+    let [s, t] = script.twins();
+    let of = script.entity(S, s);
+    script.update(T, t, X);
+    let before = script.rows(T);
+    imported(&mut script, s, of);
+    script.sync();
+    script.later();
+    assert_eq!(script.rows(T), before, "both sides changed, and a person decides");
+    assert_eq!(script.reasons(), [HELD], "nothing is lost any more");
+    script.ends_well();
+}
+
+#[test]
+fn rule8_a_record_that_is_there_again_and_not_read_yet_keeps_its_twin() {
+    let mut script = Script::new(Options { matching: true, limit: 1, ..quiet() });
+    let [s, t] = script.twins();
+    let of = script.entity(S, s);
+    imported(&mut script, s, of);
+    script.sync();
+    assert_eq!(script.key(T, of), Some(t), "the log says it in two parts");
+    script.ends_well();
+}
+
+#[test]
+fn rule8_a_record_that_is_there_again_and_moves_on_keeps_its_twin() {
+    let mut script = Script::new(Options { matching: true, limit: 2, ..quiet() });
+    let [s, t] = script.twins();
+    let of = script.entity(S, s);
+    imported(&mut script, s, of);
+    script.rename(S, s + 5, s + 6);
+    script.sync();
+    assert_eq!(script.key(T, of), Some(t));
+    script.ends_well();
+}
+
+#[test]
+fn rule8_a_crash_after_a_record_was_found_again_loses_nothing() {
+    let mut script = Script::new(Options { matching: true, ..quiet() });
+    let [s, t] = script.twins();
+    let of = script.entity(S, s);
+    imported(&mut script, s, of);
+    script.start_until("identify.revived");
+    script.crash();
+    script.sync();
+    assert_eq!(script.key(T, of), Some(t));
+    script.ends_well();
+}
+
+#[test]
+fn rule8_a_survivor_that_several_match_waits_for_a_person() {
+    let mut script = Script::new(Options { matching: true, ..quiet() });
+    let [s, t] = script.twins();
+    let of = script.entity(S, s);
+    script.delete(S, s);
+    script.user(S, |statement, world| {
+        add(statement, world, s + 5, of);
+        add(statement, world, s + 6, of);
+    });
+    script.sync();
+    script.later();
+    assert_eq!(script.key(T, of), Some(t), "one of them may be its twin");
+    assert_eq!(script.reasons(), [HELD; 3]);
+    // A person takes one of them away.
+    script.delete(S, s + 6);
+    script.later();
+    assert_eq!(script.key(T, of), Some(t));
     script.ends_well();
 }
