@@ -1,4 +1,4 @@
-insert ignore into twinrow_pair (id, link, s_key, t_key, s_former, t_former, s_pos, t_pos, status, ver, cycle, diverged, bases)
+insert into twinrow_pair (id, link, s_key, t_key, s_former, t_former, s_pos, t_pos, status, ver, cycle, diverged, bases)
 select a.id, a.link, unhex(a.s_key), unhex(a.t_key), unhex(a.s_former), unhex(a.t_former), a.s_pos, a.t_pos, a.status, a.ver, a.cycle, a.diverged, unhex(a.bases)
 from json_table(?, '$[*]' columns (
     id bigint path '$[0]' error on error, link bigint path '$[1]' error on error,

@@ -14,16 +14,44 @@ use crate::state;
 /// How often a bite is taken of the logs while a process runs, in seconds.
 const COMPACT_EVERY_S: i64 = 5;
 
+/// The same while there is more to read: what is read goes from the log by itself.
+const COMPACT_BUSY_EVERY_S: i64 = 60;
+
 impl Pipeline {
-    /// Before the first reading: what waited is compacted, and measured.
+    /// Before the first reading: what waits is measured, and compacted where that is more than `log_max`. (To read a
+    /// log once is less work than to look for what could go from it.)
     ///
-    /// Of a log that is longer than `log_max` after that, updates are not looked into one by one: the full compare
+    /// Of a log that is longer even then, updates are not looked into one by one: the full compare
     /// that is asked for here, before anything of the log is read, finds them. Deletes, renames and inserts are
     /// read as ever: they are evidence, which a compare can't replace (rules 2 and 6, C4).
     pub(super) async fn catch_up(&mut self) -> Result<()> {
         if self.mode == Mode::Plan {
             return Ok(());
         }
+        self.overlong = self.measure().await?;
+        if self.overlong_links().is_empty() {
+            return Ok(());
+        }
+        self.compact_whole().await?;
+        self.overlong = self.measure().await?;
+        let links = self.overlong_links();
+        for at in &links {
+            let (link, log_max) = (&self.integration.links[*at].name, self.integration.log_max);
+            tracing::warn!(link, log_max, "a backlog is longer than log_max: a full compare instead");
+        }
+        if !links.is_empty() {
+            self.ask_scan(&links).await?;
+        }
+        Ok(())
+    }
+
+    /// The places of links with a backlog longer than `log_max`.
+    fn overlong_links(&self) -> Vec<usize> {
+        (0..self.overlong.len()).filter(|at| self.overlong[*at].source || self.overlong[*at].target).collect()
+    }
+
+    /// Every log to its end; who waits for this process to be gone sees that it lives.
+    async fn compact_whole(&mut self) -> Result<()> {
         let mut beaten = self.door.now();
         while self.compact().await? {
             if self.door.now() - beaten >= LEASE_S / 3 {
@@ -31,12 +59,6 @@ impl Pipeline {
                 beaten = self.door.now();
             }
         }
-        let overlong = self.measure().await?;
-        let links: Vec<usize> = (0..overlong.len()).filter(|at| overlong[*at].source || overlong[*at].target).collect();
-        if !links.is_empty() {
-            self.ask_scan(&links).await?;
-        }
-        self.overlong = overlong;
         Ok(())
     }
 
@@ -56,15 +78,6 @@ impl Pipeline {
                     other => other.context(format!("endpoint {name}"))?,
                 };
                 overlong[at][side] = waiting.iter().any(|waiting| *waiting > integration.log_max);
-                if overlong[at][side] {
-                    let log_max = integration.log_max;
-                    tracing::warn!(
-                        link = link.name,
-                        endpoint = name,
-                        log_max,
-                        "the backlog is longer than log_max: a full compare instead"
-                    );
-                }
             }
         }
         Ok(overlong)
@@ -85,9 +98,11 @@ impl Pipeline {
         Ok(more)
     }
 
-    /// Between two cycles, now and then: for consumers that are away. No window is open.
-    pub(super) async fn compact_now_and_then(&mut self) -> Result<()> {
-        if self.door.now() - self.compacted_at < COMPACT_EVERY_S {
+    /// Between two cycles, now and then, and more rarely while there is more to read: for consumers that are away. No
+    /// window is open.
+    pub(super) async fn compact_now_and_then(&mut self, more: bool) -> Result<()> {
+        let every = if more { COMPACT_BUSY_EVERY_S } else { COMPACT_EVERY_S };
+        if self.door.now() - self.compacted_at < every {
             return Ok(());
         }
         self.compact().await.map(|_| ())

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use futures_util::future::join_all;
+
 use super::{Mode, Pipeline, WINDOW_MAX};
 use crate::endpoint::{Tracked, Window};
 use crate::error::{Context, Result};
@@ -69,9 +71,10 @@ impl Pipeline {
                 list.len() - 1
             }));
         }
+        // The databases read their logs at the same time.
+        let opening = self.endpoints.iter().zip(&tracked).map(|(endpoint, tracked)| endpoint.window(tracked, WINDOW_MAX));
         let mut windows = Vec::with_capacity(self.endpoints.len());
-        for (at, endpoint) in self.endpoints.iter().enumerate() {
-            let window = endpoint.window(&tracked[at], WINDOW_MAX).await;
+        for (at, window) in join_all(opening).await.into_iter().enumerate() {
             windows.push(window.context(format!("endpoint {}", integration.endpoints[at]))?);
         }
         self.door.step("capture.opened").await?;

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use futures_util::future::join_all;
+
 use super::Counts;
 use super::Pipeline;
 use super::capture::Moment;
@@ -51,25 +53,30 @@ impl Pipeline {
         if !closed {
             return Ok(());
         }
-        let integration = self.integration.clone();
-        for (at, endpoint) in self.endpoints.clone().iter().enumerate() {
-            let mut upto: Vec<Acknowledge> = Vec::new();
-            for (link_at, link) in self.going().into_iter().map(|at| (at, &integration.links[at])) {
-                for side in Side::BOTH.into_iter().filter(|side| link.endpoint[*side] == at) {
-                    let (window, place) = (&moment.windows[at], moment.place(link_at, side));
-                    upto.push(Acknowledge {
-                        table: link.collection[side].table.name.clone(),
-                        position: window.position(place),
-                        receipt: window.receipt(place),
-                    });
-                }
-            }
-            once_each(&mut upto);
-            let name = &integration.endpoints[at];
-            endpoint.acknowledge(&self.fence, &upto).await.context(format!("endpoint {name}"))?;
+        let upto: Vec<Vec<Acknowledge>> = (0..self.endpoints.len()).map(|at| self.read_of(moment, at)).collect();
+        let asked = self.endpoints.iter().zip(&upto).map(|(endpoint, upto)| endpoint.acknowledge(&self.fence, upto));
+        for (at, done) in join_all(asked).await.into_iter().enumerate() {
+            done.context(format!("endpoint {}", self.integration.endpoints[at]))?;
             self.door.step("acknowledge.done").await?;
         }
         Ok(())
+    }
+
+    /// How far the logs of an endpoint are read, a table once.
+    fn read_of(&self, moment: &Moment, at: usize) -> Vec<Acknowledge> {
+        let mut upto: Vec<Acknowledge> = Vec::new();
+        for (link_at, link) in self.going().into_iter().map(|at| (at, &self.integration.links[at])) {
+            for side in Side::BOTH.into_iter().filter(|side| link.endpoint[*side] == at) {
+                let (window, place) = (&moment.windows[at], moment.place(link_at, side));
+                upto.push(Acknowledge {
+                    table: link.collection[side].table.name.clone(),
+                    position: window.position(place),
+                    receipt: window.receipt(place),
+                });
+            }
+        }
+        once_each(&mut upto);
+        upto
     }
 }
 

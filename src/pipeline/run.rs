@@ -251,7 +251,7 @@ impl Pipeline {
             // Nothing that is due may be left over.
             self.look_again = true;
             let counts = self.cycle_or_repair().await?;
-            self.compact_now_and_then().await?;
+            self.compact_now_and_then(counts.more).await?;
             total.add(&counts);
             progress(&total);
             fruitless = match moved(&counts) {
@@ -314,7 +314,7 @@ impl Pipeline {
                 inspected = now;
             }
             let counts = self.cycle_or_repair().await?;
-            self.compact_now_and_then().await?;
+            self.compact_now_and_then(counts.more).await?;
             if moved(&counts) {
                 progress(&counts);
                 pause = POLL_MIN;

@@ -8,7 +8,7 @@ use crate::error::{Error, Kind, Result};
 use crate::model::{Both, KeyBytes, Link, Pair, PairStatus, Pos, Receipt, Side, decode_bases, encode_bases, work_name};
 use crate::sql::{Cell, Cells, Session, bytes, int};
 
-/// The columns of a pair, in the order of `pair_insert`'s parameters.
+/// The columns of a pair, in the order of `pair_insert`'s and `pair_absorb`'s parameters.
 const COLUMNS: usize = 13;
 const ID: usize = 0;
 const LINK: usize = 1;
@@ -141,7 +141,10 @@ pub async fn count(session: &mut dyn Session, link: &Link) -> Result<PairCounts>
 /// [`Kind::Stale`], and the transaction must be rolled back.
 pub async fn insert<'a>(session: &mut dyn Session, link: &Link, new: impl IntoIterator<Item = &'a Pair>) -> Result<()> {
     let set: Vec<Cells> = new.into_iter().map(|pair| to_cells(link, pair)).collect();
-    all_or_stale(session.execute("pair_insert", &set).await?, set.len(), link)
+    match session.execute("pair_insert", &set).await {
+        Err(error) if error.kind() == Kind::Duplicate => Err(stale(link).source(error)),
+        inserted => all_or_stale(inserted?, set.len(), link),
+    }
 }
 
 /// Records pairs as they are now, each valid only for version `ver - 1`.
@@ -194,7 +197,11 @@ fn all_or_stale(affected: u64, expected: usize, link: &Link) -> Result<()> {
     if affected == expected as u64 {
         return Ok(());
     }
-    Err(Error::new(Kind::Stale, "a pair was recorded by someone else meanwhile").context(format!("link {}", link.name)))
+    Err(stale(link))
+}
+
+fn stale(link: &Link) -> Error {
+    Error::new(Kind::Stale, "a pair was recorded by someone else meanwhile").context(format!("link {}", link.name))
 }
 
 /// Takes `side` away from the live pairs that still hold a key which was just generated for another
@@ -323,7 +330,7 @@ async fn absorb_round(session: &mut dyn Session, receipts: &[&Cells], moved: &Ha
             session.execute("work_write", &lost).await?;
         }
     }
-    let mut recorded = session.execute("pair_insert", &inserts).await?;
+    let mut recorded = session.execute("pair_absorb", &inserts).await?;
     if going.len() > 1 {
         session.execute("pair_let_go", &going).await?;
     }

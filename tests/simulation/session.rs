@@ -191,7 +191,10 @@ fn is_free(own: &Own, row: &Cells) -> bool {
 fn write_pair(own: &mut Own, name: &str, p: &Cells) -> Result<(u64, Vec<Cells>)> {
     let id = vec![p[0].clone()];
     match name {
-        "pair_insert" => {
+        "pair_insert" if own.pair.contains_key(&id) || !is_free(own, p) => {
+            Err(Error::new(Kind::Duplicate, "twinrow_pair_link_key"))
+        }
+        "pair_insert" | "pair_absorb" => {
             if own.pair.contains_key(&id) || !is_free(own, p) {
                 return Ok((0, Vec::new()));
             }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use twinrow::error::Kind;
 use twinrow::sql::{Cell, Cells, int};
 
 use super::bench::{Bench, text};
@@ -53,6 +54,7 @@ const PARAMETERS: &[(&str, &str)] = &[
     ("pair_count", "i"),
     ("pair_detach_source", "ibii"),
     ("pair_detach_target", "ibii"),
+    ("pair_absorb", "iibbnniiiiiib"),
     ("pair_insert", "iibbnniiiiiib"),
     ("pair_page", "iii"),
     ("pair_rebase", "iiiiiib"),
@@ -130,8 +132,13 @@ pub async fn pairs_are_written_by_version(lab: &dyn Lab) {
         let mut transaction = bench.store().begin(&bench.fence).await.unwrap();
         let rows: Vec<Cells> = ids.clone().map(|id| pair(id, 1)).collect();
         assert_eq!(transaction.execute("pair_insert", &rows).await.unwrap(), count as u64);
-        assert_eq!(transaction.execute("pair_insert", &rows).await.unwrap(), 0, "insert if absent");
+        assert_eq!(transaction.execute("pair_absorb", &rows).await.unwrap(), 0, "insert if absent");
         transaction.commit().await.unwrap();
+
+        let mut transaction = bench.store().begin(&bench.fence).await.unwrap();
+        let known = transaction.execute("pair_insert", &rows[..1]).await;
+        assert_eq!(known.unwrap_err().kind(), Kind::Duplicate, "of a new pair all is new");
+        transaction.rollback().await.unwrap();
 
         let mut session = bench.store().session().await.unwrap();
         let keys: Vec<Cells> = rows.iter().map(|row| vec![Cell::Int(1), row[2].clone()]).collect();

@@ -78,15 +78,17 @@ pub(super) fn lsn_text(lsn: i64) -> String {
 }
 
 /// Reads entries in log order, at most `$5`, but never part of those that share a position; of a
-/// window that is read in parts, only what its first part saw.
+/// window that is read in parts, only what its first part saw. The position of the last one is found first:
+/// `with ties` sorts everything that waits, and a limit keeps what it returns.
 pub(super) fn entries_sql(table: &Table) -> String {
+    let range =
+        format!("{} and ($3::text is null or pg_catalog.pg_visible_in_snapshot(l.xid, $3::text::pg_snapshot))", unread(table));
     format!(
-        "select (l.lsn - '0/0'::pg_lsn)::int8, l.op::text, l.xid::text::int8, l.origin, {}, {} from {} \
-         and ($3::text is null or pg_catalog.pg_visible_in_snapshot(l.xid, $3::text::pg_snapshot)) \
-         order by l.lsn fetch first ($5::int8) rows with ties",
+        "select (l.lsn - '0/0'::pg_lsn)::int8, l.op::text, l.xid::text::int8, l.origin, {}, {} from {range} \
+         and l.lsn <= coalesce((select l.lsn from {range} order by l.lsn offset $5::int8 - 1 limit 1), 'FFFFFFFF/FFFFFFFF') \
+         order by l.lsn",
         key_parts(table, 'o'),
         key_parts(table, 'n'),
-        unread(table)
     )
 }
 

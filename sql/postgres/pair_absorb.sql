@@ -1,0 +1,4 @@
+-- As pair_insert, for pairs that may be known: those that are stay as they are (rule 10).
+insert into twinrow.pair (id, link, s_key, t_key, s_former, t_former, s_pos, t_pos, status, ver, cycle, diverged, bases)
+select * from unnest($1::int8[], $2::int8[], $3::bytea[], $4::bytea[], $5::bytea[], $6::bytea[], $7::int8[], $8::int8[], $9::int8[], $10::int8[], $11::int8[], $12::int8[], $13::bytea[]) as v(id, link, s_key, t_key, s_former, t_former, s_pos, t_pos, status, ver, cycle, diverged, bases)
+on conflict do nothing
