@@ -61,6 +61,8 @@ on_sqlite! {
     the_new_key_is_the_one_after_all_triggers,
     a_trigger_that_takes_the_row_away_is_a_refusal,
     an_on_conflict_rollback_constraint_ends_the_transaction,
+    a15_our_own_write_replaces_nothing,
+    a_trigger_keeps_the_clauses_it_has,
     a_deferred_foreign_key_speaks_at_commit,
     rule4_a_take_over_waits_for_the_write_in_flight,
     entries_pruned_for_another_cursor_are_an_error,
@@ -649,6 +651,54 @@ async fn an_on_conflict_rollback_constraint_ends_the_transaction(lab: &dyn Lab) 
     assert!(write.commit().await.is_err());
     assert_eq!(bench.ids("select id from harsh").await, [Key::int(1)]);
     bench.create(&[1], vec![t("d")]).await.unwrap();
+}
+
+/// Whatever the table says about a row that is in the way: ours is refused, and the other stays as it was.
+async fn a15_our_own_write_replaces_nothing(lab: &dyn Lab) {
+    for (key, unique) in [
+        ("integer primary key", "unique on conflict replace"),
+        ("integer primary key on conflict replace", "UNIQUE ON\nCONFLICT REPLACE"),
+        ("integer primary key autoincrement", "unique on conflict ignore"),
+        ("text primary key on conflict replace", "not null on conflict replace default 'd' unique on conflict replace"),
+    ] {
+        lab.user(&format!("create table yielding (id {key}, code text {unique}, name text)")).await;
+        lab.user("insert into yielding values (1, 'a', 'Ann'), (2, 'b', 'Bob')").await;
+        let bench = Bench::new(lab, &["yielding"]).await;
+        let one = if key.starts_with("text") { t("1") } else { int(1) };
+        let create =
+            |key: Option<Value>, code: &str| Create { key: key.map(|key| Key(vec![key])), values: vec![t(code), t("ours")] };
+        let creates = [create(None, "b"), create(Some(one.clone()), "c")];
+        for create in creates.into_iter().skip(usize::from(key.starts_with("text"))) {
+            let mut write = bench.begin().await;
+            let refused = write.insert(bench.collection(), &[1, 2], std::slice::from_ref(&create)).await;
+            assert_eq!(refused.unwrap_err().kind(), Kind::Duplicate, "{key}, {unique}: {create:?}");
+        }
+        let mut write = bench.begin().await;
+        let change = Change { key: Key(vec![one]), version: None, values: vec![t("b")] };
+        let refused = write.update(bench.collection(), &[1], &[change]).await;
+        assert_eq!(refused.unwrap_err().kind(), Kind::Duplicate, "{key}, {unique}");
+        drop(write);
+        let all = lab.user_rows("select id, code, name from yielding order by id").await;
+        assert_eq!(all.len(), 2, "{key}, {unique}: {all:?}");
+        assert!(all.iter().all(|row| row[2].as_deref() != Some("ours")), "{all:?}");
+        bench.tracking().uninstall(None, &[]).await.unwrap();
+        lab.user("drop table yielding").await;
+    }
+}
+
+/// The clause of a statement would stand above theirs.
+async fn a_trigger_keeps_the_clauses_it_has(lab: &dyn Lab) {
+    lab.user(
+        "create table filled (id integer primary key, code text unique, name text not null on conflict replace default 'none')",
+    )
+    .await;
+    lab.user("create table seen (code text primary key, times integer default 1)").await;
+    lab.user("create trigger sees after insert on filled begin insert or ignore into seen (code) values ('all'); end").await;
+    let bench = Bench::new(lab, &["filled"]).await;
+    bench.create(&[1], vec![t("a")]).await.unwrap();
+    bench.create(&[1, 2], vec![t("b"), Value::Null]).await.unwrap();
+    assert_eq!(lab.user_rows("select count(*) from seen").await[0][0].as_deref(), Some("1"));
+    assert_eq!(lab.user_rows("select name from filled where code = 'b'").await[0][0].as_deref(), Some("none"));
 }
 
 async fn a_deferred_foreign_key_speaks_at_commit(lab: &dyn Lab) {

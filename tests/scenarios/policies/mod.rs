@@ -23,6 +23,7 @@ mod rights;
 mod set_off;
 mod several;
 mod stopped;
+mod taken;
 mod told;
 mod tracking;
 mod uninstall;

@@ -63,6 +63,21 @@ pub(super) fn shape(connection: &Connection, name: &TableName) -> Result<Option<
     found.map(|listed| shape_of(connection, &listed)).transpose()
 }
 
+/// Whether the table itself says what becomes of a row that breaks one of its unique keys: another row is deleted, or
+/// the statement does nothing. (What NOT NULL does on its own is no matter: no other row is touched.)
+pub(super) fn gives_way(connection: &Connection, name: &TableName) -> Result<bool> {
+    let made = rows(connection, sql!("catalog_definition"), Some(&name.name), |row| row.get::<_, String>(0))?;
+    Ok(made.iter().any(|sql| has_conflict_clause(sql)))
+}
+
+fn has_conflict_clause(definition: &str) -> bool {
+    let definition = definition.to_ascii_lowercase();
+    let between = |c: char| c.is_whitespace() || matches!(c, '(' | ')' | ',');
+    let words: Vec<&str> = definition.split(between).filter(|word| !word.is_empty()).collect();
+    let clause = |four: &[&str]| matches!(four, [what, "on", "conflict", "replace" | "ignore"] if *what != "null");
+    words.windows(4).any(clause)
+}
+
 struct Listed {
     name: String,
     class: String,

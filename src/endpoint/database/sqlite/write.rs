@@ -134,12 +134,20 @@ fn insert(connection: &Connection, collection: &Collection, fields: &[usize], ro
     let table = &collection.table;
     let shape = catalog::shape(connection, &table.name)?
         .ok_or_else(|| Error::new(Kind::Schema, format!("there is no table {}", table.name)))?;
-    rows.iter().map(|row| insert_one(connection, &shape, collection, fields, row)).collect()
+    let verb = format!("insert{} into", or_abort(connection, table)?);
+    rows.iter().map(|row| insert_one(connection, (&shape, &verb), collection, fields, row)).collect()
+}
+
+/// Where a unique key of the table's gives way by itself, a write of ours would delete another record, or do nothing,
+/// and no error would say so. Elsewhere nothing is said: the clause of a statement stands above those in the
+/// application's triggers.
+fn or_abort(connection: &Connection, table: &Table) -> Result<&'static str> {
+    Ok(if catalog::gives_way(connection, &table.name)? { " or abort" } else { "" })
 }
 
 fn insert_one(
     connection: &Connection,
-    shape: &Shape,
+    (shape, verb): (&Shape, &str),
     collection: &Collection,
     fields: &[usize],
     row: &Create,
@@ -164,7 +172,7 @@ fn insert_one(
     } else {
         format!("({}) values ({})", names.join(", "), marks.join(", "))
     };
-    let sql = format!("insert into main.{} {values}", quoted(&table.name.name));
+    let sql = format!("{verb} main.{} {values}", quoted(&table.name.name));
     let key = match shape.rowid {
         Some(rowid) => insert_by_rowid(connection, table, &sql, bound, rowid)?,
         None => insert_returning(connection, table, &sql, bound)?,
@@ -202,7 +210,8 @@ fn update(connection: &Connection, collection: &Collection, fields: &[usize], ch
     let set: Vec<String> =
         fields.iter().enumerate().map(|(n, field)| format!("{} = ?{}", quoted(&collection.column(*field).name), n + 1)).collect();
     let sql = format!(
-        "update main.{} as t set {} where {}",
+        "update{} main.{} as t set {} where {}",
+        or_abort(connection, table)?,
         quoted(&table.name.name),
         set.join(", "),
         rows::by_key(table, fields.len() + 1)
