@@ -1,1 +1,1 @@
-insert into {log} (op, {olds}) select 'X', {key} from {table} t where {taken}
+insert into {log} (op, {parts}) select 'X', {key}, {by} from {table} t where {taken}

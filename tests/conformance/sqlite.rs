@@ -37,6 +37,8 @@ macro_rules! on_sqlite {
 on_sqlite! {
     own on lab:
     a15_replace_is_the_same_with_and_without_recursive_triggers,
+    a15_replace_is_the_same_record_under_any_kind_of_key,
+    c4_a_key_given_again_after_an_ignored_insert_is_another_record,
     a12_a_delete_of_all_rows_is_captured,
     a15_a_replace_by_a_partial_index_is_named_beforehand,
     a15_a_row_hidden_by_a_replace_on_another_key,
@@ -96,6 +98,63 @@ async fn a15_replace_is_the_same_with_and_without_recursive_triggers(lab: &dyn L
         assert_eq!(structural(&bench.ops().await), ["delete 4", "rename 5 to 4"], "{recursive}");
         assert_eq!(bench.ids("select id from item order by id").await, [Key::int(3), Key::int(4)]);
         bench.tracking().uninstall(None, &[]).await.unwrap();
+    }
+}
+
+/// The key as the statement spells it and as it is stored are one.
+async fn a15_replace_is_the_same_record_under_any_kind_of_key(lab: &dyn Lab) {
+    for (key, first, again) in [
+        ("integer primary key", "2", "'2'"),
+        ("integer primary key", "2", "2.0"),
+        ("int primary key", "2", "'2'"),
+        ("text primary key", "2", "2"),
+        ("real primary key", "2", "'2'"),
+        ("numeric primary key", "2", "'2.0'"),
+        ("blob primary key", "x'00ff'", "x'00ff'"),
+        ("text primary key default 'd'", "'d'", ""),
+    ] {
+        for (recursive, rowid) in [("off", ""), ("on", ""), ("off", " without rowid"), ("on", " without rowid")] {
+            lab.user(&format!("pragma recursive_triggers = {recursive}")).await;
+            lab.user(&format!("create table item (id {key}, code text unique){rowid}")).await;
+            let mut bench = Bench::new(lab, &["item"]).await;
+            lab.user(&format!("insert into item values ({first}, 'a')")).await;
+            bench.read().await;
+            let replace = match again {
+                "" => "insert or replace into item (code) values ('b')".to_owned(),
+                again => format!("insert or replace into item values ({again}, 'b')"),
+            };
+            lab.user(&replace).await;
+            let ops = bench.ops().await;
+            let told = structural(&ops);
+            assert!(told.len() == 1 && told[0].starts_with("replace"), "{key}{rowid}, {recursive}: {ops:?}");
+            bench.tracking().uninstall(None, &[]).await.unwrap();
+            lab.user("drop table item").await;
+        }
+    }
+}
+
+async fn c4_a_key_given_again_after_an_ignored_insert_is_another_record(lab: &dyn Lab) {
+    for recursive in ["off", "on"] {
+        lab.user(&format!("pragma recursive_triggers = {recursive}")).await;
+        lab.user("create table person (id integer primary key, name text, email text unique)").await;
+        lab.user("insert into person values (1, 'Ann', 'ann@x'), (2, 'Bob', 'bob@x')").await;
+        let mut bench = Bench::new(lab, &["person"]).await;
+        let again = "insert into person (name, email) values ('Carl', 'carl@x')";
+        for statements in [
+            ["insert or ignore into person (name, email) values ('Bobby', 'bob@x')", "delete from person where id = 2", again],
+            ["update or ignore person set email = 'carl@x' where id = 1", "delete from person where id = 2", again],
+            // Hidden: the second row is gone before the key is free.
+            ["update or replace person set email = 'carl@x' where id = 1", "update person set email = 'a@x'", again],
+        ] {
+            for statement in statements {
+                lab.user(statement).await;
+            }
+            let ops = bench.ops().await;
+            assert_eq!(structural(&ops), ["delete 2", "insert 2"], "{recursive}, {statements:?}: {ops:?}");
+            assert_eq!(bench.ids("select id from person order by id").await, [Key::int(1), Key::int(2)]);
+        }
+        bench.tracking().uninstall(None, &[]).await.unwrap();
+        lab.user("drop table person").await;
     }
 }
 

@@ -162,7 +162,7 @@ impl Lab for SqliteLab {
     }
 
     async fn frozen(&self) -> Vec<String> {
-        vec![include_str!("frozen/sqlite_1.sql").to_owned()]
+        [include_str!("frozen/sqlite_1.sql"), include_str!("frozen/sqlite_2.sql")].map(str::to_owned).into()
     }
 
     async fn damage(&self, table: &str, damage: Damage) {

@@ -1,8 +1,9 @@
 //! A place that another record has: what SQLite does about it by itself.
 
-use crate::scene::{Scene, rows, scenarios};
+use crate::scene::{CUSTOMERS, Scene, rows, scenarios};
 
 scenarios! { sqlite_sqlite:
+    c4_a_number_given_again_after_an_ignored_insert_is_another_record,
     i1_a_table_that_replaces_by_itself_loses_nothing_to_us,
 }
 
@@ -11,6 +12,36 @@ scenarios! { postgres_sqlite:
 }
 
 const UNMATCHED: &str = "    source: customer\n    target: contact\n    fields: {email: mail, name: full_name}\n";
+
+/// The log has what a REPLACE would leave in it; but the first insert asked for no number.
+pub async fn c4_a_number_given_again_after_an_ignored_insert_is_another_record(scene: &Scene) {
+    scene.source.user("create table customer (id integer primary key, email text unique, name text, phone text)").await;
+    let contact = "create table contact (contact_no integer primary key autoincrement, mail text, full_name text, telephone text, note text)";
+    scene.target.user(contact).await;
+    scene.target.user("insert into contact (contact_no) values (1000)").await;
+    scene.target.user("delete from contact").await;
+    for (link, email) in [(UNMATCHED, "carl@x"), (CUSTOMERS, "dora@x")] {
+        scene.link(&[("customers", link)]);
+        scene.source.user("insert or ignore into customer (email, name) values ('ann@x', 'Ann'), ('bob@x', 'Bob')").await;
+        scene.sync().await;
+        scene.target.user("update contact set note = 'about ' || full_name").await;
+        scene.sync().await;
+        let number = &rows(&scene.source, "select max(id) from customer").await[0];
+        let taken = &rows(&scene.source, &format!("select email from customer where id = {number}")).await[0];
+        scene.source.user(&format!("insert or ignore into customer (email, name) values ('{taken}', 'Bobby')")).await;
+        scene.source.user(&format!("delete from customer where id = {number}")).await;
+        scene.customer(email, "another").await;
+        let all = rows(&scene.source, &format!("select id from customer where email = '{email}'")).await;
+        assert_eq!(all, [number.as_str()], "the number is given again");
+        scene.sync().await;
+        let contact = async |mail: &str| {
+            rows(&scene.target, &format!("select full_name, coalesce(note, 'new') from contact where mail = '{mail}'")).await
+        };
+        assert_eq!(contact(taken).await, ["Bob|about Bob"]);
+        assert_eq!(contact(email).await, ["another|new"]);
+        scene.quiet().await;
+    }
+}
 
 /// Its unique key would delete the other record, or take no notice of ours; so ours is refused, and held.
 pub async fn i1_a_table_that_replaces_by_itself_loses_nothing_to_us(scene: &Scene) {

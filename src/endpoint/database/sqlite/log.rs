@@ -9,7 +9,7 @@ use super::tracking::{Names, tracking_names};
 use super::{rows, value};
 use crate::endpoint::{Fetched, Tracked, Unread};
 use crate::error::{Error, Kind, Result};
-use crate::model::{Collection, Entry, Key, KeyBytes, Op, Pos, Position, Table, TableName};
+use crate::model::{Collection, Entry, Key, KeyBytes, Op, Pos, Position, Table, TableName, Value};
 
 /// A log as it is now.
 pub(super) struct Log {
@@ -81,6 +81,9 @@ pub(super) struct Raw {
     own: bool,
     pub(super) old: Option<Key>,
     pub(super) new: Option<Key>,
+    /// Of a probe: the key of the row that was about to take the place. A new row whose key the engine gives has not got it
+    /// yet, and an update's is the one it had. `None`: an older program's trigger did not say.
+    by: Option<Key>,
 }
 
 /// Reads at most `limit` entries of `tracked`, the collection number `index`, after `since`.
@@ -153,8 +156,10 @@ fn raw_of(table: &Table, row: &Row<'_>, writer: Option<&str>) -> Result<Raw> {
         parts.collect::<Result<Vec<_>>>().map(Key)
     };
     let old = if matches!(op, b'I' | b'T') { None } else { Some(key(3)?) };
-    let new = if matches!(op, b'I' | b'U') { Some(key(3 + table.key.len())?) } else { None };
-    Ok(Raw { seq: row.get(0).map_err(fault)?, op, own: origin.is_some() && origin.as_deref() == writer, old, new })
+    let second = if matches!(op, b'I' | b'U' | b'X') { Some(key(3 + table.key.len())?) } else { None };
+    let said = |key: &Key| key.0.iter().any(|part| *part != Value::Null);
+    let (new, by) = if op == b'X' { (None, second.filter(said)) } else { (second, None) };
+    Ok(Raw { seq: row.get(0).map_err(fault)?, op, own: origin.is_some() && origin.as_deref() == writer, old, new, by })
 }
 
 /// Where to cut a batch so that the probes of a REPLACE stay with what it did: before the probes and
@@ -176,15 +181,24 @@ struct Event {
     probe: bool,
 }
 
+/// The last probe of a key.
+struct Probe {
+    at: usize,
+    /// Its delete, where that follows in the same statement.
+    deleted: Option<usize>,
+    /// The key of the row that was about to take the place, if it is known.
+    by: Option<KeyBytes>,
+}
+
 /// What the rows of a log mean.
 ///
 /// A probe `X k` says: a row stood under `k`, and the statement was about to take its place. SQLite
 /// does not say whether it did (A15), but what follows may: if a row comes to stand under `k` with
-/// no delete logged between, the former one was replaced.
+/// no delete logged between, the former one was replaced, by the row the probe speaks of. If that has another
+/// key, the one that comes to stand under `k` is another record (C4).
 fn interpret(raw: &[Raw]) -> Vec<Event> {
     let mut events: Vec<Event> = Vec::with_capacity(raw.len());
-    // By key: where its probe stands, and its delete where that follows in the same statement.
-    let mut probes: HashMap<KeyBytes, (usize, Option<usize>)> = HashMap::new();
+    let mut probes: HashMap<KeyBytes, Probe> = HashMap::new();
     let mut dropped: HashSet<usize> = HashSet::new();
     // Where the probes and deletes began that may belong to one statement.
     let mut statement = 0;
@@ -193,33 +207,40 @@ fn interpret(raw: &[Raw]) -> Vec<Event> {
         let at = events.len();
         let (key, op) = match (entry.op, &entry.old, &entry.new) {
             (b'X', Some(old), _) => {
-                probes.insert(old.encode(), (at, None));
+                probes.insert(old.encode(), Probe { at, deleted: None, by: entry.by.as_ref().map(Key::encode) });
                 (old, Op::Update)
             }
             (b'D', Some(old), _) => {
                 // REPLACE with recursive_triggers logs its deletes behind its probes.
                 match probes.get_mut(&old.encode()) {
-                    Some((probe, deleted)) if *probe >= statement => *deleted = Some(at),
+                    Some(probe) if probe.at >= statement => probe.deleted = Some(at),
                     _ => {
                         probes.remove(&old.encode());
                     }
                 }
                 (old, Op::Delete)
             }
-            (b'I', _, Some(new)) => match probes.remove(&new.encode()) {
-                Some((_, Some(deleted))) if deleted >= statement => {
-                    dropped.insert(deleted);
-                    (new, Op::Replace)
+            (b'I', _, Some(new)) => {
+                let (key, probe) = (new.encode(), probes.remove(&new.encode()));
+                let replaced = |probe: &Probe| probe.by.as_ref().is_none_or(|by| *by == key);
+                match probe {
+                    Some(probe @ Probe { deleted: None, .. }) if replaced(&probe) => (new, Op::Replace),
+                    Some(probe @ Probe { deleted: Some(deleted), .. }) if deleted >= statement && replaced(&probe) => {
+                        dropped.insert(deleted);
+                        (new, Op::Replace)
+                    }
+                    Some(Probe { at, deleted: None, .. }) => {
+                        events[at].op = Op::Delete;
+                        (new, Op::Insert)
+                    }
+                    _ => (new, Op::Insert),
                 }
-                Some((_, None)) => (new, Op::Replace),
-                _ => (new, Op::Insert),
-            },
+            }
             (b'U', Some(old), Some(new)) if old == new => (old, Op::Update),
             (b'U', Some(old), Some(new)) => {
                 probes.remove(&old.encode());
-                if let Some((probe, None)) = probes.remove(&new.encode()) {
-                    events[probe].op = Op::Delete;
-                    events[probe].probe = false;
+                if let Some(Probe { at, deleted: None, .. }) = probes.remove(&new.encode()) {
+                    events[at].op = Op::Delete;
                 }
                 (old, Op::Rename { to: new.clone() })
             }
@@ -234,8 +255,8 @@ fn interpret(raw: &[Raw]) -> Vec<Event> {
         }
         events.push(Event { seq: entry.seq, key: key.clone(), op, own: entry.own, probe: false });
     }
-    for (probe, _) in probes.into_values().filter(|(_, deleted)| deleted.is_none()) {
-        events[probe].probe = true;
+    for probe in probes.into_values().filter(|probe| probe.deleted.is_none()) {
+        events[probe.at].probe = true;
     }
     let mut at = 0;
     events.retain(|_| {
@@ -316,6 +337,7 @@ mod tests {
                 own: false,
                 old: (*op != 'I').then(|| Key::int(*old)),
                 new: matches!(op, 'I' | 'U').then(|| Key::int(*new)),
+                by: (*op == 'X' && *new != 0).then(|| Key::int(*new)),
             })
             .collect();
         interpret(&raw)
@@ -336,6 +358,18 @@ mod tests {
     fn a15_a_key_taken_by_update_or_replace_is_a_delete() {
         assert_eq!(ops(&[('X', 2, 0), ('U', 1, 2)]), ["Delete 2", "Rename { to: Key(2) } 1"]);
         assert_eq!(ops(&[('X', 2, 0), ('D', 2, 0), ('U', 1, 2)]), ["Update 2", "Delete 2", "Rename { to: Key(2) } 1"]);
+    }
+
+    #[test]
+    fn c4_a_key_given_again_after_a_probe_is_another_record() {
+        // Ignored, deleted, inserted anew: the first asked for no key.
+        let ignored = [('X', 2, -1), ('D', 2, 0), ('I', 0, 2)];
+        assert_eq!(ops(&ignored), ["Update 2", "Delete 2", "Insert 2"]);
+        // An update took the place; then the key was free.
+        assert_eq!(ops(&[('X', 2, 1), ('U', 1, 1), ('I', 0, 2)]), ["Delete 2", "Update 1", "Insert 2"]);
+        assert_eq!(ops(&[('X', 2, -1), ('I', 0, 3), ('D', 3, 0), ('I', 0, 2)]), ["Delete 2", "Insert 3", "Delete 3", "Insert 2"]);
+        assert_eq!(ops(&[('X', 2, 2), ('D', 2, 0), ('I', 0, 2)]), ["Update 2", "Replace 2"]);
+        assert_eq!(ops(&[('X', 2, 2), ('I', 0, 2)]), ["Update 2", "Replace 2"]);
     }
 
     #[test]

@@ -23,7 +23,7 @@ macro_rules! migration {
 }
 
 /// Of the triggers and logs: an older one is replaced, a newer one not ours to touch (F15).
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 /// The migrations of our own tables, oldest first. What was released is never changed: a change is a
 /// further one.
@@ -92,7 +92,9 @@ impl Wanted {
         ];
         let probes = |update: bool| {
             let one = |unique: &Vec<catalog::Part>| {
-                let taken = [words.as_slice(), &[("taken", taken(shape, unique, update))]].concat();
+                // Which row is about to take the place: where it is a new one, under the key it asks for.
+                let by = keys(if update { "old" } else { "new" });
+                let taken = [words.as_slice(), &[("by", by), ("taken", taken(shape, unique, update))]].concat();
                 filled(&code(PROBE), &taken)
             };
             shape.uniques.iter().map(one).collect::<Vec<_>>().join("; ")
