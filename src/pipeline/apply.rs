@@ -7,7 +7,7 @@ use super::capture::Moment;
 use super::conflicts::conflicts;
 use super::item::Item;
 use super::job::{Done, Job, given_key};
-use super::record::Written;
+use super::record::{Proof, Written};
 use super::{Phase, Pipeline};
 use crate::endpoint::{Unread, Write};
 use crate::error::{Error, Kind, Result};
@@ -184,7 +184,6 @@ impl Pipeline {
     ) -> Result<()> {
         let integration = self.integration.clone();
         let link = &integration.links[link_at];
-        let home = self.is_home(link, side);
         self.timings.enter(Phase::Writing);
         self.rely_on(link.endpoint[side.other()]).await?;
         let endpoint = self.endpoints[link.endpoint[side]].clone();
@@ -204,32 +203,9 @@ impl Pipeline {
             let _ = write.rollback().await;
             return Err(error);
         }
-        self.timings.enter(Phase::Recording);
         let written: Vec<Written> =
             done.into_iter().map(|done| self.pair_after(link, side, &batch.items[done.at], done)).collect();
-        let kept: Vec<Vec<u8>> = conflicts
-            .iter()
-            .filter(|(at, _)| written.iter().any(|written| written.at == *at))
-            .map(|(_, conflict)| conflict.id.clone())
-            .collect();
-        let receipts = if home {
-            self.record_here(&mut *write, link, side, &written, conflicts, &kept).await?;
-            Vec::new()
-        } else {
-            self.write_receipts(&mut *write, link, side, &written).await?
-        };
-        let number = if home { None } else { Some(self.number(write.session()).await?) };
-        self.door.step("apply.recorded").await?;
-        self.timings.enter(Phase::Committing);
-        write.commit().await?;
-        self.door.step("apply.committed").await?;
-        self.timings.enter(Phase::Recording);
-        self.relied.extend(number.map(|number| (link.endpoint[side], number)));
-        if !home {
-            let moved = written.iter().filter(|written| written.moved).map(|written| written.pair.id).collect();
-            self.absorb_now(link, side, &receipts, &moved, &kept).await.map_err(unabsorbed)?;
-            self.drop_pending(home, conflicts, &kept).await.map_err(unabsorbed)?;
-        }
+        self.commit_proven(write, side, &[Proof { link, written: &written, conflicts }]).await?;
         for (at, cause) in job.busy {
             fates[at] = Fate::Busy(cause);
         }
@@ -296,15 +272,6 @@ impl Pipeline {
         }
         Err(Error::new(Kind::Stale, "its new key was another record's, which the log has yet to explain"))
     }
-}
-
-/// The write stands, and only its receipt knows: whatever went wrong, nothing may be decided before it is
-/// absorbed.
-fn unabsorbed(error: Error) -> Error {
-    if error.kind() == Kind::Fenced {
-        return error;
-    }
-    Error::new(Kind::InDoubt, format!("the write is committed, but not recorded yet: {}", error.message()))
 }
 
 /// Whether an item is to get another key on a side.

@@ -63,6 +63,7 @@ impl Pipeline {
         self.left.clear();
         self.split_until = None;
         self.relied.clear();
+        self.refused.clear();
         self.echoes.next_cycle();
         self.timings.enter(Phase::Reading);
         self.resolve_intents().await?;
@@ -128,7 +129,7 @@ impl Pipeline {
             }
         }
         self.in_hand = None;
-        Ok(())
+        self.untie(doing).await
     }
 
     async fn run_link(&mut self, doing: &mut Doing<'_>, at: usize, link: &Link) -> Result<()> {

@@ -26,6 +26,9 @@ impl Pipeline {
         for (item, fate) in batch.items.iter().zip(fates) {
             let (decided, fate) = item.same_as.map_or((item, fate), |first| (&batch.items[first], &fates[first]));
             let action = decision(decided).map(|decision| &decision.action);
+            if matches!(fate, Fate::Refused(_)) {
+                self.remember_refused(link, item);
+            }
             if let Some(work) = self.unfinished(link, item.todo.clone(), action, fate) {
                 unfinished.push(work);
                 continue;

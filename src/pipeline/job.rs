@@ -58,12 +58,12 @@ impl Job<'_> {
         self.busy.push((at, cause.to_owned()));
     }
 
-    fn key_of(&self, item: &Item) -> Option<Key> {
+    pub(super) fn key_of(&self, item: &Item) -> Option<Key> {
         item.key[self.side].as_ref().and_then(KeyBytes::decode)
     }
 
     /// Locks what will be changed; a row that is not what was decided about comes again.
-    async fn lock(&mut self, write: &mut dyn Write, items: &[Item], jobs: &[(usize, Do)]) -> Result<HashSet<usize>> {
+    pub(super) async fn lock(&mut self, write: &mut dyn Write, items: &[Item], jobs: &[(usize, Do)]) -> Result<HashSet<usize>> {
         let mut wanted = Vec::new();
         for (at, what) in jobs {
             if let (Do::Update(_) | Do::Delete, Some(key)) = (what, self.key_of(&items[*at])) {
@@ -246,7 +246,7 @@ impl Job<'_> {
     /// Deletes what takes nothing along that nobody has decided about (rule 18); what stays is returned. Children in
     /// other tables went before. In a tree, one leaf after the other falls: what still has rows below it when
     /// nothing more can go stays.
-    async fn delete(&mut self, write: &mut dyn Write, items: &[Item], jobs: &[(usize, Do)]) -> Result<HashSet<usize>> {
+    pub(super) async fn delete(&mut self, write: &mut dyn Write, items: &[Item], jobs: &[(usize, Do)]) -> Result<HashSet<usize>> {
         let deletes = jobs.iter().filter(|(_, what)| matches!(what, Do::Delete));
         let mut open: Vec<(usize, Key)> = deletes.filter_map(|(at, _)| Some((*at, self.key_of(&items[*at])?))).collect();
         let mut stays = HashSet::new();
@@ -381,7 +381,7 @@ fn parking_value(collection: &Collection, field: usize, n: usize) -> Result<Valu
     }
 }
 
-fn done(outcome: Outcome) -> Result<Key> {
+pub(super) fn done(outcome: Outcome) -> Result<Key> {
     match outcome {
         Outcome::Done(key) => Ok(key),
         Outcome::Rejected(cause) => Err(Error::new(Kind::Rejected, cause)),

@@ -7,7 +7,7 @@
 //! identify    keys -> pairs, rows, matches                    identify.rs, matching.rs, echo.rs
 //! decide      reconcile::decide, per record                   batch.rs, rings.rs
 //! guard       the brake                                       brake.rs, changes.rs
-//! apply       lock, write, read back, receipt or map          apply.rs, job.rs
+//! apply       lock, write, read back, receipt or map          apply.rs, job.rs, knots.rs
 //!             to an app: note, send, record                   apply_app.rs, intents.rs
 //! record      the map, bases, ends, unfinished work           record.rs, conflicts.rs, finish.rs
 //! close       cursors, then acknowledge                       close.rs, memory.rs
@@ -35,6 +35,7 @@ mod identify;
 mod intents;
 mod item;
 mod job;
+mod knots;
 mod matching;
 mod memory;
 mod places;
@@ -108,6 +109,8 @@ pub struct Pipeline {
     releasing: bool,
     /// Links that may have a full compare to do which begins with a recheck, by number.
     unchecked: HashSet<i64>,
+    /// Deletes that were refused in this cycle, where records may refer to each other.
+    refused: Vec<knots::Refused>,
     /// When only planning: changes met so far.
     planned: Both<u64>,
     /// Links with records that lost a side while a full compare is under way, by number: before it has seen

@@ -2,14 +2,14 @@
 
 use std::collections::HashSet;
 
-use super::Pipeline;
 use super::apply::{Do, Fate};
 use super::batch::Batch;
 use super::conflicts::conflict;
 use super::item::Item;
 use super::job::Done;
+use super::{Phase, Pipeline};
 use crate::endpoint::Write;
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::mapping;
 use crate::model::{
     Base, Both, Conflict, ConflictState, Fingerprint, KeyBytes, Link, Pair, PairStatus, Receipt, Row, Side, Value, Work,
@@ -44,7 +44,61 @@ impl Written {
     }
 }
 
+/// What a transaction has written for a link, and the conflicts that were written down before.
+pub(super) struct Proof<'a> {
+    pub(super) link: &'a Link,
+    pub(super) written: &'a [Written],
+    pub(super) conflicts: &'a [(usize, Conflict)],
+}
+
+impl Proof<'_> {
+    /// The conflicts that are kept with what was written.
+    fn kept(&self) -> Vec<Vec<u8>> {
+        let written = |at: usize| self.written.iter().any(|written| written.at == at);
+        self.conflicts.iter().filter(|(at, _)| written(*at)).map(|(_, conflict)| conflict.id.clone()).collect()
+    }
+}
+
+/// The write stands, and only its receipt knows: whatever went wrong, nothing may be decided before it is
+/// absorbed.
+fn unabsorbed(error: Error) -> Error {
+    if error.kind() == Kind::Fenced {
+        return error;
+    }
+    Error::new(Kind::InDoubt, format!("the write is committed, but not recorded yet: {}", error.message()))
+}
+
 impl Pipeline {
+    /// Commits what was written to one endpoint, with its proof in the same transaction (rule 10).
+    pub(super) async fn commit_proven(&mut self, mut write: Box<dyn Write>, side: Side, proofs: &[Proof<'_>]) -> Result<()> {
+        self.timings.enter(Phase::Recording);
+        let endpoint = proofs[0].link.endpoint[side];
+        let home = self.is_home(proofs[0].link, side);
+        let mut receipts = Vec::with_capacity(proofs.len());
+        for proof in proofs {
+            let Proof { link, written, conflicts } = proof;
+            if home {
+                self.record_here(&mut *write, link, side, written, conflicts, &proof.kept()).await?;
+            } else {
+                receipts.push(self.write_receipts(&mut *write, link, side, written).await?);
+            }
+        }
+        let number = if home { None } else { Some(self.number(write.session()).await?) };
+        self.door.step("apply.recorded").await?;
+        self.timings.enter(Phase::Committing);
+        write.commit().await?;
+        self.door.step("apply.committed").await?;
+        self.timings.enter(Phase::Recording);
+        self.relied.extend(number.map(|number| (endpoint, number)));
+        for (proof, receipts) in proofs.iter().zip(&receipts) {
+            let kept = proof.kept();
+            let moved = proof.written.iter().filter(|written| written.moved).map(|written| written.pair.id).collect();
+            self.absorb_now(proof.link, side, receipts, &moved, &kept).await.map_err(unabsorbed)?;
+            self.drop_pending(home, proof.conflicts, &kept).await.map_err(unabsorbed)?;
+        }
+        Ok(())
+    }
+
     /// Data and map in one transaction: this endpoint holds the state.
     pub(super) async fn record_here(
         &self,

@@ -91,6 +91,7 @@ async fn take_fences(
         suspended: Vec::new(),
         hashed: HashMap::new(),
         releasing: false,
+        refused: Vec::new(),
         planned: Both::default(),
         has_work: true,
         waiting: numbers.clone(),

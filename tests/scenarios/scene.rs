@@ -323,6 +323,13 @@ impl Scene {
         assert!(restless.is_empty(), "a further run is not quiet: {restless:?}");
     }
 
+    /// A further run finds so many records that are held, and nothing else to do.
+    pub async fn quiet_but_held(&self, count: u64) {
+        self.program.run(&["held", "retry"]).await.code(0);
+        let counts = self.sync().await;
+        assert_eq!((counts.writes(), counts.all().get("held").copied()), (0, Some(count)), "{counts:?}");
+    }
+
     /// A customer of the shop's.
     pub async fn customer(&self, email: &str, name: &str) {
         self.source.user(&format!("insert into customer (email, name) values ('{email}', '{name}')")).await;

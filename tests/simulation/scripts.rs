@@ -476,6 +476,42 @@ fn rule10_a_lost_answer_to_commit_is_no_refusal() {
     script.ends_well();
 }
 
+/// Two records that refer to each other, and are deleted in the source; the process is killed once their twins are too.
+fn ring_that_goes(step: &'static str) {
+    let mut script = Script::new(Options { shape: Shape::Circle, ..quiet() });
+    let keys = [script.twins(), script.twins()];
+    for [one, other] in [[0, 1], [1, 0]].map(|pair| pair.map(|at: usize| keys[at][S])) {
+        script.user(S, |statement, world| {
+            let before = world.databases[S].tables[TABLE].rows[&one].clone();
+            statement.refer(world, TABLE, one, &before, Some(other));
+        });
+    }
+    script.sync();
+    let referred: Vec<i64> = script.rows(T).iter().map(|row| row[PARENT]).collect();
+    assert_eq!(referred, [keys[1][T], keys[0][T]], "a ring there too");
+    script.user(S, |statement, world| {
+        let mut rows = keys.map(|[key, _]| world.databases[S].tables[TABLE].rows[&key].clone());
+        statement.refer(world, TABLE, keys[0][S], &rows[0], None);
+        rows[0][PARENT] = Value::Null;
+        for at in [1, 0] {
+            statement.delete(world, TABLE, keys[at][S], &rows[at]);
+        }
+    });
+    script.start_until(step);
+    script.crash();
+    script.0.calm();
+    assert_eq!(script.rows(T), Vec::<Vec<i64>>::new(), "{step}");
+    assert_eq!(script.reasons(), Vec::<i64>::new(), "nothing is left to be done");
+    script.ends_well();
+}
+
+#[test]
+fn c15_a_ring_goes_whole_whenever_the_process_ends() {
+    for step in ["apply.begun", "apply.written", "apply.recorded", "apply.committed", "apply.absorbed"] {
+        ring_that_goes(step);
+    }
+}
+
 #[test]
 fn rule11_a_loser_is_written_down_before_it_is_overwritten() {
     let mut script = Script::new(quiet());

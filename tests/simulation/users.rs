@@ -328,6 +328,15 @@ impl Statement {
         self.step(&mut world.databases[self.at], table, Did::Update(key), Some(row));
     }
 
+    /// Lets a record refer to another one, or to none.
+    pub fn refer(&mut self, world: &mut World, table: usize, key: i64, before: &Row, parent: Option<i64>) {
+        let mut row = before.clone();
+        row[PARENT] = parent.map_or(Value::Null, |parent| Value::Int(i128::from(parent)));
+        self.effect(world, table, before, &[PARENT], false);
+        self.effect(world, table, &row, &[PARENT], true);
+        self.step(&mut world.databases[self.at], table, Did::Update(key), Some(row));
+    }
+
     /// Empties the table, and commits at once: nobody else can use it meanwhile.
     pub fn truncate(&mut self, world: &mut World, table: usize) {
         for row in world.databases[self.at].rows(&self.tx.pending, table).into_values() {

@@ -14,6 +14,7 @@ mod first_sync;
 mod generated;
 mod held;
 mod keys;
+mod knots;
 mod large;
 mod logins;
 mod promised;
