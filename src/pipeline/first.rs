@@ -102,9 +102,11 @@ fn what_decides(integration: &Integration, link: &Link) -> String {
         words += &format!(" {:?} {:?}", names(&mut std::iter::once(rule.field)), rule.normal);
     }
     let mut fields: Vec<String> = Vec::new();
-    for field in &link.fields {
+    for (at, field) in link.fields.iter().enumerate() {
         let via = field.via.and_then(|via| integration.links.get(via)).map(|link| &link.name);
-        fields.push(format!("{} {:?} {:?} {:?} {via:?}", field.name, field.direction, field.blanks, field.lossy));
+        // A column that is given another type may have other values then, of which no log tells.
+        let types = Both::from_fn(|side| &link.collection[side].column(at).kind);
+        fields.push(format!("{} {:?} {:?} {:?} {via:?} {types:?}", field.name, field.direction, field.blanks, field.lossy));
     }
     fields.sort_unstable();
     words += &fields.join("; ");

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::Pipeline;
 use super::batch::lost;
 use super::item::{Item, Todo};
+use super::translate::Plain;
 use crate::error::Result;
 use crate::model::{Deletes, KeyBytes, KeySource, Keys, Kind, Link, Pair, PairStatus, Row, Side, work_name};
 use crate::reconcile::{self, Action, Situation};
@@ -184,7 +185,7 @@ pub(super) enum Known {
 pub(super) fn same_record(link: &Link, pair: &Pair, row: &Row, side: Side) -> Known {
     let table = &link.collection[side].table;
     let random = table.key_source == KeySource::Default && table.key_columns().all(|column| column.kind == Kind::Uuid);
-    if random || reconcile::rows_agree(link, pair, row, side) {
+    if random || reconcile::rows_agree(link, pair, row, side, &Plain(link)) {
         return Known::Same;
     }
     match table.key_source {

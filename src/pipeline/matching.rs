@@ -7,7 +7,7 @@ use super::batch::{fetch, hide_unread};
 use super::capture::Moment;
 use super::identify::reused;
 use super::item::Item;
-use super::translate::Translator;
+use super::translate::{Plain, Translator};
 use crate::endpoint::CANDIDATES_MAX;
 use crate::error::Result;
 use crate::model::{Both, Key, KeyBytes, Link, Pair, PairStatus, Row, Side, Value, work_name};
@@ -153,7 +153,9 @@ impl Pipeline {
             }
             match hit(&asked.key, theirs, &rivals, &twins, side) {
                 // What was another record's twin is found by the key alone, which was given out again.
-                Hit::Free(_, Some(pair)) if link.matched_by_key_alone() && !rows_agree(link, &pair, &asked.row, side) => {
+                Hit::Free(_, Some(pair))
+                    if link.matched_by_key_alone() && !rows_agree(link, &pair, &asked.row, side, &Plain(link)) =>
+                {
                     Hit::Reused
                 }
                 hit => hit,

@@ -59,6 +59,15 @@ impl Translate for Translator<'_> {
     }
 }
 
+/// As [`Translator`], for what refers to nothing.
+pub(super) struct Plain<'a>(pub(super) &'a Link);
+
+impl Translate for Plain<'_> {
+    fn translate(&self, field: usize, row: &Row, to: Side) -> std::result::Result<Value, Cause> {
+        convert(self.0, field, &row[field], to)
+    }
+}
+
 fn convert(link: &Link, field: usize, value: &Value, to: Side) -> std::result::Result<Value, Cause> {
     let from = link.collection[to.other()].column(field);
     mapping::convert(value, from, link.collection[to].column(field), link.fields[field].lossy)

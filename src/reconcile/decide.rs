@@ -178,7 +178,10 @@ fn create(question: &Question<'_>, row: &Row, from: Side, to: Side) -> Action {
 }
 
 fn decide_pair(question: &Question<'_>, pair: &Pair) -> Decision {
-    let changed = |row: &Row, side: Side| changed_fields(pair, row, side).any(|changed| changed);
+    let changed = |row: &Row, side: Side| {
+        let is_other = |at: usize| is_other(question.link, at, &pair.bases, row, side, question.translate);
+        (0..pair.bases.len().min(row.len())).any(is_other)
+    };
     let keeps = |side: Side| pair.bases.iter().flatten().any(|base| protected(base, side));
     match (question.source, question.target) {
         (Seen::Unreadable(cause), _) | (_, Seen::Unreadable(cause)) => undecided(cause),
@@ -206,8 +209,26 @@ fn protected(base: &Base, side: Side) -> bool {
     base.diverged && blank(base.seen[side.other()]) && !blank(base.seen[side])
 }
 
-fn changed_fields<'a>(pair: &'a Pair, row: &'a Row, side: Side) -> impl Iterator<Item = bool> + 'a {
-    pair.bases.iter().zip(row).map(move |(base, value)| base.is_none_or(|base| base.seen[side] != value.fingerprint()))
+/// Whether a side's field has another value than when the two last agreed.
+fn is_other(link: &Link, at: usize, bases: &[Option<Base>], row: &Row, side: Side, translate: &dyn Translate) -> bool {
+    let other =
+        |base: Base| base.seen[side] != row[at].fingerprint() && !is_same_in_another_form(link, at, base, row, side, translate);
+    bases[at].is_none_or(other)
+}
+
+/// Whether a value is that of the base as a column has it that was given another type: it comes to what the other side had
+/// then, and from there back to itself. Nobody has changed it.
+fn is_same_in_another_form(link: &Link, at: usize, base: Base, row: &Row, side: Side, translate: &dyn Translate) -> bool {
+    if base.diverged || link.fields[at].via.is_some() {
+        return false;
+    }
+    let Ok(there) = translate.translate(at, row, side.other()) else { return false };
+    if there.fingerprint() != base.seen[side.other()] {
+        return false;
+    }
+    let mut alone = vec![Value::Null; row.len()];
+    alone[at] = there;
+    translate.translate(at, &alone, side).as_ref() == Ok(&row[at])
 }
 
 fn survivor(question: &Question<'_>, situation: Situation, row: &Row, side: Side, changed: bool) -> Decision {
@@ -282,9 +303,7 @@ fn field_state(
     translate: &dyn Translate,
 ) -> Option<FieldState> {
     let group = link.fields[at].group(&at);
-    let changed = |row: &Row, side: Side| {
-        group.iter().any(|part| bases[*part].is_none_or(|base| base.seen[side] != row[*part].fingerprint()))
-    };
+    let changed = |row: &Row, side: Side| group.iter().any(|part| is_other(link, *part, bases, row, side, translate));
     let (mut source_changed, mut target_changed) = (changed(source, Side::Source), changed(target, Side::Target));
     if !source_changed && !target_changed {
         return None;
@@ -413,7 +432,6 @@ fn in_field(cause: Cause, field: &str) -> Cause {
 }
 
 /// Whether a row that came back under a former key is the record it was: the link's evidence equals the base (rule 8).
-pub fn rows_agree(link: &Link, pair: &Pair, row: &Row, side: Side) -> bool {
-    let same = |at: usize| pair.bases[at].is_some_and(|base: Base| base.seen[side] == row[at].fingerprint());
-    link.evidence().into_iter().all(same)
+pub fn rows_agree(link: &Link, pair: &Pair, row: &Row, side: Side, translate: &dyn Translate) -> bool {
+    link.evidence().into_iter().all(|at| !is_other(link, at, &pair.bases, row, side, translate))
 }

@@ -301,6 +301,56 @@ fn i4_a_change_that_may_not_travel_makes_no_conflict() {
     assert_eq!((&update.source, losers(update)), (&vec![(1, Value::Int(8))], vec![Side::Source]));
 }
 
+/// The source's columns have become decimals; the target's are numbers as before.
+struct Wider;
+
+impl Translate for Wider {
+    fn translate(&self, field: usize, row: &Row, to: Side) -> Result<Value, Cause> {
+        match (&row[field], to) {
+            (Value::Decimal(number), Side::Target) if number.is_integer() => {
+                Ok(Value::Int(number.to_string().parse::<f64>().unwrap() as i128))
+            }
+            (Value::Decimal(_), Side::Target) => Err(Cause::Held("it has a fraction".into())),
+            (Value::Int(number), Side::Source) => Ok(wide(&format!("{number}.00"))),
+            (other, _) => Ok(other.clone()),
+        }
+    }
+}
+
+fn wide(text: &str) -> Value {
+    Value::Decimal(text.parse().unwrap())
+}
+
+#[test]
+fn i4_a_column_of_a_wider_type_is_no_change() {
+    let base = row(5, 7);
+    let pair = pair(&base, &base);
+    let ask = |link: &Link, source: Seen<'_>, target: Seen<'_>| {
+        decide(&Question { link, pair: Some(&pair), source, target, translate: &Wider })
+    };
+    let (source, edited) = (vec![wide("5.00"), wide("7.00")], row(50, 7));
+    assert_eq!(ask(&link(), Seen::Row(&source), Seen::Row(&base)).situation, Situation::InSync);
+    let decision = ask(&link(), Seen::Row(&source), Seen::Row(&edited));
+    assert_eq!(decision.situation, Situation::TargetChanged);
+    assert_eq!((&update(&decision).source, losers(update(&decision))), (&vec![(0, wide("50.00"))], vec![]));
+    assert_eq!(ask(&link(), Seen::Row(&source), Seen::Gone).situation, Situation::TargetGone);
+    let other = vec![wide("6.00"), wide("7.00")];
+    assert_eq!(ask(&link(), Seen::Row(&other), Seen::Row(&edited)).situation, Situation::Conflict, "that one was changed");
+    assert_eq!(ask(&link(), Seen::Row(&other), Seen::Gone).situation, Situation::TargetGoneSourceChanged);
+    assert!(rows_agree(&link(), &pair, &source, Side::Source, &Wider));
+    assert!(!rows_agree(&link(), &pair, &other, Side::Source, &Wider));
+}
+
+#[test]
+fn i4_what_the_other_side_only_rounds_to_the_same_is_a_change() {
+    let base = row(10, 10);
+    let pair = pair(&base, &base);
+    let (source, target) = (row(15, 10), row(90, 10));
+    let question =
+        Question { link: &link(), pair: Some(&pair), source: Seen::Row(&source), target: Seen::Row(&target), translate: &Tens };
+    assert_eq!(decide(&question).situation, Situation::Conflict);
+}
+
 #[test]
 fn b7_a_field_two_triggers_fight_over_is_held() {
     let base = row(1, 1);
@@ -315,13 +365,13 @@ fn rule_8_a_reused_key_is_the_same_record_only_if_it_looks_the_same() {
     let base = row(1, 1);
     let pair = pair(&base, &base);
     let mut matching = link();
-    assert!(rows_agree(&matching, &pair, &row(1, 1), Side::Source));
-    assert!(!rows_agree(&matching, &pair, &row(1, 2), Side::Source), "without a rule all fields count");
+    assert!(rows_agree(&matching, &pair, &row(1, 1), Side::Source, &Plain));
+    assert!(!rows_agree(&matching, &pair, &row(1, 2), Side::Source, &Plain), "without a rule all fields count");
     matching.matching = vec![MatchField { field: 0, normal: Normal::default(), proves: true }];
-    assert!(rows_agree(&matching, &pair, &row(1, 2), Side::Source));
+    assert!(rows_agree(&matching, &pair, &row(1, 2), Side::Source, &Plain));
     matching.matching[0].proves = false;
-    assert!(!rows_agree(&matching, &pair, &row(1, 2), Side::Source), "the shared key says nothing (C4)");
-    assert!(rows_agree(&matching, &pair, &row(1, 1), Side::Source));
+    assert!(!rows_agree(&matching, &pair, &row(1, 2), Side::Source, &Plain), "the shared key says nothing (C4)");
+    assert!(rows_agree(&matching, &pair, &row(1, 1), Side::Source, &Plain));
 }
 
 /// What the two sides hold and remember after an action was carried out.

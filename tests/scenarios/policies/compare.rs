@@ -7,6 +7,8 @@ use crate::scene::{CUSTOMERS, Counts, Scene, rows, scenarios};
 use crate::support::Lab;
 
 scenarios! { mysql_sqlite: a35_what_a_temporary_table_catches_is_found_by_a_compare, }
+scenarios! { postgres_sqlite: i4_a_column_that_gets_another_type_is_compared, }
+scenarios! { postgres_postgres: i4_a_column_that_gets_another_type_is_compared, }
 scenarios! { mariadb_sqlite: a35_what_a_temporary_table_catches_is_found_by_a_compare, }
 
 /// More than one page of the compare.
@@ -108,5 +110,34 @@ pub async fn a35_what_a_temporary_table_catches_is_found_by_a_compare(scene: &Sc
     let counts = Counts(scene.program.run(&["resync", "full", "--json"]).await.code(0).json());
     assert_eq!((counts.of("customers", "updated_target"), counts.of("customers", "deleted_target")), (1, 1), "{counts:?}");
     assert_eq!(rows(&scene.target, "select mail, full_name from contact order by mail").await, ["a@x|caught", "c@x|c"]);
+    scene.quiet().await;
+}
+
+/// A column gets a wider type, in which the values are the same; later one in which they are not, and no log tells.
+pub async fn i4_a_column_that_gets_another_type_is_compared(scene: &Scene) {
+    let ([own, other], text) =
+        ([&scene.source, &scene.target].map(|lab| lab.dialect().generated_key), scene.source.dialect().text);
+    scene.source.user(&format!("create table member (id {own}, name {text}, points int)")).await;
+    scene.target.user(&format!("create table people (no {other}, full_name {text}, score numeric)")).await;
+    scene.target.user("insert into people (full_name, score) values ('nobody', 0)").await;
+    scene.target.user("delete from people").await;
+    let link = "    source: member\n    target: people\n    fields: {name: full_name, points: score}\n";
+    scene.link(&[("members", link)]);
+    scene.source.user("insert into member (name, points) values ('Ann', 5), ('Bob', 7)").await;
+    scene.sync().await;
+    scene.quiet().await;
+    scene.source.user("alter table member alter column points type numeric(12,2)").await;
+    scene.target.user("update people set score = 50 where full_name = 'Ann'").await;
+    let counts = scene.sync().await;
+    assert_eq!((counts.of("members", "updated_source"), counts.of("members", "conflicts")), (1, 0), "only one side changed");
+    let (source, target) = (&scene.source, &scene.target);
+    assert_eq!(rows(source, "select name, cast(points as int) from member order by name").await, ["Ann|50", "Bob|7"]);
+    scene.quiet().await;
+    scene.source.user("alter table member alter column points type numeric(12,1) using points + 1.5").await;
+    scene.sync().await;
+    assert_eq!(
+        rows(target, "select full_name, cast(score * 10 as int) from people order by full_name").await,
+        ["Ann|515", "Bob|85"]
+    );
     scene.quiet().await;
 }
