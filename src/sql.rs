@@ -119,7 +119,7 @@ macro_rules! statements {
             "collection_lock", "conflict_absorb", "conflict_count", "conflict_decided", "conflict_drop", "conflict_hold", "conflict_keep", "conflict_links",
             "conflict_list", "conflict_show", "conflict_sweep", "conflict_write", "cursor_read", "cursor_write", "edge_delete", "edge_read", "edge_write",
             "fence_check", "fence_home", "fence_insert", "fence_read",
-            "fence_take", "intent_delete", "intent_read", "intent_write", "lease_beat", "lease_others", "lease_read",
+            "fence_take", "intent_delete", "intent_move", "intent_read", "intent_write", "lease_beat", "lease_others", "lease_read",
             "lease_take",
             "link_next", "link_read", "link_write", "pair_by_id", "pair_by_source", "pair_by_source_former",
             "pair_by_target", "pair_by_target_former", "pair_count", "pair_detach_source", "pair_detach_target",

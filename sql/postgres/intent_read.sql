@@ -1,1 +1,1 @@
-select id, link, side, key, token, epoch, deadline, pos, sent from twinrow.intent where link = $1::int8
+select id, link, side, key, token, epoch, deadline, pos, sent, moved, gone from twinrow.intent where link = $1::int8

@@ -1,1 +1,1 @@
-select id, link, side, key, token, epoch, deadline, pos, sent from twinrow_intent where link = ?1
+select id, link, side, key, token, epoch, deadline, pos, sent, moved, gone from twinrow_intent where link = ?1

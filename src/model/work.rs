@@ -134,8 +134,12 @@ pub struct Intent {
     pub link: i64,
     /// The side it is created on.
     pub side: Side,
-    /// The record's key on the other side.
+    /// The record's key on the other side: the one it has, or had when it went.
     pub key: KeyBytes,
+    /// The position of the entry that last moved that key (rule 6).
+    pub moved: Pos,
+    /// Whether the record is gone there.
+    pub gone: bool,
     /// What its key at the app is made of, or its key itself where it was given.
     pub token: String,
     /// The epoch of the process that sends it.

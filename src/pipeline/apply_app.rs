@@ -158,6 +158,8 @@ impl Pipeline {
             link: link.number,
             side,
             key: item.key[side.other()].clone()?,
+            moved: item.pair.as_ref().map_or(item.todo.pos, |pair| pair.pos[side.other()]),
+            gone: false,
             token: given.as_ref().map_or_else(|| self.door.instance(), Key::to_string),
             epoch: self.fence.epoch,
             deadline: self.door.now() + SEND_WITHIN_S,

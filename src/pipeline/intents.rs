@@ -3,14 +3,15 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::Pipeline;
 use super::batch::Batch;
 use super::item::Item;
 use super::record::record;
+use super::{Mode, Pipeline};
 use crate::endpoint::{Conditional, Fetched, Looked};
 use crate::error::{Context, Result};
-use crate::model::{Base, Both, Intent, Key, KeyBytes, Link, Pair, PairStatus, Pos, Reason, Side, Value, Work};
-use crate::reconcile::{Action, Situation};
+use crate::model::{Base, Both, Entry, Intent, Key, KeyBytes, Link, Pair, PairStatus, Pos, Reason, Side, Value, Work};
+use crate::reconcile::{self, Action, PairIndex, Situation};
+use crate::sql::Session;
 use crate::state;
 
 /// The creates whose outcome is not known, as the keys nothing may be concluded about.
@@ -32,7 +33,9 @@ impl Unsettled {
 
     pub(super) fn add(&mut self, intent: &Intent, chosen: &Key) {
         self.any = true;
-        self.keys.insert((intent.link, intent.side.other(), intent.key.clone()));
+        if !intent.gone {
+            self.keys.insert((intent.link, intent.side.other(), intent.key.clone()));
+        }
         self.keys.insert((intent.link, intent.side, chosen.encode()));
     }
 
@@ -108,12 +111,12 @@ impl Pipeline {
         }
         let keys: Vec<Key> = intents.iter().map(|intent| app.new_key(&intent.token)).collect();
         let found = app.look(&link.collection[side], &keys).await?;
-        let others: Vec<KeyBytes> = intents.iter().map(|intent| intent.key.clone()).collect();
+        let others: Vec<KeyBytes> = intents.iter().filter(|intent| !intent.gone).map(|intent| intent.key.clone()).collect();
         let known = state::by_key(&mut *session, link, side.other(), &others).await?;
         drop(session);
         let mut resolved = Resolved::default();
         for ((intent, key), found) in intents.iter().zip(&keys).zip(found) {
-            let before = known.iter().find(|pair| pair.key[side.other()].as_ref() == Some(&intent.key));
+            let before = known.iter().find(|pair| !intent.gone && pair.key[side.other()].as_ref() == Some(&intent.key));
             self.resolve(link, intent, key, &found, before, app.settled_after(), &mut resolved);
         }
         let mut tx = self.home()?.begin(&self.fence).await?;
@@ -142,11 +145,18 @@ impl Pipeline {
         // A twin that was found, or made by hand, meanwhile.
         let has_twin = before.is_some_and(|pair| pair.key[intent.side].is_some());
         match found {
+            // This one is nobody's: it must not take the other one's place.
+            Looked::There(_) | Looked::Deleted(_) if has_twin => {
+                tracing::info!(link = link.name, key = %key, "the outcome of a creation that was in doubt comes late: there is another twin");
+            }
             Looked::There(fetched) => {
                 tracing::info!(link = link.name, key = %key, "a record whose creation was in doubt is there");
-                resolved.pairs.push(self.pair_found(link, intent, key, fetched, before));
-                resolved.work.push(self.compared(link, intent));
+                let pair = self.pair_found(link, intent, key, fetched, before);
+                let gone = if intent.gone { self.gone(link, intent.side.other(), &pair) } else { None };
+                resolved.work.push(gone.unwrap_or_else(|| self.compared(link, intent)));
+                resolved.pairs.push(pair);
             }
+            Looked::Deleted(pos) if *pos > intent.pos && intent.gone => {}
             // An older one of the same key says nothing of this creation.
             Looked::Deleted(pos) if *pos > intent.pos => {
                 tracing::info!(link = link.name, key = %key, "a record whose creation was in doubt was created, and deleted since");
@@ -158,7 +168,9 @@ impl Pipeline {
             Looked::Absent if settled && has_twin => {}
             Looked::Absent if settled => {
                 self.unsettled.any = true;
-                self.unsettled.unproven.insert((intent.link, intent.side.other(), intent.key.clone()));
+                if !intent.gone {
+                    self.unsettled.unproven.insert((intent.link, intent.side.other(), intent.key.clone()));
+                }
                 return;
             }
             Looked::Never | Looked::Deleted(_) | Looked::Absent => {
@@ -173,7 +185,7 @@ impl Pipeline {
         let mut pair = self.pair_of(link, intent, before);
         pair.key[intent.side] = Some(key.encode());
         pair.former[intent.side] = None;
-        pair.pos[intent.side] = Pos::default();
+        pair.pos[intent.side] = intent.pos;
         let row = match found {
             Fetched::Row(row, _) => Some(row),
             Fetched::Absent | Fetched::Unreadable(_) => None,
@@ -207,10 +219,54 @@ impl Pipeline {
             cycle: 0,
             bases: Vec::new(),
         });
-        pair.key[intent.side.other()] = Some(intent.key.clone());
+        let other = intent.side.other();
+        let (live, former) = if intent.gone { (None, Some(intent.key.clone())) } else { (Some(intent.key.clone()), None) };
+        (pair.key[other], pair.former[other]) = (live, former);
+        pair.pos[other] = pair.pos[other].max(intent.moved);
         pair.ver += 1;
         pair.cycle = 0;
         pair
+    }
+
+    /// Folds what a log says onto creates whose outcome is not known, as onto pairs: the key of what they were made from may
+    /// be another record's before it is.
+    pub(super) async fn fold_intents(
+        &mut self,
+        session: &mut dyn Session,
+        link: &Link,
+        side: Side,
+        entries: &[Entry],
+    ) -> Result<()> {
+        let endpoint = self.endpoints[link.endpoint[side.other()]].clone();
+        let Some(app) = endpoint.conditional().filter(|_| self.unsettled.any && self.mode == Mode::Apply) else { return Ok(()) };
+        let mut intents = state::intents(session, link).await?;
+        intents.retain(|intent| intent.side == side.other());
+        let mut pairs = Vec::with_capacity(intents.len());
+        for intent in &intents {
+            pairs.push(Pair { id: intent.id, ..self.pair_of(link, intent, None) });
+        }
+        let folded = reconcile::fold(entries, side, PairIndex::new(pairs, side));
+        let mut moved = Vec::with_capacity(folded.changed.len());
+        for pair in folded.changed {
+            let Some(before) = intents.iter().find(|intent| intent.id == pair.id) else { continue };
+            let (gone, pos) = (pair.gone(side), pair.pos[side]);
+            let Pair { key, former, .. } = pair;
+            let key = key[side].clone().or_else(|| former[side].clone());
+            let now = Intent { key: key.unwrap_or_else(|| before.key.clone()), moved: pos, gone, ..before.clone() };
+            let chosen = app.new_key(&before.token);
+            self.unsettled.remove(before, &chosen);
+            self.unsettled.add(&now, &chosen);
+            moved.push(now);
+        }
+        if moved.is_empty() {
+            return Ok(());
+        }
+        self.rely_on(link.endpoint[side]).await?;
+        let mut tx = self.home()?.begin(&self.fence).await?;
+        self.remember(&mut *tx).await?;
+        state::move_intents(&mut *tx, &moved).await?;
+        tx.commit().await?;
+        self.door.step("fold.intents").await
     }
 
     /// The record is on the worklist, whatever the cursors say.

@@ -21,6 +21,7 @@ pub async fn write_intents(session: &mut dyn Session, link: &Link, intents: &[In
                 Cell::Int(intent.deadline),
                 Cell::Int(intent.pos.0),
                 Cell::Bytes(encode_bases(link, &intent.sent)),
+                Cell::Int(intent.moved.0),
             ]
         })
         .collect();
@@ -32,7 +33,7 @@ pub async fn write_intents(session: &mut dyn Session, link: &Link, intents: &[In
 pub async fn intents(session: &mut dyn Session, link: &Link) -> Result<Vec<Intent>> {
     let mut all = Vec::new();
     for row in session.query("intent_read", &[vec![Cell::Int(link.number)]]).await? {
-        let [id, number, side, key, token, epoch, deadline, pos, sent] = row.as_slice() else {
+        let [id, number, side, key, token, epoch, deadline, pos, sent, moved, gone] = row.as_slice() else {
             return Err(Error::new(Kind::Internal, "an intent has other columns than this version expects").hint("twinrow check"));
         };
         all.push(Intent {
@@ -45,10 +46,21 @@ pub async fn intents(session: &mut dyn Session, link: &Link) -> Result<Vec<Inten
             deadline: int(deadline)?,
             pos: Pos(int(pos)?),
             sent: decode_bases(link, bytes(sent)?.unwrap_or_default()),
+            moved: Pos(int(moved)?),
+            gone: int(gone)? != 0,
         });
     }
     all.sort_by_key(|intent| intent.id);
     Ok(all)
+}
+
+/// Notes what became of the records that these were made from.
+pub async fn move_intents(session: &mut dyn Session, intents: &[Intent]) -> Result<()> {
+    let moved = |intent: &Intent| {
+        vec![Cell::Int(intent.id), key_cell(Some(&intent.key)), Cell::Int(intent.moved.0), Cell::Int(i64::from(intent.gone))]
+    };
+    session.execute("intent_move", &intents.iter().map(moved).collect::<Vec<_>>()).await?;
+    Ok(())
 }
 
 /// Forgets intents whose outcome is recorded.

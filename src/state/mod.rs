@@ -15,7 +15,7 @@ pub use conflicts::{
     ShownConflict, conflict, conflict_count, conflicts, drop_conflicts, forget_undecided, hold_conflicts, keep_conflicts,
     links_with_undecided, sweep_conflicts, write_conflicts,
 };
-pub use intents::{delete_intents, intents, write_intents};
+pub use intents::{delete_intents, intents, move_intents, write_intents};
 pub use pairs::{
     PairCounts, absorb_found, absorb_written, by_former, by_id, by_key, count, detach, insert, let_go, page, read_receipts,
     rebase, update, write_receipts,

@@ -4,8 +4,9 @@ use std::sync::atomic::Ordering;
 
 use serde_json::json;
 
-use super::scene::scenes;
-use crate::support::kinto::{Proxy, Trouble};
+use super::scene::{Scene, scenes};
+use crate::support::kinto::{Proxy, Trouble, shared};
+use crate::support::{skip, sqlite};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn c2_a_lost_answer_creates_one_record() {
@@ -233,4 +234,94 @@ async fn rule20_what_no_look_can_prove_is_held() {
         })
         .await;
     }
+}
+
+/// The log still tells of its birth when its creation is looked up: that is no other record's, whatever has changed since.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c1_what_changed_since_a_lost_answer_keeps_its_twin() {
+    for (policies, at_the_app) in [("safety: mirror", false), ("safety: protect", false), ("safety: mirror", true)] {
+        scenes("c1_what_changed_since_a_lost_answer", &["target"], |mut scene| async move {
+            (scene.matching, scene.policies) = ("[]", policies);
+            scene.database.user("insert into contact (name, email) values ('Ann', 'a@x')").await;
+            scene.run().await;
+            scene.database.user("insert into contact (name, email) values ('Bob', 'b@x')").await;
+            scene.run_dying_at("app.sent").await;
+            let twin = scene.kinto.id("Bob").await;
+            if at_the_app {
+                scene.kinto.change(&twin, json!({"name": "Rob"})).await;
+            } else {
+                scene.database.user("update contact set name = 'Rob' where name = 'Bob'").await;
+            }
+            scene.run().await;
+            // Where nobody knows since when the two differ, the source wins.
+            let bob = if at_the_app { "Bob" } else { "Rob" };
+            scene.assert_both(&["Ann a@x -", &format!("{bob} b@x -")]).await;
+            assert_eq!(scene.kinto.id(bob).await, twin, "the record that was made");
+            assert_eq!(scene.ours("select count(*) from twinrow.work").await, "0");
+            scene.assert_quiet().await;
+            scene
+        })
+        .await;
+    }
+}
+
+/// What a record was made from may be gone, have another key, or its key be another one's, before anybody knows that it is there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rule6_a_create_in_doubt_goes_with_its_record_and_not_with_the_key() {
+    let gone = ["delete from contact where name = 'Bob'"];
+    let renamed = ["update contact set id = 50 where name = 'Bob'"];
+    let reused = [gone[0], "insert into contact (id, name, email) values (1, 'Cid', 'c@x')"];
+    for (deeds, expected) in [(&gone[..], &[][..]), (&renamed[..], &["Bob b@x -"][..]), (&reused[..], &["Cid c@x -"][..])] {
+        let (Ok(database), Ok(kinto)) = (sqlite::lab().await, shared().await) else {
+            return skip("rule6_a_create_in_doubt", "no Kinto");
+        };
+        let mut scene = Scene::new(database, kinto).await;
+        let proxy = Proxy::to(&scene.kinto.host).await;
+        (scene.host, scene.matching) = (proxy.host.clone(), "[]");
+        scene.database.user("insert into contact (id, name, email) values (1, 'Bob', 'b@x')").await;
+        proxy.arm(Trouble::RequestLost);
+        scene.run().await;
+        assert_eq!((scene.records().await.len(), scene.in_doubt().await.as_str()), (0, "1"), "it may still arrive");
+        let late = scene.ours("select token from twinrow.intent").await;
+        for deed in deeds {
+            scene.database.user(deed).await;
+        }
+        scene.run().await;
+        assert_eq!(scene.records().await.iter().filter(|record| record.starts_with("Bob")).count(), 0, "not a second time");
+        scene.kinto.create(&late, json!({"name": "Bob", "email": "b@x"})).await;
+        scene.run().await;
+        scene.run().await;
+        scene.assert_both(expected).await;
+        assert_eq!(scene.in_doubt().await, "0");
+        scene.assert_quiet().await;
+        scene.database.close().await;
+    }
+}
+
+/// A create that comes to light when its record has another twin takes that one's place from nobody.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rule20_a_create_that_arrives_after_all_takes_nobodys_place() {
+    scenes("rule20_a_create_that_arrives_after_all", &["target"], |mut scene| async move {
+        let proxy = Proxy::to(&scene.kinto.host).await;
+        scene.host = proxy.host.clone();
+        scene.forgets = true;
+        scene.database.user("insert into contact (name, email) values ('Ann', 'a@x')").await;
+        proxy.arm(Trouble::RequestLost);
+        scene.run().await;
+        let late = scene.ours("select token from twinrow.intent").await;
+        scene.stage.ahead.store(3600, Ordering::SeqCst);
+        scene.run().await;
+        // A person makes it, and then the first one arrives.
+        scene.kinto.create("by-hand", json!({"name": "Ann", "email": "a@x"})).await;
+        let kinto = scene.kinto.clone();
+        scene.act_at("close.recorded", async move { kinto.create(&late, json!({"name": "Ann", "email": "a@x"})).await });
+        scene.run().await;
+        scene.run().await;
+        assert_eq!((scene.rows().await.len(), scene.records().await.len()), (1, 2), "nothing is made of what is one too many");
+        scene.kinto.change("by-hand", json!({"age": 7})).await;
+        scene.run().await;
+        assert_eq!(scene.rows().await, ["Ann a@x 7"], "the twin is the one it was");
+        scene
+    })
+    .await;
 }

@@ -27,7 +27,7 @@ pub(super) const IN_DOUBT: i64 = 0;
 /// The migrations of our own tables, oldest first. What was released is never changed: a change is a
 /// further one. Each statement creates a table, a column or a first row, and is left out where that is there.
 const ENDPOINT: [&str; 3] = [migration!("endpoint_1"), migration!("endpoint_2"), migration!("endpoint_3")];
-const STATE: [&str; 3] = [migration!("state_1"), migration!("state_2"), migration!("state_3")];
+const STATE: [&str; 4] = [migration!("state_1"), migration!("state_2"), migration!("state_3"), migration!("state_4")];
 const LOG: &str = migration!("log");
 
 /// What a script sets first, as our own connections do: a trigger keeps the modes it was created under (A59).

@@ -31,7 +31,8 @@ const STATE_TABLES: [&str; 13] =
 /// The migrations of our own tables, oldest first. What was released is never changed: a change is a
 /// further one. Each can be run again.
 const ENDPOINT: [&str; 3] = [migration!("endpoint_1"), migration!("endpoint_2"), migration!("endpoint_3")];
-const STATE: [&str; 4] = [migration!("state_1"), migration!("state_2"), migration!("state_3"), migration!("state_4")];
+const STATE: [&str; 5] =
+    [migration!("state_1"), migration!("state_2"), migration!("state_3"), migration!("state_4"), migration!("state_5")];
 
 /// One transaction of an installation.
 pub(super) struct Step {

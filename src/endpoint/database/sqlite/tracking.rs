@@ -28,7 +28,7 @@ const VERSION: i64 = 3;
 /// The migrations of our own tables, oldest first. What was released is never changed: a change is a
 /// further one.
 const ENDPOINT: [&str; 3] = [migration!("endpoint_1"), migration!("endpoint_2"), migration!("endpoint_3")];
-const STATE: [&str; 3] = [migration!("state_1"), migration!("state_2"), migration!("state_3")];
+const STATE: [&str; 4] = [migration!("state_1"), migration!("state_2"), migration!("state_3"), migration!("state_4")];
 const LOG: &str = migration!("log");
 const TRIGGERS: &str = migration!("triggers");
 const PROBE: &str = migration!("probe");

@@ -1,0 +1,3 @@
+-- Where the log last gave a key to the record that a create under way was made from, and whether that record is gone since.
+alter table twinrow.intent add column if not exists moved bigint not null default 0;
+alter table twinrow.intent add column if not exists gone bigint not null default 0;
