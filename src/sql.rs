@@ -117,7 +117,7 @@ macro_rules! statements {
         $crate::statements!(@list $engine,
             "brake_approve", "brake_count", "brake_delete", "brake_read", "brake_reset", "brake_window", "brake_write",
             "collection_lock", "conflict_absorb", "conflict_count", "conflict_decided", "conflict_drop", "conflict_hold", "conflict_keep", "conflict_links",
-            "conflict_list", "conflict_show", "conflict_sweep", "conflict_write", "cursor_read", "cursor_write", "edge_delete", "edge_read", "edge_write",
+            "conflict_list", "conflict_pending", "conflict_show", "conflict_sweep", "conflict_write", "cursor_read", "cursor_write", "edge_delete", "edge_read", "edge_write",
             "fence_check", "fence_home", "fence_insert", "fence_read",
             "fence_take", "intent_delete", "intent_move", "intent_read", "intent_write", "lease_beat", "lease_others", "lease_read",
             "lease_take",

@@ -15,7 +15,7 @@ use super::job::{Done, given_key};
 use super::record::{Written, record};
 use crate::endpoint::{Conditional, Edit, Edited, Endpoint, Looked, Outcome};
 use crate::error::{Context, Error, Kind, Result};
-use crate::model::{Conflict, Intent, Key, KeyBytes, Link, Pos, Side, Value};
+use crate::model::{Conflict, Intent, Key, KeyBytes, Link, Pair, Pos, Side, Value};
 use crate::state;
 
 /// A noted create is sent within this time, or not at all: a process that was frozen in between finds its
@@ -92,8 +92,11 @@ impl Pipeline {
             Fate::Busy(cause) => cause == CHANGED || cause == LATER,
             Fate::Open | Fate::Written => false,
         };
+        let open = |at: &usize| fates[*at] != Fate::Written && !refused(at);
+        let unheard: Vec<i64> = conflicts.iter().filter(|(at, _)| open(at)).map(|(_, conflict)| conflict.pair).collect();
         let void: Vec<(usize, Conflict)> = conflicts.into_iter().filter(|(at, _)| refused(at)).collect();
         self.drop_pending(false, &void, &[]).await?;
+        self.unheard.extend(unheard);
         sent
     }
 
@@ -250,8 +253,13 @@ impl Pipeline {
         Ok(())
     }
 
+    /// Those pairs whose conflict is pending though nobody heard of its write: by now it is known what became of the record.
+    pub(super) fn heard<'a>(&self, pairs: impl Iterator<Item = &'a Pair>) -> Vec<i64> {
+        pairs.map(|pair| pair.id).filter(|id| self.unheard.contains(id)).collect()
+    }
+
     async fn record_app(
-        &self,
+        &mut self,
         link: &Link,
         written: &[Written],
         certain: &[Intent],
@@ -266,8 +274,11 @@ impl Pipeline {
         let mut tx = self.home()?.begin(&self.fence).await?;
         record(&mut *tx, link, written.iter().map(|written| &written.pair)).await?;
         state::keep_conflicts(&mut *tx, &kept).await?;
+        let heard = self.heard(written.iter().map(|written| &written.pair));
+        state::absorb_conflicts(&mut *tx, &heard).await?;
         state::delete_intents(&mut *tx, &ids).await?;
         tx.commit().await?;
+        self.unheard.retain(|pair| !heard.contains(pair));
         self.door.step("app.recorded").await
     }
 }

@@ -122,6 +122,8 @@ pub struct Pipeline {
     waiting: HashSet<i64>,
     /// Links that may have conflicts which wait for a person, by number.
     undecided: HashSet<i64>,
+    /// Pairs with a conflict that is pending because the answer of the app to its write was lost.
+    unheard: HashSet<i64>,
     /// How far each link's logs were read: as the state has it, which only this process changes.
     cursors: Vec<Option<state::Cursors>>,
     /// When the worklists were last looked at though no entry asked for it; see [`Pipeline::cycle`].

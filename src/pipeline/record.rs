@@ -270,8 +270,11 @@ impl Pipeline {
         match recorded {
             Ok(()) => {
                 let keep = integration.keep_values;
+                let heard = self.heard(pairs.iter().map(|(_, pair)| pair));
+                state::absorb_conflicts(&mut *tx, &heard).await?;
                 state::write_conflicts(&mut *tx, &integration.name, &standing, keep, self.door.now()).await?;
                 tx.commit().await?;
+                self.unheard.retain(|pair| !heard.contains(pair));
             }
             Err(error) if error.kind() == Kind::Stale => {
                 tx.rollback().await?;

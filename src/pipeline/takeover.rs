@@ -96,6 +96,7 @@ async fn take_fences(
         has_work: true,
         waiting: numbers.clone(),
         undecided: HashSet::new(),
+        unheard: HashSet::new(),
         unchecked: numbers,
         split_until: None,
         timings: super::Timings::default(),
@@ -317,11 +318,14 @@ impl Pipeline {
 
     /// Conflicts that were written down for a write that never happened. Between databases only: what an
     /// app did is known later.
-    async fn sweep(&self) -> Result<()> {
+    async fn sweep(&mut self) -> Result<()> {
         let database = |link: &&Link| Side::BOTH.into_iter().all(|side| self.endpoints[link.endpoint[side]].store().is_some());
         let links: Vec<i64> = self.integration.links.iter().filter(database).map(|link| link.number).collect();
         let mut tx = self.home()?.begin(&self.fence).await?;
         state::sweep_conflicts(&mut *tx, &links).await?;
+        if links.len() < self.integration.links.len() {
+            self.unheard = state::pairs_with_pending(&mut *tx, &self.fence.integration).await?;
+        }
         tx.commit().await
     }
 }

@@ -88,6 +88,12 @@ pub async fn links_with_undecided(session: &mut dyn Session, integration: &str) 
     rows.iter().filter_map(|row| row.first()).map(int).collect()
 }
 
+/// The pairs of the conflicts that are pending.
+pub async fn pairs_with_pending(session: &mut dyn Session, integration: &str) -> Result<HashSet<i64>> {
+    let rows = session.query("conflict_pending", &[vec![text_cell(integration)]]).await?;
+    rows.iter().filter_map(|row| row.first()).map(int).collect()
+}
+
 fn ids(ids: &[Vec<u8>]) -> Vec<Cells> {
     ids.iter().map(|id| vec![Cell::Bytes(id.clone())]).collect()
 }
@@ -104,8 +110,9 @@ pub async fn drop_conflicts(session: &mut dyn Session, dropped: &[Vec<u8>]) -> R
     Ok(())
 }
 
-/// Marks the pending conflicts of pairs as kept: a receipt proves the write that overwrote their loser.
-pub(super) async fn absorb_conflicts(session: &mut dyn Session, pairs: &[i64]) -> Result<()> {
+/// Marks the pending conflicts of pairs as kept: the write that overwrote their loser is proven, by a receipt or by what is
+/// there now; or nobody will ever know, and then they are kept too.
+pub async fn absorb_conflicts(session: &mut dyn Session, pairs: &[i64]) -> Result<()> {
     let set: Vec<Cells> = pairs.iter().map(|pair| vec![Cell::Int(*pair)]).collect();
     session.execute("conflict_absorb", &set).await?;
     Ok(())

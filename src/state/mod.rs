@@ -12,8 +12,8 @@ mod stops;
 mod work;
 
 pub use conflicts::{
-    ShownConflict, conflict, conflict_count, conflicts, drop_conflicts, forget_undecided, hold_conflicts, keep_conflicts,
-    links_with_undecided, sweep_conflicts, write_conflicts,
+    ShownConflict, absorb_conflicts, conflict, conflict_count, conflicts, drop_conflicts, forget_undecided, hold_conflicts,
+    keep_conflicts, links_with_undecided, pairs_with_pending, sweep_conflicts, write_conflicts,
 };
 pub use intents::{delete_intents, intents, move_intents, write_intents};
 pub use pairs::{

@@ -108,6 +108,25 @@ async fn rule11_a_conflict_that_was_not_settled_leaves_nothing_pending() {
     .await;
 }
 
+/// The write arrived, and nobody heard of it: what it has overwritten is kept.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rule11_a_conflict_whose_write_nobody_heard_of_is_kept() {
+    scenes("rule11_a_conflict_whose_write_nobody_heard_of_is_kept", &["target"], |scene| async move {
+        scene.database.user("insert into contact (name, email) values ('Ann', 'a@x')").await;
+        scene.run().await;
+        scene.database.user("update contact set age = 1").await;
+        scene.kinto.change(&scene.kinto.id("Ann").await, json!({"age": 2})).await;
+        scene.run_dying_at("app.sent").await;
+        scene.run().await;
+        scene.assert_both(&["Ann a@x 1"]).await;
+        assert_eq!(scene.ours("select count(*) from twinrow.conflict where kept = 0").await, "0");
+        let kept = scene.ours("select t_row from twinrow.conflict where kept = 1").await;
+        assert!(kept.contains('2'), "what was overwritten is kept: {kept}");
+        scene
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn e6_rejected_records_are_held_and_the_others_pass() {
     let schema = json!({"type": "object", "properties": {"age": {"type": ["integer", "null"], "maximum": 1000}}});

@@ -25,6 +25,7 @@ const PARAMETERS: &[(&str, &str)] = &[
     ("conflict_hold", "btiibnitnii"),
     ("conflict_keep", "b"),
     ("conflict_links", "t"),
+    ("conflict_pending", "t"),
     ("conflict_list", "ti"),
     ("conflict_show", "tb"),
     ("conflict_sweep", "i"),

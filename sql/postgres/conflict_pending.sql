@@ -1,0 +1,1 @@
+select pair from twinrow.conflict where integration = $1::text and kept = 0

@@ -1,0 +1,1 @@
+select pair from twinrow_conflict where integration = ?1 and kept = 0
