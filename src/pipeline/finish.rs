@@ -8,7 +8,7 @@ use super::batch::Batch;
 use super::item::{Item, Todo};
 use crate::error::Result;
 use crate::model::{Base, Both, KeyBytes, Link, Pair, Reason, Side, Work, waits_for};
-use crate::reconcile::{Action, Cause};
+use crate::reconcile::{Action, Cause, Situation};
 use crate::state::{self, BrakeKind};
 
 impl Pipeline {
@@ -178,7 +178,8 @@ pub(super) fn todo_of(work: Work) -> Todo {
     Todo { lost: work.lost, attempts, recorded: true, rounds, approved: work.approved, ..Todo::new(work.side, work.key) }
 }
 
-/// Under the live keys of both sides, a finished record may still stand on the worklist.
+/// Under the live keys of both sides, a finished record may still stand on the worklist; under its own, one that came and
+/// went.
 fn other_names(batch: &Batch, fates: &[Fate]) -> Vec<(Side, KeyBytes)> {
     let mut names = Vec::new();
     for (item, fate) in batch.items.iter().zip(fates) {
@@ -187,6 +188,10 @@ fn other_names(batch: &Batch, fates: &[Fate]) -> Vec<(Side, KeyBytes)> {
             (Fate::Open, Some(Action::Ignore | Action::Report)) => !item.todo.recorded,
             _ => false,
         };
+        let nothing = decision(item).is_some_and(|decision| decision.situation == Situation::Nothing);
+        if nothing && item.pair.is_none() && item.same_as.is_none() {
+            names.push((item.todo.side, item.todo.key.clone()));
+        }
         let whole = |pair: &&Pair| !pair.gone(Side::Source) && !pair.gone(Side::Target);
         let Some(pair) = item.pair.as_ref().filter(|_| settled).filter(whole) else { continue };
         for side in Side::BOTH {

@@ -29,6 +29,8 @@ fn rule1_of_two_new_records_that_are_held_both_are_remembered() {
     assert_eq!(script.reasons(), [HELD; 2], "also when they are tried again together");
     let of = script.entity(T, t);
     script.delete(S, s);
+    script.sync();
+    assert_eq!(script.reasons(), [HELD], "what is gone is not held any more");
     script.later();
     assert!(script.key(S, of).is_some(), "the other one is a new record now");
     script.ends_well();
