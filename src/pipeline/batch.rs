@@ -37,7 +37,8 @@ impl Pipeline {
         self.timings.enter(Phase::Fetching);
         fetch(moment, link_at, link, &mut items).await?;
         let asked = items.len();
-        let candidates = self.look_for_lost(session, moment, link_at, link, &mut items).await?;
+        // What is seldom needed is not part of every cycle's future.
+        let candidates = Box::pin(self.look_for_lost(session, moment, link_at, link, &mut items)).await?;
         if items.len() > asked {
             fetch(moment, link_at, link, &mut items).await?;
         }

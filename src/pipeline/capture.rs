@@ -114,7 +114,7 @@ impl Pipeline {
         if keys.is_empty() && !truncated {
             return Ok(Vec::new());
         }
-        self.fold_intents(session, link, side, entries).await?;
+        Box::pin(self.fold_intents(session, link, side, entries)).await?;
         let mut pairs = state::by_key(session, link, side, &keys).await?;
         let returning = |entry: &&Entry| matches!(entry.op, Op::Return { .. });
         let returning: Vec<KeyBytes> = entries.iter().filter(returning).map(|entry| entry.key.encode()).collect();

@@ -59,7 +59,7 @@ pub async fn pair(source: Engine, target: Engine) {
     };
     let (a, b) = (source_lab.clone(), target_lab.clone());
     // A task of its own, so that the databases are dropped whatever becomes of it.
-    let ring = async move { Ring::new(source, target, &*a, &*b).run().await };
+    let ring = Box::pin(async move { Ring::new(source, target, &*a, &*b).run().await });
     let result = LocalSet::new().run_until(async { spawn_local(ring).await }).await;
     source_lab.close().await;
     target_lab.close().await;
