@@ -52,6 +52,7 @@ macro_rules! conformance {
             fetch_keeps_order_and_says_absent,
             rule2_unread_deletes_are_named,
             rule2_unread_renames_are_named_by_both_keys,
+            rule2_an_unread_rename_by_a_blank_is_named,
             rule2_unread_inserts_are_named_where_asked,
             find_normalises_both_sides,
             c10_null_and_empty_match_nothing,

@@ -76,6 +76,22 @@ pub async fn rule2_unread_renames_are_named_by_both_keys(lab: &dyn Lab) {
     }
 }
 
+/// Also of texts that an engine's own comparison calls equal.
+pub async fn rule2_an_unread_rename_by_a_blank_is_named(lab: &dyn Lab) {
+    lab.user(&format!("create table word (w {} not null primary key, v bigint)", lab.dialect().text)).await;
+    let bench = Bench::new(lab, &["word"]).await;
+    for n in 1..=60 {
+        lab.user(&format!("insert into word values ('w{n}', {n})")).await;
+    }
+    lab.user("update word set w = 'w1 ' where v = 1").await;
+    let mut window = bench.endpoint.window(&bench.tracked, 10).await.unwrap();
+    assert!(window.more(), "60 inserts are more than 10");
+    let keys: Vec<Key> = ["w1", "w1 ", "w2"].map(|key| Key(vec![t(key)])).to_vec();
+    let unread = window.unread(0, &keys, Unread::Moves).await.unwrap();
+    let named: Vec<bool> = keys.iter().map(|key| unread.contains(&key.encode())).collect();
+    assert_eq!(named, [true, true, false]);
+}
+
 /// C4: a record must not be recorded while its own insert is unread.
 pub async fn rule2_unread_inserts_are_named_where_asked(lab: &dyn Lab) {
     let bench = Bench::item(lab).await;

@@ -199,10 +199,11 @@ pub(super) async fn unread(
     mut found: impl FnMut(Named<'_>) + Send,
 ) -> Result<()> {
     let width = log.key.len();
-    let changed: Vec<String> = (1..=width).map(|i| format!("o{i} <=> n{i}")).collect();
-    let changed = changed.join(" and ");
+    // By their bytes: with blanks behind it, a text is another key, whatever its collation says (C6).
+    let same: Vec<String> = (1..=width).map(|i| format!("cast(o{i} as binary) <=> cast(n{i} as binary)")).collect();
+    let same = same.join(" and ");
     let births = if which == Unread::Births { "true" } else { "op <> 'I'" };
-    let sql = log.rows(0, width, &format!("where ({births} and not (op = 'U' and {changed})) and seq > {after} order by seq"));
+    let sql = log.rows(0, width, &format!("where ({births} and not (op = 'U' and {same})) and seq > {after} order by seq"));
     let mut failed = None;
     let each = |row: Row| match log.logged(0, &row, width) {
         Ok(logged) => found(logged.what.moves(which)),
