@@ -330,6 +330,10 @@ pub trait Window: Send {
     /// The rows under these keys at this moment, in the order of `keys`; absent: `None`. One query.
     async fn fetch(&mut self, collection: usize, keys: &[Key]) -> Result<Vec<Fetched>>;
 
+    /// A hint that these rows will be fetched next: they may be read at once, while the caller is busy with others. Only
+    /// where it makes no difference when a row is read, because the moment is one transaction.
+    fn ahead(&mut self, _collection: usize, _keys: Vec<Key>) {}
+
     /// Those of `keys` that an entry of this kind names which is visible at this moment but not among
     /// [`Window::entries`]: nothing may be concluded about them yet (rule 2). Asked after the rows
     /// were fetched: where "this moment" is not one transaction (SQLite), it is the later of the two.

@@ -179,6 +179,8 @@ impl Pipeline {
         }
         while !todos.is_empty() {
             let rest = todos.split_off(todos.len().min(BATCH));
+            let next = rest.iter().take(BATCH).filter(|todo| !self.knows_echo(link, todo));
+            doing.moment.next = next.map(|todo| (at, todo.side, todo.key.clone())).collect();
             self.run_batch(doing, at, link, todos, Vec::new()).await?;
             todos = rest;
         }
@@ -248,6 +250,7 @@ impl Pipeline {
             return self.plan_batch(doing, at, link, todos, pairs, true).await;
         }
         let mut batch = self.decide(doing.session, doing.moment, at, todos, pairs).await?;
+        doing.moment.read_ahead(&self.integration.links);
         self.hold_unsettled(link, &mut batch);
         self.brake(link, &mut batch);
         let mut fates = vec![Fate::Open; batch.items.len()];

@@ -13,6 +13,11 @@ use crate::sql::Session;
 use crate::state;
 
 impl Pipeline {
+    /// The echo of a write that a pair was recorded with a moment ago: nothing needs to be asked.
+    pub(super) fn knows_echo(&self, link: &Link, todo: &Todo) -> bool {
+        todo.own && !todo.recorded && self.echoes.knows(link.number, todo.side, &todo.key, todo.pos)
+    }
+
     /// Keys to pairs. A pair that both sides name, or that this cycle has recorded already, comes once; one
     /// that lost a side is decided only for its own entry on the worklist.
     pub(super) async fn identify(
@@ -22,9 +27,7 @@ impl Pipeline {
         todos: Vec<Todo>,
         known: Vec<Pair>,
     ) -> Result<(Vec<Item>, Vec<Todo>)> {
-        // The echo of a write that a pair was recorded with a moment ago: nothing needs to be asked.
-        let echo = |todo: &Todo| todo.own && !todo.recorded && self.echoes.knows(link.number, todo.side, &todo.key, todo.pos);
-        let (mut settled, todos): (Vec<Todo>, Vec<Todo>) = todos.into_iter().partition(echo);
+        let (mut settled, todos): (Vec<Todo>, Vec<Todo>) = todos.into_iter().partition(|todo| self.knows_echo(link, todo));
         let (gone, mut todos): (Vec<Todo>, Vec<Todo>) = todos.into_iter().partition(|todo| todo.lost.is_some());
         // Before a pair is decided as lost: what stands under that key now may be its record, back without a word of the log
         // (an app that showed less for a while, a table that was put back).

@@ -7,6 +7,8 @@ use super::bench::{Bench, EXACT, int, row, t};
 use crate::support::Lab;
 
 const NONE: Vec<i64> = Vec::new();
+/// Where `item` has its name.
+const NAME: usize = 2;
 
 pub async fn fetch_keeps_order_and_says_absent(lab: &dyn Lab) {
     let mut bench = Bench::item(lab).await;
@@ -28,6 +30,32 @@ pub async fn fetch_keeps_order_and_says_absent(lab: &dyn Lab) {
     let fetched = window.fetch(0, &many).await.unwrap();
     assert_eq!(fetched.iter().filter(|fetched| **fetched != Fetched::Absent).count(), 3);
     assert_eq!(row(&fetched[2999])[1], t("Ann"));
+}
+
+/// Whatever is asked meanwhile, and though less or more is fetched than was announced.
+pub async fn rule2_rows_read_ahead_are_of_the_moment(lab: &dyn Lab) {
+    let bench = Bench::item(lab).await;
+    lab.user("insert into item (id, name) values (1, 'Ann'), (2, 'Bob'), (3, 'Cid'), (4, 'Dan'), (5, 'Eve')").await;
+    let keys = |ids: &[i64]| ids.iter().copied().map(Key::int).collect::<Vec<_>>();
+    let mut window = bench.window().await;
+    let asked = keys(&[4, 99, 2, 5, 2]);
+    let plain = window.fetch(0, &asked).await.unwrap();
+    assert_eq!(row(&plain[0])[NAME], t("Dan"));
+    assert_eq!(plain[1], Fetched::Absent);
+
+    window.ahead(0, keys(&[1, 2, 99, 4, 2]));
+    window.ahead(0, keys(&[3]));
+    assert_eq!(window.page(0, None, 2).await.unwrap(), keys(&[1, 2]));
+    assert_eq!(window.fetch(0, &asked).await.unwrap(), plain);
+    assert_eq!(window.fetch(0, &asked).await.unwrap(), plain, "what was announced is gone");
+
+    window.ahead(0, keys(&[3]));
+    assert_eq!(window.count(0).await.unwrap(), 5);
+    assert_eq!(row(&window.fetch(0, &keys(&[3])).await.unwrap()[0])[NAME], t("Cid"));
+    // One that nobody waits for.
+    window.ahead(0, keys(&[1, 2, 3]));
+    drop(window);
+    assert_eq!(row(&bench.window().await.fetch(0, &asked).await.unwrap()[2])[NAME], t("Bob"));
 }
 
 pub async fn rule2_unread_deletes_are_named(lab: &dyn Lab) {

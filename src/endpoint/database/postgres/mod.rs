@@ -4,6 +4,7 @@
 //! open transaction, with as many consumers as there are. `catalog` reads what is there, `tracking`
 //! installs what is ours, `window` reads logs and rows of one moment, `write` writes under the fence.
 
+mod ahead;
 mod catalog;
 mod compact;
 mod error;

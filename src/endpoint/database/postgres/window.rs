@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use async_trait::async_trait;
 use tokio_postgres::types::ToSql;
 
+use super::ahead::Reader;
 use super::catalog::{quote, quote_table};
 use super::log::{
     Range, collection_name, entries_sql, fold_replacements, lsn_text, read_before_sql, read_entry, unread_any_sql, unread_sql,
@@ -23,7 +24,7 @@ const COUNT_MAX: i64 = 100_000;
 
 /// A [`Window`] of PostgreSQL: a read-only transaction, whose snapshot the logs and the rows share.
 pub(super) struct PgWindow {
-    conn: Conn,
+    reader: Reader,
     collections: Vec<Collection>,
     entries: Vec<Entry>,
     /// Where each collection's next window begins.
@@ -216,7 +217,7 @@ fn cut(conn: Conn, tracked: &[Tracked], cursors: Vec<Cursor>, slices: Vec<Slice>
     }
     entries.sort_by_key(|entry| entry.pos);
     PgWindow {
-        conn,
+        reader: Reader::new(conn),
         collections: tracked.iter().map(|tracked| tracked.collection.clone()).collect(),
         entries: fold_replacements(entries),
         names_keys: vec![HashMap::new(); next.len()],
@@ -257,7 +258,7 @@ impl PgWindow {
         let columns = rows::as_params(&columns);
         let mut params: Vec<&(dyn ToSql + Sync)> = vec![&lsn, &xids, &once];
         params.extend(rows::params(&columns));
-        for answer in self.conn.query(&read_before_sql(&table), &params).await? {
+        for answer in self.reader.conn().await?.query(&read_before_sql(&table), &params).await? {
             let (ord, deleted, op): (i64, i64, &str) = (answer.get(0), answer.get(1), answer.get(2));
             let entry = usize::try_from(ord - 1).ok().and_then(|ord| self.entries.get_mut(*inserts.get(ord)?));
             if let (Some(entry), "D") = (entry, op) {
@@ -286,9 +287,15 @@ impl Window for PgWindow {
         ReadReceipt::default()
     }
 
-    async fn fetch(&mut self, collection: usize, keys: &[Key]) -> Result<Vec<Fetched>> {
-        let collection = self.collection(collection)?.clone();
-        rows::fetch(&mut self.conn, &collection, keys).await
+    async fn fetch(&mut self, at: usize, keys: &[Key]) -> Result<Vec<Fetched>> {
+        let collection = self.collection(at)?.clone();
+        self.reader.fetch(at, &collection, keys).await
+    }
+
+    fn ahead(&mut self, at: usize, keys: Vec<Key>) {
+        if let Ok(collection) = self.collection(at).cloned() {
+            self.reader.begin(at, collection, keys);
+        }
     }
 
     async fn unread(&mut self, collection: usize, keys: &[Key], which: Unread) -> Result<HashSet<KeyBytes>> {
@@ -302,7 +309,14 @@ impl Window for PgWindow {
         let mut params: Vec<&(dyn ToSql + Sync)> = vec![&range.from, &range.open, &range.mid, &range.lsn];
         let names_keys = match self.names_keys.get(collection).and_then(|known| known.get(&which)) {
             Some(known) => *known,
-            None => self.conn.query(&unread_any_sql(&table, which), &params).await?.first().is_some_and(|row| row.get(0)),
+            None => self
+                .reader
+                .conn()
+                .await?
+                .query(&unread_any_sql(&table, which), &params)
+                .await?
+                .first()
+                .is_some_and(|row| row.get(0)),
         };
         self.names_keys[collection].insert(which, names_keys);
         if !names_keys {
@@ -311,7 +325,8 @@ impl Window for PgWindow {
         let columns = rows::key_columns(&table, keys)?;
         let columns = rows::as_params(&columns);
         params.extend(rows::params(&columns));
-        let named: Vec<i64> = self.conn.query(&unread_sql(&table, which), &params).await?.iter().map(|row| row.get(0)).collect();
+        let named: Vec<i64> =
+            self.reader.conn().await?.query(&unread_sql(&table, which), &params).await?.iter().map(|row| row.get(0)).collect();
         if named.contains(&0) {
             return Ok(keys.iter().map(Key::encode).collect());
         }
@@ -320,7 +335,7 @@ impl Window for PgWindow {
 
     async fn find(&mut self, collection: usize, rule: &[(usize, Normal)], values: &[Vec<Value>]) -> Result<Vec<Vec<Key>>> {
         let collection = self.collection(collection)?.clone();
-        rows::find(&mut self.conn, &collection, rule, values).await
+        rows::find(self.reader.conn().await?, &collection, rule, values).await
     }
 
     async fn page(&mut self, collection: usize, after: Option<&Key>, limit: usize) -> Result<Vec<Key>> {
@@ -344,7 +359,7 @@ impl Window for PgWindow {
         let after: Vec<_> = after.iter().flatten().map(super::value::Param).collect();
         let mut params: Vec<&(dyn ToSql + Sync)> = vec![&limit];
         params.extend(after.iter().map(|part| part as &(dyn ToSql + Sync)));
-        let answers = self.conn.query(&sql, &params).await?;
+        let answers = self.reader.conn().await?.query(&sql, &params).await?;
         let key = |answer| {
             rows::read_key(answer, 0, &table).map_err(|why| Error::new(Kind::Rejected, format!("{}: {why}", table.name)))
         };
@@ -355,11 +370,11 @@ impl Window for PgWindow {
         let name = quote_table(&self.collection(collection)?.table.name);
         let estimate = "select coalesce(sum(greatest(c.reltuples, 0)), 0)::int8 from pg_catalog.pg_class c \
              where c.oid = $1::text::pg_catalog.regclass or c.oid in (select relid from pg_catalog.pg_partition_tree($1::text::pg_catalog.regclass))";
-        let rows = self.conn.query(estimate, &[&name]).await?;
+        let rows = self.reader.conn().await?.query(estimate, &[&name]).await?;
         let mut count: i64 = rows.first().map_or(0, |row| row.get(0));
         if count < COUNT_MAX {
             let exact = format!("select count(*) from (select from {name} limit {COUNT_MAX}) t");
-            count = self.conn.query(&exact, &[]).await?.first().map_or(0, |row| row.get(0));
+            count = self.reader.conn().await?.query(&exact, &[]).await?.first().map_or(0, |row| row.get(0));
         }
         Ok(u64::try_from(count).unwrap_or_default())
     }

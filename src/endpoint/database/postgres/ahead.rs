@@ -1,0 +1,69 @@
+//! Rows that are read before they are asked for, while the pipeline is busy with others.
+
+use std::collections::HashMap;
+
+use tokio::task::JoinHandle;
+
+use super::rows;
+use super::session::Conn;
+use crate::endpoint::Fetched;
+use crate::error::{Error, Kind, Result};
+use crate::model::{Collection, Key, KeyBytes};
+
+/// The connection of a window, which one reader has at a time.
+pub(super) struct Reader {
+    /// `None`: `reading` has it.
+    conn: Option<Conn>,
+    reading: Option<JoinHandle<(Conn, Ahead)>>,
+    ahead: Option<Ahead>,
+}
+
+/// What was read ahead: of which collection, and the rows.
+struct Ahead {
+    collection: usize,
+    rows: Result<HashMap<KeyBytes, Fetched>>,
+}
+
+impl Reader {
+    pub(super) fn new(conn: Conn) -> Reader {
+        Reader { conn: Some(conn), reading: None, ahead: None }
+    }
+
+    /// The connection, once what is being read ahead is there.
+    pub(super) async fn conn(&mut self) -> Result<&mut Conn> {
+        if let Some(reading) = self.reading.take() {
+            let broken = |error| Error::new(Kind::Internal, "reading ahead ended without an answer").source(error);
+            let (conn, ahead) = reading.await.map_err(broken)?;
+            self.conn = Some(conn);
+            self.ahead = Some(ahead);
+        }
+        self.conn.as_mut().ok_or_else(|| Error::new(Kind::Internal, "a window without a connection"))
+    }
+
+    /// Begins to read these rows, unless others are being read.
+    pub(super) fn begin(&mut self, at: usize, collection: Collection, keys: Vec<Key>) {
+        let Some(mut conn) = self.conn.take() else { return };
+        self.ahead = None;
+        self.reading = Some(tokio::spawn(async move {
+            let read = rows::fetch(&mut conn, &collection, &keys).await;
+            let rows = read.map(|rows| keys.iter().map(Key::encode).zip(rows).collect());
+            (conn, Ahead { collection: at, rows })
+        }));
+    }
+
+    /// The rows under these keys, in their order; those that were not read ahead are read now.
+    pub(super) async fn fetch(&mut self, at: usize, collection: &Collection, keys: &[Key]) -> Result<Vec<Fetched>> {
+        self.conn().await?;
+        let mut known = match self.ahead.take().filter(|ahead| ahead.collection == at) {
+            Some(ahead) => ahead.rows?,
+            None => return rows::fetch(self.conn().await?, collection, keys).await,
+        };
+        let mut all: Vec<Option<Fetched>> = keys.iter().map(|key| known.remove(&key.encode())).collect();
+        let missing: Vec<usize> = (0..keys.len()).filter(|i| all[*i].is_none()).collect();
+        let asked: Vec<Key> = missing.iter().map(|i| keys[*i].clone()).collect();
+        for (i, row) in missing.into_iter().zip(rows::fetch(self.conn().await?, collection, &asked).await?) {
+            all[i] = Some(row);
+        }
+        Ok(all.into_iter().flatten().collect())
+    }
+}
