@@ -1,5 +1,6 @@
 //! Capture and fold: one moment of each endpoint, and what its entries say about the map.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use futures_util::future::join_all;
@@ -201,10 +202,13 @@ impl Moment {
         }
     }
 
-    pub(super) fn entries_of(&self, at: usize, link: &Link, side: Side) -> Vec<Entry> {
-        let place = self.places[at][side];
-        let window = &self.windows[link.endpoint[side]];
-        window.entries().iter().filter(|entry| entry.collection == place).cloned().collect()
+    pub(super) fn entries_of(&self, at: usize, link: &Link, side: Side) -> Cow<'_, [Entry]> {
+        let of_it = |entry: &&Entry| entry.collection == self.places[at][side];
+        let entries = self.windows[link.endpoint[side]].entries();
+        match entries.iter().all(|entry| of_it(&entry)) {
+            true => Cow::Borrowed(entries),
+            false => Cow::Owned(entries.iter().filter(of_it).cloned().collect()),
+        }
     }
 }
 

@@ -55,10 +55,9 @@ pub(super) async fn open(
     for (tracked, cursor) in tracked.iter().zip(&since) {
         check_server(tracked, cursor.as_ref(), facts)?;
     }
-    let answers = ask(&mut conn, tracked, &since, limit).await?;
-    let [opened, logs @ ..] = answers.as_slice() else {
-        return Err(Error::new(Kind::Internal, "a window without an answer"));
-    };
+    // Row by row, so that answers and entries are not in memory both.
+    let mut logs = ask(&mut conn, tracked, &since, limit).await?.into_iter();
+    let opened = logs.next().ok_or_else(|| Error::new(Kind::Internal, "a window without an answer"))?;
     let moment = opened.first().and_then(|row| Snapshot::parse(row.get(0)));
     let moment = moment.ok_or_else(|| Error::new(Kind::Internal, "the server's snapshot can't be read"))?;
     let logs_now: HashMap<&str, (&str, bool)> = opened
@@ -67,7 +66,6 @@ pub(super) async fn open(
         .collect();
 
     let mut slices = Vec::with_capacity(tracked.len());
-    let mut logs = logs.iter();
     let mut cursors = Vec::with_capacity(tracked.len());
     for (i, (tracked, cursor)) in tracked.iter().zip(since).enumerate() {
         let table = &tracked.collection.table;
@@ -77,8 +75,8 @@ pub(super) async fn open(
             slices.push(Slice { entries: Vec::new(), complete: true });
             continue;
         };
-        let rows = logs.next().map(Vec::as_slice).unwrap_or_default();
-        let entries = rows.iter().map(|row| read_entry(row, i, table, &own)).collect::<Result<Vec<_>>>()?;
+        let rows = logs.next().unwrap_or_default();
+        let entries = rows.into_iter().map(|row| read_entry(&row, i, table, &own)).collect::<Result<Vec<_>>>()?;
         slices.push(Slice { complete: entries.len() <= limit, entries });
         cursors.push(cursor);
     }
