@@ -47,7 +47,15 @@ fn timed<T>(run: impl FnOnce() -> T) -> Duration {
 }
 
 fn column(name: &str, kind: Kind, native: &str) -> Column {
-    Column { name: name.into(), kind, native: native.into(), nullable: true, computed: false, has_default: false }
+    Column {
+        name: name.into(),
+        kind,
+        native: native.into(),
+        nullable: true,
+        computed: false,
+        has_default: false,
+        numbered: false,
+    }
 }
 
 fn collection(name: &str) -> Collection {

@@ -289,7 +289,7 @@ impl Linking<'_> {
         };
         let why = if column.computed {
             "is computed by the engine"
-        } else if self.link.keys == Keys::Own && numbers(table) && table.key.contains(&columns[side]) {
+        } else if self.link.keys == Keys::Own && table.gives_out(columns[side]) {
             "is a key the engine assigns"
         } else {
             return Ok(());
@@ -347,16 +347,20 @@ impl Linking<'_> {
         }
         for side in Side::BOTH.into_iter().filter(|side| self.link.direction.writes(*side)) {
             let table = self.table(side);
-            let mapped = |part: &usize| (0..fields.len()).any(|i| columns[side][i] == *part && fields[i].direction.writes(side));
-            if table.key_source != KeySource::Given || table.key.iter().all(mapped) {
-                continue;
-            }
-            let parts: Vec<_> = table.key_columns().map(|column| format!("`{}`", column.name)).collect();
-            let message = format!(
-                "nobody assigns the key of new rows in `{}`: map {}, or say `keys: copy`, or let the engine number them",
-                table.name,
-                parts.join(" and ")
-            );
+            let left =
+                unassigned(table, |part| (0..fields.len()).any(|i| columns[side][i] == part && fields[i].direction.writes(side)));
+            let parts: Vec<_> = left.iter().map(|part| format!("`{}`", table.columns[*part].name)).collect();
+            let message = match (left.len(), parts.join(" and ")) {
+                (0, _) => continue,
+                (n, parts) if n == table.key.len() => format!(
+                    "nobody assigns the key of new rows in `{}`: map {parts}, or say `keys: copy`, or let the engine number them",
+                    table.name
+                ),
+                (_, parts) => format!(
+                    "nobody assigns {parts}, a part of the key of new rows in `{}`: map it, or give it a default, or say `keys: copy`",
+                    table.name
+                ),
+            };
             return Err(self.wrong(self.name, message));
         }
         Ok(())
@@ -423,7 +427,7 @@ impl Linking<'_> {
         let index = |name: &str| self.link.fields.0.iter().position(|(source, _)| source.value == name);
         let numbered = |field: usize| {
             let key = |side: &Side| (self.table(*side), columns[*side][field]);
-            Side::BOTH.iter().map(key).any(|(table, column)| table.key.contains(&column) && numbers(table))
+            Side::BOTH.iter().map(key).any(|(table, column)| table.gives_out(column))
         };
         let given = self.link.matching.iter().filter_map(|by| Some((index(&by.field.value)?, by.normal)));
         given.map(|(field, normal)| MatchField { field, normal, proves: !numbered(field) }).collect()
@@ -456,9 +460,18 @@ impl Linking<'_> {
     }
 }
 
-/// Whether the engine, or a trigger, gives out the keys of new rows.
-fn numbers(table: &Table) -> bool {
-    matches!(table.key_source, KeySource::Generated | KeySource::GeneratedReused | KeySource::Trigger)
+/// The parts of a new row's key that nobody would give: neither a field, nor the engine, a default or a trigger. Where people
+/// give keys, a default is no key on its own: it would be the same each time.
+pub(super) fn unassigned(table: &Table, mapped: impl Fn(usize) -> bool) -> Vec<usize> {
+    let left: Vec<usize> = table.key.iter().copied().filter(|part| !mapped(*part)).collect();
+    if left.len() == table.key.len() && table.key_source == KeySource::Given {
+        return left;
+    }
+    let given = |part: &usize| {
+        let column = &table.columns[*part];
+        !(column.numbered || column.has_default || table.key_source == KeySource::Trigger)
+    };
+    left.into_iter().filter(given).collect()
 }
 
 fn via_name(shape: &FieldConfig) -> &str {

@@ -155,7 +155,15 @@ fn i10_no_error_quotes_its_neighbourhood() {
 }
 
 pub(super) fn column(name: &str, kind: Kind) -> Column {
-    Column { name: name.into(), kind, native: "native".into(), nullable: true, computed: false, has_default: false }
+    Column {
+        name: name.into(),
+        kind,
+        native: "native".into(),
+        nullable: true,
+        computed: false,
+        has_default: false,
+        numbered: false,
+    }
 }
 
 pub(super) fn int(name: &str) -> Column {
@@ -166,7 +174,8 @@ pub(super) fn word(name: &str) -> Column {
     column(name, Kind::Text { max: None, padded: false, charset: Charset::Unicode })
 }
 
-pub(super) fn table(schema: &str, name: &str, columns: Vec<Column>) -> Table {
+pub(super) fn table(schema: &str, name: &str, mut columns: Vec<Column>) -> Table {
+    columns[0].numbered = true;
     Table {
         name: TableName { schema: schema.into(), name: name.into() },
         columns,
@@ -262,6 +271,7 @@ fn d19_columns_that_never_fit_are_refused_and_those_that_sometimes_do_are_named(
 fn s4_5_a_key_nobody_assigns_is_refused() {
     let mut given = catalogs();
     given[1][0].key_source = KeySource::Given;
+    given[1][0].columns[0].numbered = false;
     unresolved(
         &format!("{HEAD}{LINKS}"),
         &given,
@@ -279,12 +289,41 @@ fn s4_5_a_key_nobody_assigns_is_refused() {
     for (source, proves) in [(KeySource::Generated, false), (KeySource::GeneratedReused, false), (KeySource::Given, true)] {
         let mut given = given.clone();
         given[0][0].key_source = source;
+        given[0][0].columns[0].numbered = source != KeySource::Given;
         let resolved = resolved(&named, &given).unwrap();
         assert_eq!(resolved.integration.links[1].matched_by_key_alone(), !proves, "{source:?}");
     }
     let mapped = edited("name: full_name", "name: full_name\n      code: id");
     given[0][0].columns.push(int("code"));
     assert!(resolved(&mapped, &given).is_ok(), "every part of the key is mapped");
+}
+
+/// A partitioned table's key: a number, and the region it is parted by.
+#[test]
+fn c24_of_a_key_in_part_numbered_the_other_parts_are_mapped() {
+    let mut parted = catalogs();
+    let region = |name: &str| Column { nullable: false, ..int(name) };
+    parted[1][0].columns.push(region("region"));
+    parted[1][0].key = vec![0, 4];
+    let missing = "8:3: link customers: nobody assigns `region`, a part of the key of new rows in `contacts`: \
+                   map it, or give it a default, or say `keys: copy`";
+    unresolved(&format!("{HEAD}{LINKS}"), &parted, missing);
+    parted[0][0].columns.push(int("area"));
+    let mapped = edited("name: full_name", "name: full_name\n      area: region");
+    assert!(resolved(&mapped, &parted).is_ok());
+    unresolved(&mapped.replace("area: region", "area: {to: region, direction: to_source}"), &parted, missing);
+    let number = "14:18: link customers: `area -> id` can't be written: `contacts.id` is a key the engine assigns; leave it out, \
+                  or say `direction: to_source`";
+    unresolved(&edited("name: full_name", "name: full_name\n      area: {to: id}"), &parted, number);
+    parted[1][0].columns[4].has_default = true;
+    assert!(resolved(&format!("{HEAD}{LINKS}"), &parted).is_ok(), "it gets its default");
+    // Where the engine numbers nothing, a default alone is the same for all rows.
+    parted[1][0].key_source = KeySource::Given;
+    parted[1][0].columns[0].numbered = false;
+    let nothing = "8:3: link customers: nobody assigns the key of new rows in `contacts`: map `id` and `region`, or say `keys: copy`, \
+                   or let the engine number them";
+    unresolved(&format!("{HEAD}{LINKS}"), &parted, nothing);
+    assert!(resolved(&edited("name: full_name", "name: full_name\n      area: id"), &parted).is_ok());
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::model::Charset;
 use crate::model::time::{parse_date, parse_datetime, parse_time};
 
 fn column(native: &str, kind: Kind) -> Column {
-    Column { name: "c".into(), kind, native: native.into(), nullable: true, computed: false, has_default: false }
+    Column { name: "c".into(), kind, native: native.into(), nullable: true, computed: false, has_default: false, numbered: false }
 }
 
 fn integer(bits: u32, signed: bool) -> Column {

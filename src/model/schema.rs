@@ -119,8 +119,10 @@ pub struct Column {
     pub nullable: bool,
     /// Whether the engine computes it and refuses writes.
     pub computed: bool,
-    /// Whether it has a default, so that a create may leave it out.
+    /// Whether it has a default, or a trigger may fill it, so that a create may leave it out.
     pub has_default: bool,
+    /// Whether the engine numbers it, or is known to have a trigger that does.
+    pub numbered: bool,
 }
 
 /// Who assigns the primary key of a new row.
@@ -187,6 +189,13 @@ impl Table {
     /// The index of the column of this name.
     pub fn column(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column.name == name)
+    }
+
+    /// Whether this column is a part of the key that its own side gives out: nobody else writes it. Of several parts only
+    /// those that are known to be (a partitioned table's number, beside the date it is parted by).
+    pub fn gives_out(&self, column: usize) -> bool {
+        let alone = self.key.len() == 1 && matches!(self.key_source, KeySource::Trigger);
+        self.key.contains(&column) && (self.columns[column].numbered || alone)
     }
 
     /// The key's columns.

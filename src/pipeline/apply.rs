@@ -6,12 +6,12 @@ use super::batch::Batch;
 use super::capture::Moment;
 use super::conflicts::conflicts;
 use super::item::Item;
-use super::job::{Done, Job, given_key};
+use super::job::{Done, Job, may_come_twice};
 use super::record::{Proof, Written};
 use super::{Phase, Pipeline};
 use crate::endpoint::{Unread, Write};
 use crate::error::{Error, Kind, Result};
-use crate::model::{Conflict, Key, KeyBytes, KeySource, Link, Pair, Row, Side, Value};
+use crate::model::{Conflict, Key, KeyBytes, Link, Pair, Row, Side, Value};
 use crate::reconcile::{Action, Decision};
 use crate::state;
 
@@ -243,8 +243,7 @@ impl Pipeline {
         done: &[Done],
     ) -> Result<()> {
         let link = &self.integration.links[link_at];
-        let collection = &link.collection[side];
-        let may_come_twice = collection.table.key_source == KeySource::GeneratedReused || given_key(collection).is_some();
+        let may_come_twice = may_come_twice(link, side);
         let takes = |done: &&Done| match done.what {
             Do::Create(_) => may_come_twice,
             Do::Update(_) => done.key != items[done.at].key[side],

@@ -154,7 +154,7 @@ impl Pipeline {
     }
 
     fn intent(&mut self, link: &Link, side: Side, item: &Item, values: &[Value]) -> Option<Intent> {
-        let given = given_key(&link.collection[side]);
+        let given = given_key(link, side);
         let given = given.map(|given| Key(given.iter().map(|field| values[*field].clone()).collect()));
         Some(Intent {
             id: self.next_id(),
@@ -311,7 +311,7 @@ async fn match_again(moment: &mut Moment, place: Place<'_>, sendings: &mut Vec<S
 async fn look_at_given_keys(place: Place<'_>, sendings: &mut [Sending]) -> Result<()> {
     let Place { link, side, app, .. } = place;
     let mut created: Vec<&mut Intent> = sendings.iter_mut().filter_map(|sending| sending.intent.as_mut()).collect();
-    if created.is_empty() || given_key(&link.collection[side]).is_none() {
+    if created.is_empty() || given_key(link, side).is_none() {
         return Ok(());
     }
     let keys: Vec<Key> = created.iter().map(|intent| app.new_key(&intent.token)).collect();

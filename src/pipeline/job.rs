@@ -6,7 +6,7 @@ use super::apply::{Do, todo};
 use super::item::{Item, Slot};
 use crate::endpoint::{Change, Create, Fetched, Outcome, Reach, Write};
 use crate::error::{Context, Error, Kind, Result};
-use crate::model::{Collection, Key, KeyBytes, Link, Pos, Row, Side, Value};
+use crate::model::{Collection, Key, KeyBytes, KeySource, Link, Pos, Row, Side, Value};
 
 /// One item's write as the server has it.
 pub(super) struct Done {
@@ -151,7 +151,7 @@ impl Job<'_> {
 
     async fn insert(&self, write: &mut dyn Write, jobs: &[(usize, Do)], keys: &mut BTreeMap<usize, Key>) -> Result<()> {
         let collection = self.collection();
-        let given = given_key(collection);
+        let given = given_key(self.link, self.side);
         let fields: Vec<usize> = (0..self.link.fields.len())
             .filter(|at| self.link.fields[*at].direction.writes(self.side))
             .filter(|at| !collection.column(*at).computed)
@@ -339,9 +339,24 @@ impl Job<'_> {
     }
 }
 
-/// The fields that make up the key, in key order, where all of it is mapped: then the key is brought along.
-pub(super) fn given_key(collection: &Collection) -> Option<Vec<usize>> {
-    collection.table.key.iter().map(|column| collection.columns.iter().position(|mapped| mapped == column)).collect()
+/// The fields that make up the key, in key order, where all of it is written: then the key is brought along.
+pub(super) fn given_key(link: &Link, side: Side) -> Option<Vec<usize>> {
+    link.collection[side].table.key.iter().map(|column| key_field(link, side, *column)).collect()
+}
+
+/// The field that writes this column on a side.
+fn key_field(link: &Link, side: Side, column: usize) -> Option<usize> {
+    let columns = &link.collection[side].columns;
+    (0..columns.len()).find(|at| columns[*at] == column && link.fields[*at].direction.writes(side))
+}
+
+/// Whether a record that is created may get a key that was another's: what brings it along, or a part of it that nobody
+/// numbers, does not ask whether it is new.
+pub(super) fn may_come_twice(link: &Link, side: Side) -> bool {
+    let table = &link.collection[side].table;
+    let numbered = table.key.iter().any(|part| table.gives_out(*part));
+    let brought = table.key.iter().any(|part| key_field(link, side, *part).is_some());
+    table.key_source == KeySource::GeneratedReused || brought && !numbered || given_key(link, side).is_some()
 }
 
 /// The key after an update that may change part of it.

@@ -7,7 +7,7 @@ use crate::model::*;
 
 fn column(name: &str) -> Column {
     let kind = Kind::Any;
-    Column { name: name.into(), kind, native: "any".into(), nullable: true, computed: false, has_default: false }
+    Column { name: name.into(), kind, native: "any".into(), nullable: true, computed: false, has_default: false, numbered: false }
 }
 
 fn collection(name: &str) -> Collection {

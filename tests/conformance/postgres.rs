@@ -17,6 +17,7 @@ mod v18 {
 }
 
 mod own;
+mod partitions;
 
 /// A test on every server.
 macro_rules! on_all {
@@ -43,6 +44,11 @@ on_all!(
     a18_logical_replication_is_captured_once,
     a17_replica_role_is_captured_once,
     a20_partitions_are_captured,
+    a20_a_row_that_goes_to_another_partition_is_renamed,
+    a20_what_a_transaction_does_around_a_move_is_told,
+    a20_triggers_of_the_application_move_rows_too,
+    a20_a_row_moves_between_partitions_of_a_list,
+    c24_a_partitioned_table_is_written,
     a21_inheritance_children_are_captured,
     a23_copy_merge_and_ctes_are_captured,
     a30_a_lost_key_column_does_not_stop_the_application,

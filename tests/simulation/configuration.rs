@@ -153,7 +153,7 @@ impl World {
 }
 
 fn column(name: &str, kind: Type, nullable: bool) -> Column {
-    Column { name: name.into(), kind, native: String::new(), nullable, computed: false, has_default: false }
+    Column { name: name.into(), kind, native: String::new(), nullable, computed: false, has_default: false, numbered: false }
 }
 
 fn collection(at: usize, table: usize, fields: &[usize], options: &Options) -> Collection {

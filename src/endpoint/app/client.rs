@@ -259,6 +259,7 @@ impl Client {
             nullable: false,
             computed: false,
             has_default: true,
+            numbered: false,
         };
         let fields = declared.fields.iter().map(|(name, field)| field.column(name));
         Table {

@@ -35,7 +35,15 @@ impl FieldType {
             FieldType::Uuid => (Kind::Uuid, "uuid"),
             FieldType::Json => (Kind::Json, "json"),
         };
-        Column { name: name.to_owned(), kind, native: native.to_owned(), nullable: true, computed: false, has_default: true }
+        Column {
+            name: name.to_owned(),
+            kind,
+            native: native.to_owned(),
+            nullable: true,
+            computed: false,
+            has_default: true,
+            numbered: false,
+        }
     }
 }
 

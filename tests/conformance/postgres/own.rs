@@ -14,6 +14,7 @@ use twinrow::error::Kind;
 use twinrow::model::{Key, KeySource, Normal, Op, Position, Value};
 use twinrow::sql::Store;
 
+pub use super::partitions::*;
 use crate::suite::bench::{Bench, INTEGRATION, describe, fence, int, op, row, t, tracking};
 use crate::support::postgres::{PostgresLab, connect};
 use crate::support::tls::{self, Certificate};
@@ -176,50 +177,6 @@ async fn read_until(bench: &mut Bench<'_>, count: usize) -> Vec<String> {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     ops
-}
-
-pub async fn a20_partitions_are_captured(lab: &PostgresLab) {
-    lab.user("create table item (id bigint not null, name text, primary key (id)) partition by range (id)").await;
-    lab.user("create table low partition of item for values from (0) to (100)").await;
-    lab.user("create table high partition of item for values from (100) to (200) partition by range (id)").await;
-    lab.user("create table high1 partition of high for values from (100) to (150)").await;
-    let mut bench = Bench::new(lab, &["item"]).await;
-    assert!(!bench.tables()[0].blind_spots.is_empty());
-    lab.user("insert into item values (1, 'a'), (101, 'b')").await;
-    assert_eq!(bench.ops().await, ["insert 1", "insert 101"]);
-    lab.user("insert into low values (2, 'c')").await;
-    lab.user("update high1 set name = 'd' where id = 101").await;
-    assert_eq!(bench.ops().await, ["insert 2", "update 101"]);
-    lab.user("update item set name = 'e'").await;
-    assert_eq!(bench.ops().await.len(), 3);
-    // A row that moves is deleted and inserted.
-    lab.user("update item set id = 102 where id = 1").await;
-    assert_eq!(bench.ops().await, ["delete 1", "insert 102"]);
-    lab.user("set session_replication_role = replica; insert into low values (5, 'r'); reset session_replication_role").await;
-    assert_eq!(bench.ops().await, ["insert 5"]);
-    lab.user("truncate low").await;
-    assert_eq!(bench.ops().await, ["truncate"]);
-    // What no trigger sees: found, repaired and to be compared.
-    lab.user("create table more (id bigint not null primary key, name text); insert into more values (160, 'x')").await;
-    lab.user("alter table high attach partition more for values from (150) to (200)").await;
-    gap_is_repaired(&bench).await;
-    lab.user("insert into more values (170, 'y')").await;
-    assert_eq!(bench.ops().await, ["truncate", "insert 170"]);
-    lab.user("truncate more").await;
-    assert_eq!(bench.ops().await, ["truncate"]);
-    lab.user("alter table high detach partition high1").await;
-    gap_is_repaired(&bench).await;
-    lab.user("drop table low").await;
-    gap_is_repaired(&bench).await;
-    bench.tracking().uninstall(None, &[]).await.unwrap();
-    lab.user("insert into item values (151, 'z')").await;
-}
-
-async fn gap_is_repaired(bench: &Bench<'_>) {
-    let findings = bench.tracking().inspect(&bench.tables()).await.unwrap();
-    assert!(findings.len() == 1 && findings[0].gap, "{findings:?}");
-    bench.tracking().install(&bench.tables(), true).await.unwrap();
-    assert_eq!(bench.tracking().inspect(&bench.tables()).await.unwrap(), []);
 }
 
 pub async fn a21_inheritance_children_are_captured(lab: &PostgresLab) {

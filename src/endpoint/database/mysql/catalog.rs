@@ -187,6 +187,7 @@ fn column(row: &Row, json: &BTreeSet<(String, String)>) -> Result<(Column, Facts
         nullable,
         computed: extra.contains("VIRTUAL GENERATED") || extra.contains("STORED GENERATED") || extra.contains("PERSISTENT"),
         has_default: nullable || auto_increment || default.is_some() || default_expression,
+        numbered: auto_increment,
     };
     Ok((column, Facts { auto_increment, default_expression }))
 }
@@ -272,15 +273,20 @@ fn settle(table: &mut Table, facts: &[Facts], triggers: &[(String, String)]) {
         table.refused = Some("it has no primary key and no unique key without NULLs: add one (A73)".replace(" (A73)", ""));
     }
     let any = |test: fn(&Facts) -> bool| table.key.iter().any(|at| facts.get(*at).is_some_and(test));
-    let by_trigger = triggers.iter().filter(|(name, _)| *name == table.name.name).any(|(_, body)| {
-        table.key_columns().any(|column| {
-            let name = column.name.to_lowercase();
-            body.contains(&format!("new.{name}")) || body.contains(&format!("new.`{name}`"))
-        })
-    });
-    table.key_source = if any(|fact| fact.auto_increment) {
+    let counted = any(|fact| fact.auto_increment);
+    let stamped = |at: &usize| {
+        let name = table.columns[*at].name.to_lowercase();
+        let names = |body: &str| body.contains(&format!("new.{name}")) || body.contains(&format!("new.`{name}`"));
+        triggers.iter().any(|(of, body)| *of == table.name.name && names(body))
+    };
+    let by_trigger: Vec<usize> = table.key.iter().copied().filter(stamped).collect();
+    for at in &by_trigger {
+        table.columns[*at].has_default = true;
+        table.columns[*at].numbered |= !counted;
+    }
+    table.key_source = if counted {
         KeySource::Generated
-    } else if by_trigger {
+    } else if !by_trigger.is_empty() {
         KeySource::Trigger
     } else if any(|fact| fact.default_expression) {
         KeySource::Default

@@ -348,7 +348,15 @@ mod tests {
     use super::*;
 
     fn column(native: &str, kind: Kind) -> Column {
-        Column { name: "c".into(), kind, native: native.into(), nullable: true, computed: false, has_default: false }
+        Column {
+            name: "c".into(),
+            kind,
+            native: native.into(),
+            nullable: true,
+            computed: false,
+            has_default: false,
+            numbered: false,
+        }
     }
 
     #[test]

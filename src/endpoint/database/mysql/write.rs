@@ -139,10 +139,10 @@ async fn insert_run(
     let given = rows.iter().all(|row| row.key.is_some());
     let before = columns.len();
     // A trigger sets a key it is given as NULL; MariaDB refuses one it is not given at all.
-    if given || table.key_source == KeySource::Trigger {
-        let sent: Vec<usize> = fields.iter().filter_map(|field| collection.columns.get(*field).copied()).collect();
-        columns.extend(table.key.iter().filter(|at| !sent.contains(at)).map(|at| &table.columns[*at]));
-    }
+    let stamped = |at: &usize| table.key_source == KeySource::Trigger && table.columns[*at].numbered;
+    let sent: Vec<usize> = fields.iter().filter_map(|field| collection.columns.get(*field).copied()).collect();
+    let besides = table.key.iter().filter(|at| (given || stamped(at)) && !sent.contains(at));
+    columns.extend(besides.map(|at| &table.columns[*at]));
     let last = last_seq(connection, &log).await?;
     let sql = insert_statement(connection, table, &columns, rows.len());
     let documents = rows.iter().map(|row| {

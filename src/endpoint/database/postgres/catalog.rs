@@ -18,6 +18,8 @@ pub(super) struct Described {
     pub(super) members: Vec<String>,
     /// Whether it is partitioned.
     pub(super) partitioned: bool,
+    /// The columns that decide which partition a row is in.
+    pub(super) parted_by: Vec<String>,
     /// Whether it can't have statement triggers that see every change: it is partitioned, a
     /// partition, or takes part in inheritance.
     pub(super) by_row: bool,
@@ -113,9 +115,11 @@ fn build(row: &Row, columns: &[&Row], uniques: &[&Row], foreign: &[&Row]) -> Des
         (row.get(5), row.get(6), row.get(7), row.get(8), row.get(9));
     let members: Vec<String> = row.get(10);
     let numbers: Vec<i64> = columns.iter().map(|column| column.get(1)).collect();
-    let described: Vec<Column> = columns.iter().map(|column| describe_column(column)).collect();
+    let mut described: Vec<Column> = columns.iter().map(|column| describe_column(column)).collect();
     let uniques = unique_keys(uniques, &numbers);
     let key = choose_key(&uniques, &described);
+    // Which of them it fills nobody knows.
+    key.iter().for_each(|part| described[*part].has_default |= inserts_trigger);
     let by_row = kind == "p" || is_partition || inherits || !members.is_empty();
     let draws: Vec<Draw> = key.iter().map(|i| draw(columns[*i])).collect();
     let mut table = Table {
@@ -130,7 +134,7 @@ fn build(row: &Row, columns: &[&Row], uniques: &[&Row], foreign: &[&Row]) -> Des
     };
     table.refused = refusal(kind, persistence, &table);
     let identity_always = columns.iter().any(|column| column.get::<_, &str>(10) == "a");
-    Described { table, members, partitioned: kind == "p", by_row, draws, identity_always }
+    Described { table, members, partitioned: kind == "p", parted_by: row.get(11), by_row, draws, identity_always }
 }
 
 fn describe_column(row: &Row) -> Column {
@@ -142,6 +146,7 @@ fn describe_column(row: &Row) -> Column {
         nullable: row.get(7),
         computed: row.get(8),
         has_default: row.get(9),
+        numbered: numbered(row),
     }
 }
 
@@ -175,13 +180,15 @@ fn draw(row: &Row) -> Draw {
     Draw { expression, sequence }
 }
 
+/// An identity column, or one whose default is a sequence.
+fn numbered(column: &Row) -> bool {
+    let default: Option<&str> = column.get(11);
+    !column.get::<_, &str>(10).is_empty() || default.is_some_and(|default| default.contains("nextval("))
+}
+
 fn key_source(key: &[usize], columns: &[&Row], inserts_trigger: bool) -> KeySource {
-    let generated = |i: &usize| {
-        let default: Option<&str> = columns[*i].get(11);
-        !columns[*i].get::<_, &str>(10).is_empty() || default.is_some_and(|default| default.contains("nextval("))
-    };
     let defaulted = |i: &usize| columns[*i].get::<_, Option<&str>>(11).is_some();
-    if key.iter().any(generated) {
+    if key.iter().any(|i| numbered(columns[*i])) {
         KeySource::Generated
     } else if key.iter().any(defaulted) {
         KeySource::Default

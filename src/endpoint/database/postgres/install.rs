@@ -24,13 +24,14 @@ macro_rules! sql {
 /// The version of a table's log, function and triggers; a greater one is not ours to touch (F15).
 pub(super) const VERSION: i64 = 3;
 /// Tables of the endpoint and of the state.
-const ENDPOINT_TABLES: [&str; 6] = ["version", "fence", "receipt", "collection", "consumer", "edge"];
+const ENDPOINT_TABLES: [&str; 7] = ["version", "fence", "receipt", "collection", "consumer", "edge", "move"];
 const STATE_TABLES: [&str; 13] =
     ["lease", "seen", "link", "cursor", "pair", "work", "conflict", "scan", "brake", "brake_window", "intent", "run", "setting"];
 
 /// The migrations of our own tables, oldest first. What was released is never changed: a change is a
 /// further one. Each can be run again.
-const ENDPOINT: [&str; 3] = [migration!("endpoint_1"), migration!("endpoint_2"), migration!("endpoint_3")];
+const ENDPOINT: [&str; 4] =
+    [migration!("endpoint_1"), migration!("endpoint_2"), migration!("endpoint_3"), migration!("endpoint_4")];
 const STATE: [&str; 5] =
     [migration!("state_1"), migration!("state_2"), migration!("state_3"), migration!("state_4"), migration!("state_5")];
 
@@ -154,7 +155,7 @@ pub(super) fn table_step(described: &Described, existing: &[(String, String)], k
     let table = &described.table;
     let name = quote_table(&table.name);
     let (mark, log) = (mark(&table.name), log_name(&table.name));
-    let fill = |template: &str, target: &str| fill(template, table, target);
+    let fill = |template: &str, target: &str| fill(template, described, target);
     let mut sql = String::new();
     for (target, trigger) in existing {
         sql.push_str(&format!("drop trigger if exists {} on {target};\n", quote(trigger)));
@@ -163,17 +164,21 @@ pub(super) fn table_step(described: &Described, existing: &[(String, String)], k
         sql.push_str(&format!("drop table if exists twinrow.{log};\n"));
         sql.push_str(&fill(migration!("log"), &name));
     }
-    sql.push_str(&fill(migration!("capture"), &name));
+    let capture = if described.partitioned { migration!("capture_partitioned") } else { migration!("capture") };
+    sql.push_str(&fill(capture, &name));
     if base.capture_role {
+        let rights = if described.partitioned { "select, insert, delete" } else { "insert" };
         sql.push_str(&format!(
-            "grant insert on twinrow.{log} to twinrow_capture;\nalter function twinrow.capture_{mark}() owner to twinrow_capture;\n"
+            "grant {rights} on twinrow.{log} to twinrow_capture;\nalter function twinrow.capture_{mark}() owner to twinrow_capture;\n"
         ));
     }
     sql.push_str(&format!("grant select, insert, delete on twinrow.{log} to {};\n", quote(&base.user)));
     if described.by_row {
         sql.push_str(&fill(migration!("triggers_row"), &name));
-        if !described.partitioned {
-            // Partitions get the trigger from their parent; inheritance children don't.
+        // Partitions get their triggers from their parent; inheritance children don't.
+        if described.partitioned {
+            sql.push_str(&fill(migration!("triggers_partitioned"), &name));
+        } else {
             described.members.iter().for_each(|member| sql.push_str(&fill(migration!("triggers_row"), member)));
         }
         sql.push_str(&fill(migration!("triggers_member"), &name));
@@ -202,7 +207,8 @@ pub(super) fn table_step(described: &Described, existing: &[(String, String)], k
 }
 
 /// Puts a table's names and key columns into a template. Names go in last: they may look like anything.
-fn fill(template: &str, table: &Table, target: &str) -> String {
+fn fill(template: &str, described: &Described, target: &str) -> String {
+    let table = &described.table;
     let columns: Vec<&Column> = table.key_columns().collect();
     let list = |make: &dyn Fn(usize, &Column) -> String, separator: &str| {
         columns.iter().enumerate().map(|(i, column)| make(i + 1, column)).collect::<Vec<_>>().join(separator)
@@ -226,6 +232,7 @@ fn fill(template: &str, table: &Table, target: &str) -> String {
         ("{mark}", mark(&table.name)),
         ("{o}", names("o")),
         ("{n}", names("n")),
+        ("{l_o}", names("l.o")),
         ("{left}", list(&|i, _| format!("case when {same} then b.o{i} else a.o{i} end"), ", ")),
         ("{moved}", list(&|i, _| format!("case when not ({same}) then b.o{i} end"), ", ")),
         ("{a_lost}", lost("a")),
@@ -240,6 +247,7 @@ fn fill(template: &str, table: &Table, target: &str) -> String {
         ("{new}", keys("(select new.*) new_row")),
         ("{old}", keys("(select old.*) old_row")),
         ("{same}", same.clone()),
+        ("{parted}", parted(described)),
         ("{table}", target.to_owned()),
     ];
     let mut out = String::with_capacity(template.len() * 2);
@@ -263,13 +271,28 @@ fn fill(template: &str, table: &Table, target: &str) -> String {
     out
 }
 
+/// Whether an update changes what decides where a row of a partitioned table is. Texts by their bytes: what the server prints of it in
+/// a dump must mean the same where no operator but its own is found.
+fn parted(described: &Described) -> String {
+    let changed = |name: &String| {
+        let column = described.table.column(name).map(|at| &described.table.columns[at]);
+        let bytes = if column.is_some_and(is_text) { "::text collate \"C\"" } else { "" };
+        format!("old.{0}{bytes} is distinct from new.{0}{bytes}", quote(name))
+    };
+    described.parted_by.iter().map(changed).collect::<Vec<_>>().join(" or ")
+}
+
+fn is_text(column: &Column) -> bool {
+    matches!(column.kind, Kind::Text { .. } | Kind::Enum(_))
+}
+
 /// A key column as it goes into the log: texts by their bytes, whatever the column's collation calls
 /// equal (C6); the rest in a wider type of its own. Whatever the column's type has become, it parses (A30).
 fn captured(column: &Column) -> String {
     let name = quote(&column.name);
-    match column.kind {
-        Kind::Text { .. } | Kind::Enum(_) => format!("{name}::text collate \"C\""),
-        _ => format!("twinrow.key_part({name}, null::{})", log_type(&column.kind).unwrap_or("text")),
+    match is_text(column) {
+        true => format!("{name}::text collate \"C\""),
+        false => format!("twinrow.key_part({name}, null::{})", log_type(&column.kind).unwrap_or("text")),
     }
 }
 

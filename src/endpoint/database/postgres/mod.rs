@@ -152,15 +152,17 @@ impl Postgres {
         let mut done = Vec::new();
         for table in tables.iter().copied().filter(|table| self.shared.prune_is_due(table)) {
             let log = log::log_name(table);
-            // What every consumer's snapshot saw is read, also behind a transaction that stays open (A3).
+            // What every consumer's snapshot saw is read, also behind a transaction that stays open (A3). And what is
+            // committed of moves was called off, by a trigger of the application's: it is over.
             let sql = format!(
                 "with seen as (select pg_catalog.split_part(position, ' ', 4)::pg_snapshot as snapshot from twinrow.consumer where name = $1::text), \
+                 moved as (delete from twinrow.move where log = $3::text), \
                  gone as (delete from twinrow.{log} where ctid = any(array(select l.ctid from twinrow.{log} l \
                  where l.xid < (select min(pg_catalog.pg_snapshot_xmax(snapshot)::text::int8) from seen)::text::xid8 \
                  and not exists (select from seen where not pg_catalog.pg_visible_in_snapshot(l.xid, snapshot)) limit $2::int8)) returning 1) \
                  select count(*) from gone"
             );
-            let rows = conn.query(&sql, &[&log::collection_name(table), &PRUNE_MAX]).await?;
+            let rows = conn.query(&sql, &[&log::collection_name(table), &PRUNE_MAX, &log]).await?;
             if rows.first().is_some_and(|row| row.get::<_, i64>(0) < PRUNE_MAX) {
                 done.push(table.clone());
             }

@@ -114,7 +114,7 @@ fn rows<T>(
 }
 
 fn shape_of(connection: &Connection, listed: &Listed) -> Result<Shape> {
-    let (columns, primary) = columns(connection, listed)?;
+    let (mut columns, primary) = columns(connection, listed)?;
     let indexes = indexes(connection, &listed.name)?;
     let taken = |name: &&str| columns.iter().any(|column: &Column| column.name.eq_ignore_ascii_case(name));
     let rowid = ["rowid", "_rowid_", "oid"].into_iter().find(|name| !taken(name)).filter(|_| !listed.without_rowid);
@@ -124,6 +124,7 @@ fn shape_of(connection: &Connection, listed: &Listed) -> Result<Shape> {
         [one] if !listed.without_rowid && !indexes.iter().any(|index| index.primary) => Some(*one),
         _ => None,
     };
+    alias.into_iter().for_each(|at| columns[at].numbered = true);
     let mut uniques = key_parts(&primary, alias, &indexes);
     let mut candidates = indexes.iter().filter(|index| index.unique && index.whole && !index.primary);
     let (key, collations) = match uniques.first() {
@@ -168,6 +169,7 @@ fn columns(connection: &Connection, listed: &Listed) -> Result<(Vec<Column>, Vec
             nullable: !required,
             computed: hidden != 0,
             has_default,
+            numbered: false,
         };
         Ok((column, row.get::<_, u32>(4)?))
     };

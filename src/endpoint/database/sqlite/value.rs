@@ -235,6 +235,7 @@ mod tests {
                 nullable: true,
                 computed: false,
                 has_default: false,
+                numbered: false,
             };
             stored(&column, &value)
         };
