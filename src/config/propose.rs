@@ -5,9 +5,10 @@
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 
+use super::resolve::unassigned;
 use super::words::Words;
 use crate::mapping::{Compatibility, compatible};
-use crate::model::{Both, Column, KeySource, Keys, Side, Table};
+use crate::model::{Both, Column, KeySource, Keys, Kind, Side, Table};
 
 /// Names less alike than this are different names.
 const ALIKE: f64 = 0.6;
@@ -195,8 +196,21 @@ fn plain(table: &Table, column: usize, keys: Keys) -> bool {
 
 /// A key part may be mapped only where nobody else assigns it.
 fn writable(table: &Table, column: usize, keys: Keys) -> bool {
-    let free = !table.key.contains(&column) || (table.key_source == KeySource::Given && keys == Keys::Own);
+    let free = !table.key.contains(&column) || (keys == Keys::Own && !assigned(table, column));
     free && !table.columns[column].computed
+}
+
+/// Whether a part of the key is its own side's: a number, or what a trigger or a default makes up. A date says something of the
+/// record, also where the default is today.
+pub(super) fn assigned(table: &Table, part: usize) -> bool {
+    let column = &table.columns[part];
+    let dated = matches!(column.kind, Kind::Date | Kind::Time { .. } | Kind::DateTime { .. } | Kind::Instant { .. });
+    match table.key_source {
+        KeySource::Given => false,
+        KeySource::Generated | KeySource::GeneratedReused => column.numbered,
+        KeySource::Default => column.has_default && !dated,
+        KeySource::Trigger => true,
+    }
 }
 
 fn fitness(from: &Column, to: &Column) -> Option<f64> {
@@ -310,9 +324,8 @@ fn drop_unkeyed<'a>(links: &mut Vec<ProposedLink<'a>>, left: &mut Both<Vec<(&'a 
 fn unkeyed(link: &ProposedLink<'_>) -> bool {
     link.keys == Keys::Own
         && Side::BOTH.iter().any(|side| {
-            let table = link.table[*side];
-            let mapped = |part: &usize| link.fields.iter().any(|field| !field.ring && field.column[*side] == *part);
-            table.key_source == KeySource::Given && !table.key.iter().all(mapped)
+            let mapped = |part: usize| link.fields.iter().any(|field| !field.ring && field.column[*side] == part);
+            !unassigned(link.table[*side], mapped).is_empty()
         })
 }
 

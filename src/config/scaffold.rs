@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::propose::{Proposal, ProposedField, ProposedLink, propose};
+use super::propose::{Proposal, ProposedField, ProposedLink, assigned, propose};
 use crate::mapping::{Compatibility, compatible};
 use crate::model::{Both, Keys, Side, Table};
 
@@ -86,7 +86,8 @@ fn write_link(out: &mut String, link: &ProposedLink<'_>, proposal: &Proposal<'_>
     for side in Side::BOTH {
         let table = link.table[side];
         let used = |i: usize| link.fields.iter().any(|field| field.column[side] == i);
-        let free = (0..table.columns.len()).filter(|i| !used(*i) && !table.key.contains(i));
+        let key = |i: usize| table.key.contains(&i) && (link.keys == Keys::Copy || assigned(table, i));
+        let free = (0..table.columns.len()).filter(|i| !used(*i) && !key(*i));
         let free: Vec<_> = free.map(|i| quoted(&table.columns[i].name)).collect();
         if !free.is_empty() {
             let _ = writeln!(out, "      # not mapped in {side}: {}", free.join(", "));

@@ -1,4 +1,4 @@
-//! `init` on two schemas of twelve tables, with names no one should have.
+//! `init` on two schemas, with names no one should have.
 
 use std::path::Path;
 
@@ -33,6 +33,14 @@ fn with_keys(mut table: Table, keys: Vec<ForeignKey>) -> Table {
 
 fn natural(mut table: Table, key: &[usize]) -> Table {
     (table.key, table.key_source) = (key.to_vec(), KeySource::Given);
+    table.columns[0].numbered = false;
+    table
+}
+
+/// Its first column is numbered, and its second, which is given, is part of its key too: what a partitioned table is parted by.
+fn parted(mut table: Table) -> Table {
+    table.key = vec![0, 1];
+    table.columns[1].nullable = false;
     table
 }
 
@@ -69,6 +77,8 @@ fn shop() -> Vec<Table> {
         t("we\"ird\ntable: {x} #1", vec![int("id"), word("a: b"), word("#c"), word("'d'\\")]),
         t("select", vec![int("id"), word("from"), word("null"), word("123")]),
         natural(t("settings", vec![word("key"), word("value")]), &[0]),
+        parted(t("visits", vec![int("id"), column("day", Kind::Date), word("note")])),
+        parted(t("payments", vec![int("id"), int("region"), word("iban"), word("purpose")])),
         Table { refused: Some("it has no key".into()), ..t("audit", vec![int("id"), word("line")]) },
     ]
 }
@@ -121,6 +131,8 @@ fn crm() -> Vec<Table> {
         t("Weird Table X 1", vec![int("id"), word("A_B"), word("C"), word("D")]),
         t("SELECT", vec![int("id"), word("From"), word("NULL"), word("123")]),
         unique(t("Setting", vec![int("id"), word("Key"), word("value")]), "Key"),
+        parted(t("Visit", vec![int("id"), column("VisitDay", Kind::Date), word("Note")])),
+        t("Payment", vec![int("id"), word("Iban"), word("Purpose")]),
         t("Invoice", vec![int("id"), word("number")]),
     ]
 }
@@ -146,7 +158,7 @@ fn what_init_writes_can_be_read_and_resolved() {
     let resolved = resolve(&config, &[shop(), crm()]).unwrap();
     let links = &resolved.integration.links;
     let link = |name: &str| links.iter().find(|link| link.name == name).unwrap();
-    assert_eq!(links.len(), 11);
+    assert_eq!(links.len(), 12);
     assert_eq!(link("countries").keys, Keys::Copy);
     let tags = link("product_tags");
     assert!(tags.fields.iter().all(|field| field.via.is_some()) && tags.fields.len() == 2);
