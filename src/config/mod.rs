@@ -4,6 +4,7 @@
 //! [`load`] needs the file only, [`resolve`] the catalogs: `twinrow check` says what is wrong in the
 //! file before it asks any server.
 
+mod composite;
 mod expand;
 mod load;
 mod order;

@@ -5,6 +5,7 @@
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 
+use super::composite::composite_keys;
 use super::resolve::unassigned;
 use super::words::Words;
 use crate::mapping::{Compatibility, compatible};
@@ -49,9 +50,10 @@ pub(super) fn propose<'a>(source: &'a [Table], target: &'a [Table]) -> Proposal<
         links.push(ProposedLink { name, table, keys: keys(table), fields: Vec::new(), matching: Vec::new() });
     }
     links.sort_by_key(|link| source.iter().position(|table| std::ptr::eq(table, link.table.source)));
-    foreign_keys(&mut links);
+    let mut through = foreign_keys(&mut links);
+    links.iter_mut().for_each(plain_fields);
+    composite_keys(&mut links, &mut through);
     for link in &mut links {
-        plain_fields(link);
         link.fields.sort_by_key(|field| field.column.source);
         link.matching = matching(link);
     }
@@ -144,11 +146,11 @@ fn in_both(a: &[String], b: &[String]) -> usize {
 }
 
 fn foreign(table: &Table) -> usize {
-    table.foreign_keys.iter().filter(|key| key.columns.len() == 1).count()
+    table.foreign_keys.len()
 }
 
 /// Takes the best of the scored pairs, then the best of what is left; ties in catalog order.
-fn take_best(mut scored: Vec<(f64, usize, usize)>, mut take: impl FnMut(usize, usize)) {
+pub(super) fn take_best(mut scored: Vec<(f64, usize, usize)>, mut take: impl FnMut(usize, usize)) {
     scored.sort_by(|x, y| y.0.total_cmp(&x.0).then((x.1, x.2).cmp(&(y.1, y.2))));
     let (mut sources, mut targets) = (HashSet::new(), HashSet::new());
     for (_, a, b) in scored {
@@ -195,7 +197,7 @@ fn plain(table: &Table, column: usize, keys: Keys) -> bool {
 }
 
 /// A key part may be mapped only where nobody else assigns it.
-fn writable(table: &Table, column: usize, keys: Keys) -> bool {
+pub(super) fn writable(table: &Table, column: usize, keys: Keys) -> bool {
     let free = !table.key.contains(&column) || (keys == Keys::Own && !assigned(table, column));
     free && !table.columns[column].computed
 }
@@ -233,9 +235,9 @@ fn keys(table: Both<&Table>) -> Keys {
     if given(Side::Source) && given(Side::Target) && !made_of_parents && same_shape { Keys::Copy } else { Keys::Own }
 }
 
-/// Pairs foreign keys whose parents are linked, and goes through that link.
-fn foreign_keys(links: &mut [ProposedLink<'_>]) {
-    // By columns that take no NULL.
+/// Pairs foreign keys of one column whose parents are linked, and goes through that link. Returns which link goes through which, by
+/// columns that take no NULL.
+fn foreign_keys(links: &mut [ProposedLink<'_>]) -> Vec<Vec<usize>> {
     let mut through: Vec<Vec<usize>> = vec![Vec::new(); links.len()];
     for at in 0..links.len() {
         let table = links[at].table;
@@ -262,6 +264,7 @@ fn foreign_keys(links: &mut [ProposedLink<'_>]) {
             links[at].fields.push(ProposedField { column: Both { source, target }, via: parent, ring });
         });
     }
+    through
 }
 
 /// Whether the column is a foreign key to the key, of one column, of `parent`.
@@ -275,7 +278,7 @@ fn refers(table: &Table, column: usize, parent: &Table) -> bool {
     })
 }
 
-fn reaches(through: &[Vec<usize>], from: usize, to: usize) -> bool {
+pub(super) fn reaches(through: &[Vec<usize>], from: usize, to: usize) -> bool {
     from == to || through[from].iter().any(|next| reaches(through, *next, to))
 }
 

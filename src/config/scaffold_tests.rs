@@ -44,6 +44,11 @@ fn parted(mut table: Table) -> Table {
     table
 }
 
+fn compound(columns: [&str; 2], schema: &str, parent: &str, referenced: [&str; 2]) -> ForeignKey {
+    let names = |names: [&str; 2]| names.map(str::to_owned).to_vec();
+    ForeignKey { columns: names(columns), referenced: names(referenced), ..refers("", schema, parent) }
+}
+
 fn shop() -> Vec<Table> {
     let t = |name: &str, columns: Vec<Column>| table("public", name, columns);
     let fk = |column: &str, parent: &str| refers(column, "public", parent);
@@ -78,6 +83,23 @@ fn shop() -> Vec<Table> {
         t("select", vec![int("id"), word("from"), word("null"), word("123")]),
         natural(t("settings", vec![word("key"), word("value")]), &[0]),
         parted(t("visits", vec![int("id"), column("day", Kind::Date), word("note")])),
+        with_keys(
+            t("visit_photos", vec![int("id"), column("visit_day", Kind::Date), int("visit_id"), word("caption")]),
+            vec![compound(["visit_id", "visit_day"], "public", "visits", ["id", "day"])],
+        ),
+        with_keys(
+            natural(t("shelf", vec![int("hall_no"), int("shelf_no"), word("label")]), &[0, 1]),
+            vec![ForeignKey { referenced: vec!["no".into()], ..fk("hall_no", "halls") }],
+        ),
+        t("halls", vec![int("no"), word("title")]),
+        with_keys(
+            t("stocks", vec![int("id"), int("hall"), int("shelf"), int("old_hall"), int("old_shelf"), word("what")]),
+            vec![
+                ForeignKey { referenced: vec!["no".into()], ..fk("hall", "halls") },
+                compound(["hall", "shelf"], "public", "shelf", ["hall_no", "shelf_no"]),
+                compound(["old_hall", "old_shelf"], "public", "shelf", ["hall_no", "shelf_no"]),
+            ],
+        ),
         parted(t("payments", vec![int("id"), int("region"), word("iban"), word("purpose")])),
         Table { refused: Some("it has no key".into()), ..t("audit", vec![int("id"), word("line")]) },
     ]
@@ -132,6 +154,22 @@ fn crm() -> Vec<Table> {
         t("SELECT", vec![int("id"), word("From"), word("NULL"), word("123")]),
         unique(t("Setting", vec![int("id"), word("Key"), word("value")]), "Key"),
         parted(t("Visit", vec![int("id"), column("VisitDay", Kind::Date), word("Note")])),
+        with_keys(
+            t("VisitPhoto", vec![int("id"), int("Visit"), column("VisitDay", Kind::Date), word("Caption")]),
+            vec![compound(["Visit", "VisitDay"], "", "Visit", ["id", "VisitDay"])],
+        ),
+        t("Hall", vec![int("HallNo"), word("Title")]),
+        with_keys(
+            natural(t("Shelf", vec![int("ShelfNo"), int("Hall"), word("Label")]), &[0, 1]),
+            vec![ForeignKey { referenced: vec!["HallNo".into()], ..fk("Hall", "Hall") }],
+        ),
+        with_keys(
+            t("Stock", vec![int("id"), int("OldShelf"), int("OldHall"), int("Shelf"), int("Hall"), word("What")]),
+            vec![
+                compound(["OldShelf", "OldHall"], "", "Shelf", ["ShelfNo", "Hall"]),
+                compound(["Shelf", "Hall"], "", "Shelf", ["ShelfNo", "Hall"]),
+            ],
+        ),
         t("Payment", vec![int("id"), word("Iban"), word("Purpose")]),
         t("Invoice", vec![int("id"), word("number")]),
     ]
@@ -158,11 +196,19 @@ fn what_init_writes_can_be_read_and_resolved() {
     let resolved = resolve(&config, &[shop(), crm()]).unwrap();
     let links = &resolved.integration.links;
     let link = |name: &str| links.iter().find(|link| link.name == name).unwrap();
-    assert_eq!(links.len(), 12);
+    assert_eq!(links.len(), 16);
     assert_eq!(link("countries").keys, Keys::Copy);
     let tags = link("product_tags");
     assert!(tags.fields.iter().all(|field| field.via.is_some()) && tags.fields.len() == 2);
     assert_eq!(links[link("customer").fields[2].via.unwrap()].name, "companies");
+    // Which column holds which part of the parent's key.
+    let stocks = link("stocks");
+    let named = |at: &usize| stocks.fields[*at].name.as_str();
+    let parts = |name: &str| &stocks.fields.iter().find(|field| field.name == name).unwrap().parts;
+    let Both { source, target } = parts("old_hall -> OldHall");
+    assert_eq!(source.iter().map(named).collect::<Vec<_>>(), ["old_hall -> OldHall", "old_shelf -> OldShelf"]);
+    assert_eq!(target.iter().map(named).collect::<Vec<_>>(), ["old_shelf -> OldShelf", "old_hall -> OldHall"]);
+    assert_eq!(links[stocks.fields[0].via.unwrap()].name, "shelf", "the longest of its column's foreign keys");
 }
 
 #[test]

@@ -14,6 +14,7 @@ scenarios! { postgres_postgres:
     a20_what_is_done_to_partitions_arrives,
     a20_records_are_moved_while_it_runs,
     s4_5_a_part_of_a_key_nobody_gives_is_refused,
+    init_proposes_what_runs,
 }
 
 scenarios! { postgres_mysql:
@@ -53,6 +54,7 @@ scenarios! { postgres_sqlite:
 
 scenarios! { mysql_mariadb:
     c24_a_key_in_part_numbered_on_both_sides,
+    init_proposes_what_runs,
     a12_a_partition_that_was_emptied_is_found,
 }
 
@@ -381,4 +383,49 @@ pub async fn s4_5_a_part_of_a_key_nobody_gives_is_refused(scene: &Scene) {
     }
     scene.link(&[("visits", &VISITS.replace("safety: mirror", "direction: to_target"))]);
     scene.program.run(&["check"]).await.code(0);
+}
+
+/// From the catalogs to records on both sides; on PostgreSQL also of a table that refers to the partitioned one.
+pub async fn init_proposes_what_runs(scene: &Scene) {
+    visits(&scene.source, SOURCE).await;
+    visits(&scene.target, ["visits", "no", "visit_day", "code", "name"]).await;
+    let refers = scene.source.url().starts_with("postgres");
+    if refers {
+        let photo = "create table photo (id bigserial primary key, visit bigint, day date, file text not null, foreign key (visit, day) references visit (id, day))";
+        scene.source.user(photo).await;
+        let photo = "create table photos (nr bigserial primary key, visit_no bigint, visit_day date, file text not null, \
+                     foreign key (visit_no, visit_day) references visits (no, visit_day))";
+        scene.target.user(photo).await;
+    }
+    let [shop, crm] = [("shop", &scene.source), ("crm", &scene.target)].map(|(name, lab)| format!("{name}={}", lab.url()));
+    scene.program.run(&["init", "--source", &shop, "--target", &crm, "--name", "both", "--force"]).await.code(0);
+    let path = scene.program.path("twinrow.yaml");
+    let proposed = std::fs::read_to_string(&path).unwrap();
+    assert!(proposed.contains("      day: visit_day\n") && !proposed.contains("      id: "), "{proposed}");
+    let through = "      visit: {to: visit_no, via: visit}\n      day: {to: visit_day, via: visit}\n";
+    assert_eq!(proposed.contains(through), refers, "{proposed}");
+    let passwords = ["SHOP", "CRM"].into_iter().zip([&scene.source, &scene.target]).map(|(name, lab)| {
+        let url = url::Url::parse(&lab.url()).unwrap();
+        (format!("${{{name}_PASSWORD}}"), url.password().unwrap_or_default().to_owned())
+    });
+    let config = passwords.fold(proposed, |config, (name, password)| config.replace(&name, &password));
+    scene.program.configure(&config.replace("first_sync: ask", "first_sync: auto"));
+    came(scene, "a", "01-05").await;
+    scene.target.user("insert into visits (visit_day, code) values ('2026-03-05', 'b')").await;
+    if refers {
+        scene.source.user("insert into photo (visit, day, file) select id, day, 'sea' from visit").await;
+        scene.target.user("insert into photos (visit_no, visit_day, file) select no, visit_day, 'hill' from visits").await;
+    }
+    scene.sync().await;
+    let ours = rows(&scene.source, "select code, day from visit order by code").await;
+    assert_eq!(ours, ["a|2026-01-05", "b|2026-03-05"]);
+    assert_eq!(rows(&scene.target, "select code, visit_day from visits order by code").await, ours);
+    if refers {
+        let photos = "select file, code from photo p join visit v on (v.id, v.day) = (p.visit, p.day) order by file";
+        assert_eq!(rows(&scene.source, photos).await, ["hill|b", "sea|a"]);
+        let photos =
+            "select file, code from photos p join visits v on (v.no, v.visit_day) = (p.visit_no, p.visit_day) order by file";
+        assert_eq!(rows(&scene.target, photos).await, ["hill|b", "sea|a"]);
+    }
+    scene.quiet().await;
 }
