@@ -30,6 +30,8 @@ impl Pipeline {
         }
         self.overlong = self.measure().await?;
         if self.overlong_links().is_empty() {
+            // What is about to be read need not be looked through now.
+            self.compacted_at = self.door.now();
             return Ok(());
         }
         self.compact_whole().await?;
