@@ -1,6 +1,6 @@
 //! What goes wrong inside of a write on MySQL and MariaDB: the application holds what it needs, and then the process
-//! is frozen, or its connection or the server is killed. Whole tables are compared afterwards. (That it is the victim of
-//! a deadlock: a44 in the conformance suite.)
+//! is frozen, or its connection or the server is killed; and on every server that the program is the victim of a deadlock. Whole
+//! tables are compared afterwards.
 
 use std::time::{Duration, Instant};
 
@@ -12,13 +12,17 @@ use crate::scene::{Scene, rows, scenarios};
 use crate::servers::Servers;
 use crate::support::{UserTransaction, skip, sqlite};
 
+scenarios! { mysql_postgres: rule22_the_victim_of_a_deadlock_tries_again }
+
 scenarios! { postgres_mysql:
+    rule22_the_victim_of_a_deadlock_tries_again,
     i8_a_process_frozen_in_a_write_is_ended_by_the_server,
     a_connection_killed_in_a_write_is_made_again,
     rule19_a_value_the_application_holds_is_waited_for,
 }
 
 scenarios! { postgres_mariadb:
+    rule22_the_victim_of_a_deadlock_tries_again,
     i8_a_process_frozen_in_a_write_is_ended_by_the_server,
     a_connection_killed_in_a_write_is_made_again,
     rule19_a_value_the_application_holds_is_waited_for,
@@ -129,6 +133,54 @@ pub async fn rule19_a_value_the_application_holds_is_waited_for(scene: &Scene) {
     // By now it is one record: the source wins.
     end_when(scene, child, "select full_name from contact where mail = 'same@x'", "Ours").await;
     settled(scene, 2).await;
+}
+
+/// A trigger of the application's counts changes of contacts, and waits for its tally however long it takes: so ours waits too.
+async fn tally(scene: &Scene) {
+    scene.target.user("create table tally (id int primary key, n bigint not null)").await;
+    scene.target.user("insert into tally values (1, 0)").await;
+    scene.target.user("create table ballast (id int primary key)").await;
+    if scene.target.url().starts_with("postgres") {
+        let body = "begin perform set_config('lock_timeout', '0', true), set_config('deadlock_timeout', '4s', true); \
+                    update tally set n = n + 1 where id = 1; return new; end";
+        scene.target.user(&format!("create function count_it() returns trigger language plpgsql as $$ {body} $$")).await;
+        let trigger = "create trigger count_it after update on contact for each row execute function count_it()";
+        return scene.target.user(trigger).await;
+    }
+    let body = "begin set session innodb_lock_wait_timeout = 50; update tally set n = n + 1 where id = 1; end";
+    scene.target.user(&format!("create trigger count_it after update on contact for each row {body}")).await;
+}
+
+/// The application holds the tally, ours a contact, and each wants the other one's. InnoDB ends the one that has changed
+/// less, PostgreSQL the one that looks first: ours.
+pub async fn rule22_the_victim_of_a_deadlock_tries_again(scene: &Scene) {
+    scene.customers("    safety: mirror\n    conflict: merge").await;
+    scene.customer("a@x", "Ann").await;
+    scene.sync().await;
+    tally(scene).await;
+    let child = started(&scene.program, &["-v", "run"]).await;
+    let mut user = scene.target.open().await;
+    let code = match scene.target.url().starts_with("postgres") {
+        true => {
+            user.run("set local deadlock_timeout = '30s'").await;
+            "SQLSTATE 40P01"
+        }
+        false => "code 1213",
+    };
+    let ballast = (0..3000).map(|n| format!("({n})")).collect::<Vec<_>>().join(", ");
+    user.run(&format!("insert into ballast values {ballast}")).await;
+    user.run("update tally set n = n + 100 where id = 1").await;
+    scene.source.user("update customer set name = 'Bea'").await;
+    // Nobody else locks it, and ours can't go on without the tally.
+    let locked = "select mail from contact for update skip locked";
+    until("ours holds the contact", || async { rows(&scene.target, locked).await.is_empty() }).await;
+    assert!(!scene.program.log().contains(code), "nobody waits for ours yet");
+    user.run("update contact set telephone = '7' where mail = 'a@x'").await;
+    until("ours is the victim", || async { scene.program.log().contains(code) }).await;
+    user.commit().await;
+    end_when(scene, child, "select concat(full_name, telephone) from contact", "Bea7").await;
+    settled(scene, 1).await;
+    assert_eq!(rows(&scene.target, "select n from tally").await, ["102"], "each change once");
 }
 
 async fn end_when(scene: &Scene, child: Child, sql: &str, value: &str) {
