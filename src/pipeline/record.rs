@@ -291,6 +291,11 @@ impl Pipeline {
     }
 }
 
+/// Whether two values are not the same, however they are written. To compare them is cheaper than to hash them.
+fn differ(one: &Value, other: &Value) -> bool {
+    one != other && one.fingerprint() != other.fingerprint()
+}
+
 /// Answers within so many cycles of ours count as a bounce.
 const BOUNCE_CYCLES: i64 = 4;
 
@@ -339,8 +344,9 @@ impl Answer<'_> {
     }
 
     fn seen(&self, theirs: &Value, ours: &Value) -> Base {
-        let mut seen = Both { source: theirs.fingerprint(), target: theirs.fingerprint() };
-        seen[self.side] = ours.fingerprint();
+        let (theirs, ours) = (theirs.fingerprint(), ours.fingerprint());
+        let mut seen = Both { source: theirs, target: theirs };
+        seen[self.side] = ours;
         Base { seen, diverged: false, bounces: 0 }
     }
 
@@ -376,7 +382,7 @@ impl Answer<'_> {
         let fetched = self.item.slot[self.side].row()?;
         (0..self.stored.len()).find(|at| match sent.iter().find(|(field, _)| field == at) {
             Some((_, value)) => self.filled(*at, value),
-            None => self.goes_back(*at) && self.stored[*at].fingerprint() != fetched[*at].fingerprint(),
+            None => self.goes_back(*at) && differ(&self.stored[*at], &fetched[*at]),
         })
     }
 }
