@@ -109,7 +109,7 @@ impl Tracking for Mysql {
         if steps.is_empty() {
             return Ok(String::new());
         }
-        let end = |sql: String| match sql.contains("; end ") {
+        let end = |sql: String| match sql.contains("; end") {
             // The client must not end the statement where a part of it ends.
             true => format!("delimiter ;;\n{sql};;\ndelimiter ;\n"),
             false => format!("{sql};\n"),

@@ -1,7 +1,8 @@
 //! The triggers of a tracked table, and of the tables whose cascades reach it.
 //!
-//! A trigger only writes keys, into typed columns, without a condition, a conversion or a handler: it can't fail where
-//! the application's statement would not (A42).
+//! A trigger of a tracked table only writes keys, into typed columns, without a condition, a conversion or a handler: it
+//! can't fail where the application's statement would not (A42). One on a parent also reads its children: where it can't,
+//! it writes a mark instead, and the whole collection is compared.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -307,13 +308,18 @@ fn on_parent(table: &Table, path: &[&Reference], event: &'static str, op: char, 
     let log = Log::of(table, database);
     let body = if server.flavour.one_writer() {
         let values: Vec<String> = [old, new].concat();
+        let nothing = ", null".repeat(values.len());
         let named: Vec<String> = values.iter().enumerate().map(|(i, value)| format!("{value} as c{i}")).collect();
         let given: Vec<String> = (0..values.len()).map(|i| format!("r.c{i}")).collect();
         let procedure = format!("{}.{}", quoted(database), quoted(&log.name));
-        format!("for r in (select {} {rows}) do call {procedure} ('{op}', {}); end for", named.join(", "), given.join(", "))
+        let mark = format!("if {condition} then call {procedure} ('T'{nothing}); end if");
+        let each = given.join(", ");
+        or_mark(&mark, &format!("for r in (select {} {rows}) do call {procedure} ('{op}', {each}); end for", named.join(", ")))
     } else {
+        let mark = into(&log, database, 0, &[]);
+        let mark = format!("insert into {mark} select 'T', @twinrow_origin from dual where {condition}");
         let into = into(&log, database, columns.len(), &['o', 'n']);
-        format!("insert into {into} select '{op}', @twinrow_origin, {} {rows}", [old, new].concat().join(", "))
+        or_mark(&mark, &format!("insert into {into} select '{op}', @twinrow_origin, {} {rows}", [old, new].concat().join(", ")))
     };
     Trigger {
         schema: top.parent.0.clone(),
@@ -322,6 +328,17 @@ fn on_parent(table: &Table, path: &[&Reference], event: &'static str, op: char, 
         reads: reads_on(path, &columns),
         ..empty(table, database, event)
     }
+}
+
+/// What says that a child can't be read: it got another name or was dropped, with its schema (1146, 1049, 1100 under LOCK TABLES),
+/// a column of it was (1054), or the account may not read it any more where it is in another database (1142, 1143, 1044). Nothing else is caught: after a deadlock there
+/// is no transaction to go on with.
+const UNREADABLE: &str = "1146, 1049, 1100, 1054, 1142, 1143, 1044";
+
+/// A statement of the application's never fails because a child is not what it was (I5): nobody knows then which rows went along, and the
+/// mark says so.
+fn or_mark(mark: &str, statement: &str) -> String {
+    format!("begin declare exit handler for {UNREADABLE} {mark}; {statement}; end")
 }
 
 fn named(table: &(String, String)) -> String {
