@@ -37,6 +37,8 @@ pub enum Kind {
     Identity,
     /// A person must decide before anything is written: a brake, a first sync.
     Approval,
+    /// The process was told to stop before everything was done; what was committed stays.
+    Interrupted,
     /// A defect of Twinrow.
     Internal,
 }
@@ -49,7 +51,7 @@ impl Kind {
             Kind::Unreachable => "see that the server runs and the URL is right, then: twinrow check",
             Kind::Denied => "grant what docs/grants.md lists, then: twinrow check",
             Kind::Fenced => "twinrow status",
-            Kind::Retry | Kind::InDoubt | Kind::Stale => "twinrow run --once",
+            Kind::Retry | Kind::InDoubt | Kind::Stale | Kind::Interrupted => "twinrow run --once",
             Kind::Rejected | Kind::Duplicate => "twinrow held",
             Kind::Identity => "see docs/guarantees.md, \"restored and cloned databases\"",
             Kind::Approval => "twinrow plan",

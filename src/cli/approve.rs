@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::Context;
 use super::open::{Opened, home_session, open_each, with_numbers};
-use super::run::holder;
+use super::run::start_alone;
+use super::stop;
 use crate::error::{Error, Kind, Result};
 use crate::model::hex;
-use crate::pipeline::{Pipeline, Real, Rival};
+use crate::pipeline::Real;
 use crate::state;
 
 /// `twinrow approve`
@@ -23,14 +24,14 @@ const FIRST_SYNC: &str = "first-sync";
 /// Lets exactly the set through that waits now; one that changes before it is executed needs a new
 /// approval.
 pub async fn run(context: &Context, args: &Approve) -> Result<()> {
-    let Opened { mut integration, endpoints, .. } = open_each(&context.config).await?;
+    let opened = open_each(&context.config).await?;
     if args.what == FIRST_SYNC {
-        let door = Arc::new(Real::new());
-        let mut pipeline = Pipeline::start(integration, endpoints, door, &holder(), Rival::Refuse).await?;
+        let mut pipeline = start_alone(&opened, &Arc::new(Real::new()), &stop::listen()?, "twinrow approve first-sync").await?;
         pipeline.approve_first_sync().await?;
         println!("approved: the next run writes");
         return pipeline.release().await;
     }
+    let Opened { mut integration, endpoints, .. } = opened;
     let mut session = home_session(&integration, &endpoints).await?;
     with_numbers(&mut *session, &mut integration).await?;
     let link = integration

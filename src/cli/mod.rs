@@ -15,6 +15,7 @@ mod plan;
 mod resync;
 mod run;
 mod status;
+mod stop;
 mod uninstall;
 
 use std::io::IsTerminal;
@@ -41,7 +42,7 @@ pub const FENCED: u8 = 4;
 #[command(name = "twinrow", version, propagate_version = true)]
 pub struct Args {
     /// The configuration file.
-    #[arg(long, short, global = true, env = "TWINROW_CONFIG", default_value = "twinrow.yaml", value_name = "FILE")]
+    #[arg(long, short, global = true, env = "TWINROW_CONFIG", default_value = CONFIG, value_name = "FILE")]
     config: PathBuf,
     /// Print one JSON document instead of text.
     #[arg(long, global = true)]
@@ -106,6 +107,22 @@ pub struct Context {
     pub json: bool,
 }
 
+/// The configuration file where none is named.
+const CONFIG: &str = "twinrow.yaml";
+
+impl Context {
+    /// A command to type next, for this configuration and no other: with its file, unless that goes without saying.
+    pub fn command(&self, words: &str) -> String {
+        let file = self.config.to_string_lossy();
+        if file == CONFIG {
+            return format!("twinrow {words}");
+        }
+        let plain = file.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte));
+        let file = if plain { file.into_owned() } else { format!("'{}'", file.replace('\'', "'\\''")) };
+        format!("twinrow --config {file} {words}")
+    }
+}
+
 /// Runs the program.
 pub fn main() -> ExitCode {
     let args = Args::parse();
@@ -163,6 +180,7 @@ fn report(error: &Error) -> ExitCode {
         | Kind::Duplicate
         | Kind::Stale
         | Kind::Identity
+        | Kind::Interrupted
         | Kind::Internal => FAILED,
     })
 }

@@ -16,17 +16,31 @@ pub fn json(value: &impl Serialize) -> Result<()> {
     Ok(())
 }
 
-/// Asks at the terminal; where there is none, the answer is no.
-pub fn ask(question: &str) -> Result<bool> {
+/// Asks at the terminal; where there is none, or when `told` is ready before the answer, it is no.
+pub async fn ask(question: &str, told: impl Future<Output = ()>) -> Result<bool> {
     if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
         return Ok(false);
     }
     let failed = |error| Error::new(Kind::Internal, "the terminal does not answer").source(error);
     eprint!("{question} [y/N] ");
     std::io::stderr().flush().map_err(failed)?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer).map_err(failed)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    let (tell, answer) = tokio::sync::oneshot::channel();
+    // A thread of its own, which the runtime does not wait for at its end: nobody may ever press the key.
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        // Nobody listens any more: then it was told to stop.
+        let _ = tell.send(std::io::stdin().read_line(&mut line).map(|_| line));
+    });
+    tokio::select! {
+        answer = answer => {
+            let line = answer.map_err(|_| Error::new(Kind::Internal, "the terminal does not answer"))?.map_err(failed)?;
+            Ok(matches!(line.trim(), "y" | "Y" | "yes"))
+        }
+        () = told => {
+            eprintln!();
+            Ok(false)
+        }
+    }
 }
 
 /// A key as a person types it.

@@ -5,18 +5,21 @@ use std::sync::Arc;
 use super::Context;
 use super::open::open_each;
 use super::output;
-use super::run::holder;
+use super::run::start_alone;
+use super::stop;
 use crate::error::Result;
 use crate::model::Integration;
-use crate::pipeline::{Counts, Pipeline, Real, Rival};
+use crate::pipeline::{Counts, Real};
 use crate::reconcile;
 
 /// Shows what a run would do, and by which table.
 pub async fn run(context: &Context) -> Result<()> {
     let opened = open_each(&context.config).await?;
     let door = Arc::new(Real::new());
-    let mut pipeline = Pipeline::start(opened.integration, opened.endpoints, door, &holder(), Rival::Refuse).await?;
-    let counts = pipeline.plan().await;
+    let stop = stop::listen()?;
+    let again = "twinrow plan   # while it runs: twinrow status, twinrow held list";
+    let mut pipeline = start_alone(&opened, &door, &stop, again).await?;
+    let counts = stop::unless_told(&stop, pipeline.plan()).await;
     pipeline.release().await?;
     let counts = counts?;
     if context.json {

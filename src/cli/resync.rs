@@ -6,9 +6,10 @@ use clap::ValueEnum;
 
 use super::Context;
 use super::open::open_each;
-use super::run::{finish, holder, once};
+use super::run::{finish, let_go, once, start_alone};
+use super::stop::{self, Stop};
 use crate::error::{Error, Kind, Result};
-use crate::pipeline::{Pipeline, Real, Rival};
+use crate::pipeline::{Pipeline, Real};
 
 /// `twinrow resync`
 #[derive(Debug, clap::Args)]
@@ -41,17 +42,23 @@ pub async fn run(context: &Context, args: &Resync) -> Result<()> {
         return Err(Error::new(Kind::Config, format!("there is no link `{unknown}`")).hint("twinrow status"));
     }
     let door = Arc::new(Real::new());
-    let (integration, endpoints) = (opened.integration.clone(), opened.endpoints.clone());
-    let mut pipeline = Pipeline::start(integration, endpoints, door.clone(), &holder(), Rival::Refuse).await?;
-    if pipeline.first_sync().await?.is_some() {
-        pipeline.release().await?;
-        return Err(Error::new(
-            Kind::Approval,
-            "both sides of a new link hold data: nothing is written before its plan is approved",
-        )
-        .hint("twinrow plan   # then: twinrow approve first-sync"));
+    let stop = stop::listen()?;
+    let again = format!("twinrow resync full {}", args.links.join(" "));
+    let mut pipeline = start_alone(&opened, &door, &stop, again.trim_end()).await?;
+    if let Err(error) = nothing_to_approve(&mut pipeline, &stop).await {
+        return Err(let_go(&pipeline, error).await);
     }
     pipeline.ask_scan(&links).await?;
-    let counts = once(&mut pipeline, &opened, &door).await;
+    let counts = once(&mut pipeline, &opened, &door, &stop).await;
     finish(context, &pipeline, counts).await
+}
+
+async fn nothing_to_approve(pipeline: &mut Pipeline, stop: &Stop) -> Result<()> {
+    match stop::unless_told(stop, pipeline.first_sync()).await? {
+        None => Ok(()),
+        Some(_) => {
+            Err(Error::new(Kind::Approval, "both sides of a new link hold data: nothing is written before its plan is approved")
+                .hint("twinrow plan   # then: twinrow approve first-sync"))
+        }
+    }
 }

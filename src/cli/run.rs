@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Context;
 use super::open::{Opened, open_each};
+use super::stop::{self, Stop};
 use super::{output, plan};
 use crate::error::{Error, Kind, Result};
 use crate::model::Integration;
@@ -36,6 +37,17 @@ pub struct Run {
 
 /// Keeps the sides the same: once, or until it is told to stop.
 pub async fn run(context: &Context, args: &Run) -> Result<()> {
+    match run_until_told(context, args).await {
+        // Before it came to the first cycle.
+        Err(error) if error.kind() == Kind::Interrupted && !args.once => {
+            tracing::info!("stopped");
+            Ok(())
+        }
+        ended => ended,
+    }
+}
+
+async fn run_until_told(context: &Context, args: &Run) -> Result<()> {
     let rival = match (args.take_over, args.once) {
         (true, _) => Rival::TakeOver,
         (false, true) => Rival::Refuse,
@@ -46,9 +58,10 @@ pub async fn run(context: &Context, args: &Run) -> Result<()> {
         tracing::warn!("{warning}");
     }
     let door = Arc::new(Real::new());
+    let stop = stop::listen()?;
     let start = || Pipeline::start(opened.integration.clone(), opened.endpoints.clone(), door.clone(), &HOLDER, rival);
     let mut pipeline = loop {
-        match start().await {
+        match stop::unless_told_long(&stop, start()).await {
             // The process before may hold the fence for a while, frozen or cut off in a write.
             Err(again) if again.kind() == Kind::Retry && !args.once => {
                 tracing::warn!("{again}");
@@ -57,14 +70,32 @@ pub async fn run(context: &Context, args: &Run) -> Result<()> {
             started => break started?,
         }
     };
-    approve_first_sync(context, args, &mut pipeline).await?;
+    if let Err(error) = approve_first_sync(context, args, &mut pipeline, &stop).await {
+        return Err(let_go(&pipeline, error).await);
+    }
     if args.once {
-        let counts = once(&mut pipeline, &opened, &door).await;
+        let counts = once(&mut pipeline, &opened, &door, &stop).await;
         tell_timings(args, &pipeline);
         return finish(context, &pipeline, counts).await;
     }
     tracing::info!("{} runs", opened.integration.name);
-    daemon(pipeline, args, || start_again(&opened, &door)).await
+    daemon(pipeline, args, stop, || start_again(&opened, &door)).await
+}
+
+/// Starts for a command that does not wait for another process. `again`: the command, to be typed once that one has stopped.
+pub async fn start_alone(opened: &Opened, door: &Arc<Real>, stop: &Stop, again: &str) -> Result<Pipeline> {
+    let (integration, endpoints) = (opened.integration.clone(), opened.endpoints.clone());
+    let start = Pipeline::start(integration, endpoints, door.clone(), &HOLDER, Rival::Refuse);
+    stop::unless_told_long(stop, start).await.map_err(|error| match error.kind() {
+        Kind::Fenced => error.hint(format!("stop it, then: {again}")),
+        _ => error,
+    })
+}
+
+/// Lets go of the integration because of an error, which is what is told: not that letting go failed too.
+pub async fn let_go(pipeline: &Pipeline, error: Error) -> Error {
+    let _ = pipeline.release().await;
+    error
 }
 
 /// Begins with step 1, in a process that has run already. Who was pushed aside while a database was away does not push back.
@@ -110,12 +141,11 @@ pub fn holder() -> String {
 }
 
 /// The plan of a first sync is shown, and approved at the prompt, by `--approve`, or not at all.
-async fn approve_first_sync(context: &Context, args: &Run, pipeline: &mut Pipeline) -> Result<()> {
-    let Some(counts) = pipeline.first_sync().await? else { return Ok(()) };
+async fn approve_first_sync(context: &Context, args: &Run, pipeline: &mut Pipeline, stop: &Stop) -> Result<()> {
+    let Some(counts) = stop::unless_told(stop, pipeline.first_sync()).await? else { return Ok(()) };
     if !args.approve {
         show(context, pipeline.integration(), &counts)?;
-        if !output::ask("Write this?")? {
-            pipeline.release().await?;
+        if !output::ask("Write this?", stop::told(stop)).await? {
             return Err(unapproved());
         }
     }
@@ -134,7 +164,7 @@ fn show(context: &Context, integration: &Integration, counts: &Counts) -> Result
 const ANEW_MAX: u32 = 20;
 
 /// One run, with a line that counts on a terminal. A link that has to stop is left out; the others are carried through.
-pub async fn once(pipeline: &mut Pipeline, opened: &Opened, door: &Arc<Real>) -> Result<Counts> {
+pub async fn once(pipeline: &mut Pipeline, opened: &Opened, door: &Arc<Real>, stop: &Stop) -> Result<Counts> {
     let bar = if std::io::stderr().is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
     if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {msg}") {
         bar.set_style(style);
@@ -148,7 +178,7 @@ pub async fn once(pipeline: &mut Pipeline, opened: &Opened, door: &Arc<Real>) ->
             bar.tick();
             latest = counts.clone();
         };
-        match pipeline.run_once(progress).await {
+        match pipeline.run_once_until(stop, progress).await {
             Ok(counts) => {
                 all.add(&counts);
                 break Ok(all);
@@ -182,16 +212,10 @@ pub async fn finish(context: &Context, pipeline: &Pipeline, counts: Result<Count
 
 /// Runs until SIGTERM or Ctrl-C; the batch under way is finished. What may pass is tried again, from the
 /// first step on.
-async fn daemon<F>(mut pipeline: Pipeline, args: &Run, start: impl Fn() -> F) -> Result<()>
+async fn daemon<F>(mut pipeline: Pipeline, args: &Run, mut stop: Stop, start: impl Fn() -> F) -> Result<()>
 where
     F: Future<Output = Result<Pipeline>>,
 {
-    let (tell, mut stop) = tokio::sync::watch::channel(false);
-    tokio::spawn(async move {
-        signalled().await;
-        // Nobody listens any more: then it has stopped already.
-        let _ = tell.send(true);
-    });
     let mut pause = RETRY_MIN;
     loop {
         let error = match pipeline.run(&mut stop, &mut told).await {
@@ -240,13 +264,4 @@ fn told(counts: &Counts) {
         busy = total.busy,
         "cycle"
     );
-}
-
-async fn signalled() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
-    }
 }

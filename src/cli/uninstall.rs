@@ -32,6 +32,29 @@ pub struct Uninstall {
     take_over: bool,
 }
 
+/// What a command that is typed again says that it did not say.
+#[derive(Default)]
+struct Again {
+    yes: bool,
+    take_over: bool,
+}
+
+impl Uninstall {
+    /// The same command once more: never one that removes more than this one would.
+    fn again(&self, context: &Context, more: Again) -> String {
+        let mut words = "uninstall".to_owned();
+        if let Some(link) = &self.link {
+            words += &format!(" --link {link}");
+        }
+        for (option, given) in
+            [(" --all", self.all), (" --yes", self.yes || more.yes), (" --take-over", self.take_over || more.take_over)]
+        {
+            words += if given { option } else { "" };
+        }
+        context.command(&words)
+    }
+}
+
 /// Removes change logs and triggers, and says what it removed.
 ///
 /// Only the names of the tables are needed: what can't be synced any more can still be uninstalled (A69).
@@ -43,7 +66,7 @@ pub async fn run(context: &Context, args: &Uninstall) -> Result<()> {
     let endpoints = endpoints(&config).await?;
     let runs = running(&config, &endpoints, args).await?;
     if let Some((name, holder)) = runs.iter().find_map(|run| Some((&run.0, run.1.as_ref()?))).filter(|_| !args.take_over) {
-        let again = if args.all { "twinrow uninstall --all --take-over" } else { "twinrow uninstall --take-over" };
+        let again = args.again(context, Again { take_over: true, ..Again::default() });
         return Err(Error::new(Kind::Fenced, format!("{name} is being run by {holder}: nothing was removed"))
             .hint(format!("stop it, or: {again}")));
     }
@@ -61,7 +84,7 @@ pub async fn run(context: &Context, args: &Uninstall) -> Result<()> {
         removals.push((at, tracking, tables));
     }
     if args.all {
-        approve(&config, args)?;
+        approve(context, &config, args).await?;
     }
     // Before anything is taken away: whoever runs it, or wakes up later, learns that it was pushed aside (I8).
     let stores: Vec<&dyn Store> = endpoints.iter().filter_map(|endpoint| endpoint.store()).collect();
@@ -75,7 +98,7 @@ pub async fn run(context: &Context, args: &Uninstall) -> Result<()> {
             installed(pipeline::forget(&config.integration, store).await).context(place())?;
         }
         let lines = match integration {
-            None => everything(tracking).await.context(place())?,
+            None => everything(context, args, tracking).await.context(place())?,
             Some(name) => tracking.uninstall(Some(name), &tables).await.context(place())?,
         };
         removed.extend(lines.into_iter().map(|line| format!("{}: {line}", config.endpoints[at].name)));
@@ -96,7 +119,7 @@ pub async fn run(context: &Context, args: &Uninstall) -> Result<()> {
 const SWEEPS: u32 = 3;
 
 /// Removes all of it, and looks again: what a process that was pushed aside was just repairing goes too.
-async fn everything(tracking: &dyn Tracking) -> Result<Vec<String>> {
+async fn everything(context: &Context, args: &Uninstall, tracking: &dyn Tracking) -> Result<Vec<String>> {
     let mut removed = Vec::new();
     for _ in 0..SWEEPS {
         let more = tracking.uninstall(None, &[]).await?;
@@ -106,7 +129,7 @@ async fn everything(tracking: &dyn Tracking) -> Result<Vec<String>> {
         removed.extend(more);
     }
     Err(Error::new(Kind::Tracking, "something makes Twinrow's objects again while they are removed")
-        .hint("stop what runs Twinrow here, then: twinrow uninstall --all --yes"))
+        .hint(format!("stop what runs Twinrow here, then: {}", args.again(context, Again { yes: true, ..Again::default() }))))
 }
 
 /// What was read of our own tables; `None` where they are not there, or only some of them.
@@ -142,13 +165,15 @@ async fn running<'a>(config: &Config, endpoints: &'a [Arc<dyn Endpoint>], args: 
 }
 
 /// Without the identity map, nobody knows any more which record is which: that is not done by a slip.
-fn approve(config: &Config, args: &Uninstall) -> Result<()> {
+async fn approve(context: &Context, config: &Config, args: &Uninstall) -> Result<()> {
     let names: Vec<&str> = config.endpoints.iter().map(|endpoint| endpoint.name.as_str()).collect();
     let question = format!("Remove everything of Twinrow's in {}, the identity map included?", names.join(" and "));
-    if args.yes || output::ask(&question)? {
+    // Nothing is held yet that would have to be let go of: a signal may end it.
+    if args.yes || output::ask(&question, std::future::pending()).await? {
         return Ok(());
     }
-    Err(Error::new(Kind::Approval, "the identity map would be lost: nothing was removed").hint("twinrow uninstall --all --yes"))
+    let again = args.again(context, Again { yes: true, ..Again::default() });
+    Err(Error::new(Kind::Approval, "the identity map would be lost: nothing was removed").hint(again))
 }
 
 /// The tables the configuration names at one endpoint: as the catalog has them, else as they are written.

@@ -129,7 +129,8 @@ impl Pipeline {
                 records = waiting,
                 pairs,
                 "the brake tripped: so many records are gone in the {lost}; nothing is written to the {written}. \
-                 Next: twinrow plan, then twinrow approve"
+                 Next: twinrow held list   # shows them; then: twinrow approve {}",
+                link.name
             );
         }
         tx.commit().await?;

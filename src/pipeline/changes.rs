@@ -127,7 +127,8 @@ impl Pipeline {
             records,
             pairs,
             "the brake tripped: so many records would be changed in the {written}; nothing is written there. \
-             Next: twinrow plan, then twinrow approve"
+             Next: twinrow held list   # shows them; then: twinrow approve {}",
+            link.name
         );
         self.door.step("brake.recorded").await
     }

@@ -62,7 +62,7 @@ pub use counts::{Counts, LinkCounts, Sample};
 pub use door::{Door, Real};
 pub use forest::{check as check_forest, forget, integrations};
 pub use places::is_place;
-pub use run::{Rival, install, tables_at};
+pub use run::{Rival, install, interrupted, tables_at};
 pub use takeover::push_aside;
 pub use timings::{Phase, Timings};
 

@@ -128,6 +128,11 @@ pub enum Rival {
     TakeOver,
 }
 
+/// Told to stop before everything was done.
+pub fn interrupted() -> Error {
+    Error::new(Kind::Interrupted, "told to stop: what was carried over stays, the rest is still to be done")
+}
+
 /// Whoever uninstalls an integration has the last word.
 pub(super) fn uninstalled(integration: &str) -> Error {
     Error::new(Kind::Fenced, format!("{integration} was uninstalled while this process ran it"))
@@ -241,6 +246,19 @@ impl Pipeline {
 
     /// Runs cycles until nothing more moves, or nothing moves but what others write meanwhile; `progress` hears of each.
     pub async fn run_once(&mut self, progress: &mut (dyn FnMut(&Counts) + Send)) -> Result<Counts> {
+        let (_tell, never) = tokio::sync::watch::channel(false);
+        self.run_once_until(&never, progress).await
+    }
+
+    /// As [`Pipeline::run_once`], unless `stop` says so before.
+    ///
+    /// # Errors
+    /// Also [`Kind::Interrupted`]: between two cycles, with what they did committed.
+    pub async fn run_once_until(
+        &mut self,
+        stop: &tokio::sync::watch::Receiver<bool>,
+        progress: &mut (dyn FnMut(&Counts) + Send),
+    ) -> Result<Counts> {
         let started = self.door.now();
         let mut run = self.record_run(None, started, &Counts::default()).await?;
         let mut total = Counts::default();
@@ -248,6 +266,9 @@ impl Pipeline {
         let (mut fruitless, mut caught_up) = (0, 0);
         self.look_again = true;
         while fruitless < FRUITLESS_MAX && caught_up < CAUGHT_UP_MAX {
+            if *stop.borrow() {
+                return Err(interrupted());
+            }
             // Nothing that is due may be left over.
             self.look_again = true;
             let counts = self.cycle_or_repair().await?;

@@ -1,6 +1,7 @@
 //! What commands print and how they end.
 
 use std::collections::BTreeSet;
+use std::io::Read as _;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -203,7 +204,10 @@ fn a_brake_says_so_and_waits_for_approval() {
     scratch.done(&["run", "--once"]);
     scratch.sql("shop.db", "delete from customer where id >= 200");
     let braked = scratch.run(&["run", "--once"]);
-    assert!(braked.err.contains("the brake tripped") && braked.err.contains("twinrow approve"), "{braked:?}");
+    let next = "Next: twinrow held list   # shows them; then: twinrow approve customers";
+    assert!(braked.err.contains("the brake tripped") && braked.err.contains(next), "{braked:?}");
+    let waiting = scratch.done(&["held", "list"]).out;
+    assert_eq!(waiting.lines().filter(|line| line.starts_with("customers source 2")).count(), 100, "{waiting}");
     let status = scratch.done(&["status"]).out;
     assert!(
         status.contains("customers: BRAKE: 100 records gone of 202") && status.contains("twinrow approve customers"),
@@ -252,11 +256,44 @@ fn i8_a_second_process_is_fenced_with_4() {
     let second = scratch.run(&["run", "--once"]);
     assert_eq!(second.code, 4, "{second:?}");
     assert!(second.err.contains("is being run by") && second.err.contains("next:  "), "{second:?}");
-    assert_eq!(scratch.run(&["plan"]).code, 4);
+    // What only looks, or asks for something else than a run, is not told to type one.
+    for (args, next) in [
+        (&["plan"][..], "twinrow plan   # while it runs: twinrow status, twinrow held list"),
+        (&["resync", "full", "customers"], "twinrow resync full customers"),
+        (&["approve", "first-sync"], "twinrow approve first-sync"),
+    ] {
+        let refused = scratch.run(args);
+        assert_eq!(refused.code, 4, "{args:?}: {refused:?}");
+        assert!(refused.err.ends_with(&format!("next:  stop it, then: {next}\n")), "{args:?}: {refused:?}");
+    }
     scratch.done(&["run", "--once", "--take-over"]);
     // The first one learns it by its next write.
     scratch.sql("shop.db", "update customer set name = 'Ada L.' where id = 1");
     assert_eq!(exit(&mut first), Some(4));
+}
+
+/// What it says is typed next removes no more than what was asked, in the same configuration.
+#[test]
+fn uninstall_while_it_runs_says_how_to_remove_just_that() {
+    let scratch = Scratch::shop_and_crm();
+    scratch.write("other crm.yaml", CONFIG);
+    let _running = Running(daemon(&scratch));
+    eventually("the daemon runs", || scratch.run(&["status"]).out.contains("run by"));
+    for (args, next) in [
+        (&["uninstall"][..], "twinrow uninstall --take-over"),
+        (&["uninstall", "--link", "customers"], "twinrow uninstall --link customers --take-over"),
+        (&["uninstall", "--all"], "twinrow uninstall --all --take-over"),
+        (&["uninstall", "--all", "--yes"], "twinrow uninstall --all --yes --take-over"),
+        (
+            &["-c", "./other crm.yaml", "uninstall", "--link", "customers"],
+            "twinrow --config './other crm.yaml' uninstall --link customers --take-over",
+        ),
+    ] {
+        let refused = scratch.run(args);
+        assert_eq!(refused.code, 4, "{args:?}: {refused:?}");
+        assert!(refused.err.ends_with(&format!("next:  stop it, or: {next}\n")), "{args:?}: {refused:?}");
+    }
+    assert_ne!(objects(&scratch, "shop.db"), "Integer(0)", "nothing is removed");
 }
 
 /// SIGTERM ends it in order: what it was doing is finished, and nobody need wait for it.
@@ -268,11 +305,49 @@ fn a_signal_ends_a_run_in_order() {
         scratch.run(&["status"]).out.contains("run by")
             && scratch.value("crm.db", "select count(*) from contacts") == "Integer(2)"
     });
-    let id = running.0.id().to_string();
-    assert!(std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    signal(&running, "-TERM");
     assert_eq!(exit(&mut running), Some(0));
     assert!(scratch.done(&["status"]).out.contains("not running"));
     scratch.done(&["run", "--once"]);
+}
+
+/// So many rows that a run of them does not end before a signal arrives.
+const MANY: i64 = 60_000;
+
+fn many_rows(scratch: &Scratch) {
+    let rows = format!(
+        "with recursive n(i) as (select 10 union all select i + 1 from n where i < {MANY})
+         insert into customer (id, name, email) select i, 'n', 'e' || i from n"
+    );
+    scratch.sql("shop.db", &rows);
+}
+
+fn signal(running: &Running, name: &str) {
+    let id = running.0.id().to_string();
+    assert!(std::process::Command::new("kill").args([name, &id]).status().unwrap().success());
+}
+
+/// Told to stop before everything is done, it lets go: the next one need not wait, and does the rest.
+#[test]
+fn a_run_that_is_interrupted_lets_go_and_ends_with_1() {
+    let scratch = Scratch::shop_and_crm();
+    many_rows(&scratch);
+    let count = || scratch.value("crm.db", "select count(*) from contacts");
+    for (args, name) in [(&["run", "--once"][..], "-INT"), (&["run", "--once"], "-TERM"), (&["resync", "full"], "-INT")] {
+        let before = if scratch.run(&["status"]).code == 0 { count() } else { "Integer(0)".to_owned() };
+        let mut run = Running(scratch.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+        eventually("it writes", || scratch.run(&["status"]).out.contains("run by") && count() != before);
+        signal(&run, name);
+        assert_eq!(exit(&mut run), Some(1), "{args:?}");
+        let mut told = String::new();
+        run.0.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+        assert!(told.contains("error: told to stop: ") && told.ends_with("next:  twinrow run --once\n"), "{args:?}: {told}");
+        assert_ne!(count(), format!("Integer({})", MANY - 7), "{args:?}: it was done before the signal came");
+        let status = scratch.done(&["status"]).out;
+        assert!(status.contains("not running"), "{args:?}: {status}");
+    }
+    scratch.done(&["run", "--once"]);
+    assert_eq!(count(), format!("Integer({})", MANY - 7));
 }
 
 /// The documented fields: each name in the document stands in docs/cli.md.

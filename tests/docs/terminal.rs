@@ -1,6 +1,6 @@
 //! At a terminal, and where there is none.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
 
 use crate::program::{Ran, Scratch, TWINROW, ran};
@@ -14,6 +14,25 @@ fn at_a_terminal(scratch: &Scratch, args: &str, typed: &str) -> Ran {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
     ran(child.wait_with_output().unwrap())
+}
+
+/// As [`at_a_terminal`]; what is typed comes once the program has asked.
+fn asked_at_a_terminal(scratch: &Scratch, args: &str, typed: &str) -> Ran {
+    let mut command = Command::new("script");
+    command.args(["-q", "-e", "-c", &format!("{TWINROW} {args}"), "/dev/null"]).current_dir(scratch.path());
+    command.env_remove("TWINROW_LOG").env_remove("RUST_LOG").env("TERM", "xterm");
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut keyboard = child.stdin.take().unwrap();
+    let mut screen = child.stdout.take().unwrap();
+    let (mut shown, mut byte) = (Vec::new(), [0]);
+    while !shown.ends_with(b"[y/N] ") && screen.read(&mut byte).unwrap() == 1 {
+        shown.push(byte[0]);
+    }
+    keyboard.write_all(typed.as_bytes()).unwrap();
+    keyboard.flush().unwrap();
+    screen.read_to_end(&mut shown).unwrap();
+    let ended = ran(child.wait_with_output().unwrap());
+    Ran { out: String::from_utf8(shown).unwrap(), ..ended }
 }
 
 /// Two sides with data.
@@ -39,6 +58,21 @@ fn a_first_sync_asks_a_person() {
     assert_eq!(scratch.value("shop.db", "select count(*) from customer"), "Integer(3)");
     // Once.
     assert!(!at_a_terminal(&scratch, "run --once", "").out.contains("Write this?"));
+}
+
+/// Ctrl-C is a no, and nobody has to wait for a process that is gone.
+#[test]
+fn ctrl_c_at_the_question_of_a_first_sync_lets_go_and_ends_with_3() {
+    let scratch = full();
+    for args in ["run", "run --once"] {
+        let asked = asked_at_a_terminal(&scratch, args, "\u{3}");
+        assert_eq!(asked.code, 3, "{asked:?}");
+        assert!(asked.out.contains("next:  twinrow run --approve"), "{asked:?}");
+        let status = scratch.done(&["status"]).out;
+        assert!(status.contains("not running"), "{args}: {status}");
+    }
+    assert_eq!(scratch.value("crm.db", "select count(*) from contacts"), "Integer(2)", "nothing is written");
+    assert_eq!(asked_at_a_terminal(&scratch, "run --once", "y\n").code, 0);
 }
 
 #[test]
