@@ -121,7 +121,7 @@ macro_rules! statements {
             "fence_check", "fence_home", "fence_insert", "fence_read",
             "fence_take", "intent_delete", "intent_move", "intent_read", "intent_write", "lease_beat", "lease_others", "lease_read",
             "lease_take",
-            "link_next", "link_read", "link_write", "pair_by_id", "pair_by_source", "pair_by_source_former",
+            "link_next", "link_read", "link_write", "pair_any", "pair_by_id", "pair_by_source", "pair_by_source_former",
             "pair_by_target", "pair_by_target_former", "pair_count", "pair_detach_source", "pair_detach_target",
             "pair_absorb", "pair_insert", "pair_let_go", "pair_page", "pair_rebase", "pair_update", "receipt_delete", "receipt_insert", "receipt_read", "run_read",
             "run_write", "scan_delete", "scan_read", "scan_write", "seen_read", "seen_write", "setting_read",

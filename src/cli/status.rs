@@ -10,7 +10,7 @@ use super::output;
 use crate::endpoint::OpenTransaction;
 use crate::error::Result;
 use crate::model::{Integration, Obstacle, Reason};
-use crate::pipeline::{is_place, tables_at};
+use crate::pipeline::{is_map, is_place, tables_at};
 use crate::state::{self, BrakeKind, PairCounts, Stop};
 
 #[derive(Serialize)]
@@ -86,7 +86,7 @@ pub async fn run(context: &Context) -> Result<()> {
     with_numbers(&mut *session, &mut integration).await?;
     let lease = state::read_lease(&mut *session, &integration.name).await?;
     let mut settings: BTreeMap<String, String> = state::settings(&mut *session, &integration.name).await?.into_iter().collect();
-    settings.retain(|name, _| !state::is_stop(name) && !is_place(name));
+    settings.retain(|name, _| !state::is_stop(name) && !is_place(name) && !is_map(name));
     let stops = state::stops(&mut *session, &integration.name).await?;
     let mut links = Vec::new();
     for (at, link) in integration.links.iter().enumerate() {

@@ -273,6 +273,9 @@ impl Pipeline {
         }
         let mut tx = self.home()?.begin(&self.fence).await?;
         record(&mut *tx, link, written.iter().map(|written| &written.pair)).await?;
+        if !written.is_empty() {
+            self.note_map(&mut *tx, link).await?;
+        }
         state::keep_conflicts(&mut *tx, &kept).await?;
         let heard = self.heard(written.iter().map(|written| &written.pair));
         state::absorb_conflicts(&mut *tx, &heard).await?;

@@ -44,6 +44,9 @@ impl Pipeline {
         }
         hide_unread(moment, link_at, link, &mut items).await?;
         self.timings.enter(Phase::Identifying);
+        if items.iter().any(|item| item.pair.is_none()) {
+            self.check_map(session, link).await?;
+        }
         self.returning(session, link, &mut items).await?;
         self.timings.enter(Phase::Fetching);
         self.match_unknown(session, moment, link_at, link, &mut items).await?;

@@ -265,6 +265,9 @@ impl Pipeline {
         }
         self.timings.enter(Phase::Recording);
         self.record_rest(at, &mut batch, &mut fates).await?;
+        if fates.contains(&Fate::Written) {
+            self.mapped.insert(link.number);
+        }
         count(doing.counts.link(&link.name), &batch, &fates);
         self.finish(link, &batch, &fates).await
     }

@@ -17,7 +17,7 @@ impl Pipeline {
         }
         let mut session = self.home_session().await?;
         let settings = state::settings(&mut *session, &integration.name).await?;
-        let approved = |link: &Link| settings.iter().any(|(name, _)| *name == first_sync_of(link));
+        let approved = |link: &Link| settings.iter().any(|(name, value)| *name == first_sync_of(link) && value == APPROVED);
         let mut new = Vec::new();
         let going = self.going().into_iter().map(|at| (at, &integration.links[at]));
         for (at, link) in going.filter(|(_, link)| !approved(link)) {
@@ -45,7 +45,7 @@ impl Pipeline {
     pub async fn approve_first_sync(&mut self) -> Result<()> {
         let mut tx = self.home()?.begin(&self.fence).await?;
         for link in self.going().into_iter().map(|at| &self.integration.links[at]) {
-            state::write_setting(&mut *tx, &self.fence.integration, &first_sync_of(link), "approved").await?;
+            state::write_setting(&mut *tx, &self.fence.integration, &first_sync_of(link), APPROVED).await?;
         }
         tx.commit().await
     }
@@ -87,7 +87,10 @@ impl Pipeline {
 const CONFIGURATION: &str = "configuration:";
 const AWAY: &str = "away";
 
-fn first_sync_of(link: &Link) -> String {
+/// The value of a setting that says that a link's first sync was approved.
+const APPROVED: &str = "approved";
+
+pub(super) fn first_sync_of(link: &Link) -> String {
     format!("first_sync:{}", link.number)
 }
 

@@ -121,6 +121,9 @@ impl Pipeline {
         }
         let mut tx = self.home()?.begin(&self.fence).await?;
         record(&mut *tx, link, resolved.pairs.iter()).await?;
+        if !resolved.pairs.is_empty() {
+            self.note_map(&mut *tx, link).await?;
+        }
         state::write_work(&mut *tx, &resolved.work).await?;
         state::delete_intents(&mut *tx, &resolved.intents).await?;
         tx.commit().await?;

@@ -36,6 +36,7 @@ mod intents;
 mod item;
 mod job;
 mod knots;
+mod map;
 mod matching;
 mod memory;
 mod places;
@@ -61,6 +62,7 @@ use crate::state;
 pub use counts::{Counts, LinkCounts, Sample};
 pub use door::{Door, Real};
 pub use forest::{check as check_forest, forget, integrations};
+pub use map::is_map;
 pub use places::is_place;
 pub use run::{Rival, install, interrupted, tables_at};
 pub use takeover::push_aside;
@@ -152,6 +154,8 @@ pub struct Pipeline {
     stopped: BTreeMap<usize, stopped::Stopped>,
     /// The places of those that are not read and written now.
     still: HashSet<usize>,
+    /// Links, by number, whose map has pairs or had some: one that has none now was lost.
+    mapped: HashSet<i64>,
     /// The link that is being carried over.
     in_hand: Option<usize>,
     /// Whether the last cycle ended for a reason that is gone when everything begins with step 1.

@@ -125,6 +125,9 @@ impl Pipeline {
         state::rebase(session, link, same.into_iter().map(|written| &written.pair)).await?;
         state::let_go(session, written.iter().filter(|written| written.moved).map(|written| &written.pair)).await?;
         record(session, link, other.into_iter().map(|written| &written.pair)).await?;
+        if !written.is_empty() {
+            self.note_map(session, link).await?;
+        }
         if !conflicts.is_empty() {
             let list: Vec<Conflict> = conflicts
                 .iter()
@@ -168,6 +171,9 @@ impl Pipeline {
         let mut tx = self.home()?.begin(&self.fence).await?;
         state::absorb_written(&mut *tx, link, receipts, moved).await?;
         self.remember(&mut *tx).await?;
+        if !receipts.is_empty() {
+            self.note_map(&mut *tx, link).await?;
+        }
         state::keep_conflicts(&mut *tx, kept).await?;
         tx.commit().await?;
         self.absorbed.extend(receipts.iter().map(|receipt| (link.endpoint[side], receipt.n)));
@@ -273,6 +279,7 @@ impl Pipeline {
                 let heard = self.heard(pairs.iter().map(|(_, pair)| pair));
                 state::absorb_conflicts(&mut *tx, &heard).await?;
                 state::write_conflicts(&mut *tx, &integration.name, &standing, keep, self.door.now()).await?;
+                self.note_map(&mut *tx, link).await?;
                 tx.commit().await?;
                 self.unheard.retain(|pair| !heard.contains(pair));
             }

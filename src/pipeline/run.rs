@@ -195,6 +195,7 @@ impl Pipeline {
 
     /// What a run begins with, once it is known which links go.
     async fn begin(&mut self) -> Result<()> {
+        self.check_maps().await?;
         self.start_links().await?;
         self.note_places().await?;
         self.compare_changed_links().await?;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Door, Mode, Pipeline, forest, places, stopped};
+use super::{Door, Mode, Pipeline, forest, map, places, stopped};
 use crate::endpoint::Endpoint;
 use crate::error::{Context, Error, Kind, Result};
 use crate::model::{Both, Integration, Link, Side};
@@ -66,6 +66,7 @@ async fn take_fences(
     forest::announce(&integration, &endpoints, &fence, &*door).await?;
     number_links(home, &fence, &mut integration).await?;
     let stops = state::stops(&mut *home.session().await?, &fence.integration).await?;
+    let mapped = map::known(&mut *home.session().await?, &fence.integration).await?;
     let stopped = stopped::known(&integration.links, stops);
     let still = stopped::still(&integration, &stopped);
     let numbers: HashSet<i64> = integration.links.iter().map(|link| link.number).collect();
@@ -106,6 +107,7 @@ async fn take_fences(
         closed_at: 0,
         still,
         stopped,
+        mapped,
         in_hand: None,
         anew: false,
     };

@@ -135,6 +135,11 @@ pub async fn count(session: &mut dyn Session, link: &Link) -> Result<PairCounts>
     })
 }
 
+/// Whether the map has anything of a link, also what has ended long ago: no row of it is ever removed.
+pub async fn has_pairs(session: &mut dyn Session, link: &Link) -> Result<bool> {
+    Ok(!session.query("pair_any", &[vec![Cell::Int(link.number)]]).await?.is_empty())
+}
+
 /// Inserts new pairs. All or nothing: if one of their keys has a live pair already, nothing may stand.
 ///
 /// # Errors

@@ -136,6 +136,7 @@ fn read(own: &Own, name: &str, p: &Cells) -> Option<Vec<Cells>> {
             select(&own.pair, |row| row[1] == p[0] && row[T_FORMER] == p[1] && row[T_KEY] == Cell::Null && live(row))
         }
         "pair_page" => first(select(&own.pair, |row| row[1] == p[0] && row[0] > p[1] && live(row)), &p[2]),
+        "pair_any" => first(select(&own.pair, |row| row[1] == p[0]), &Cell::Int(1)),
         "pair_count" => {
             let pairs = select(&own.pair, |row| row[1] == p[0] && live(row));
             let count = |keep: &dyn Fn(&Cells) -> bool| Cell::Int(pairs.iter().filter(|row| keep(row)).count() as i64);

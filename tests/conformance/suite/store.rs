@@ -53,6 +53,7 @@ const PARAMETERS: &[(&str, &str)] = &[
     ("pair_by_source_former", "ib"),
     ("pair_by_target", "ib"),
     ("pair_by_target_former", "ib"),
+    ("pair_any", "i"),
     ("pair_count", "i"),
     ("pair_detach_source", "ibii"),
     ("pair_detach_target", "ibii"),

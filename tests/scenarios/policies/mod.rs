@@ -17,6 +17,7 @@ mod keys;
 mod knots;
 mod large;
 mod logins;
+mod lost_map;
 mod partitions;
 mod promised;
 mod renamed;
