@@ -5,11 +5,12 @@ use std::collections::HashMap;
 
 use futures_util::future::join_all;
 
-use super::{Mode, Pipeline, WINDOW_MAX};
-use crate::endpoint::{Tracked, Window};
+use super::translate::Plain;
+use super::{BATCH, Mode, Pipeline, WINDOW_MAX};
+use crate::endpoint::{Fetched, Tracked, Window};
 use crate::error::{Context, Result};
-use crate::model::{Both, Entry, Key, KeyBytes, Link, Op, Pair, Pos, Reason, Scan, ScanPart, Side, Work, work_name};
-use crate::reconcile::{self, Dirty, Folded, PairIndex};
+use crate::model::{Both, Entry, Key, KeyBytes, Link, Op, Pair, Pos, Reason, Row, Scan, ScanPart, Side, Value, Work, work_name};
+use crate::reconcile::{self, Dirty, Folded, PairIndex, rows_agree};
 use crate::sql::Session;
 use crate::state;
 
@@ -95,9 +96,10 @@ impl Pipeline {
             let (mut dirty, mut folded): (Both<Vec<Dirty>>, Vec<Pair>) = (Both::default(), Vec::new());
             let goes = self.goes(at);
             for side in Side::BOTH.into_iter().filter(|_| goes) {
+                let put_back = moment.put_back(at, link, side).await?;
                 let entries = moment.entries_of(at, link, side);
                 dirty[side] = reconcile::coalesce(&entries);
-                folded.extend(self.fold(session, link, side, &entries).await?);
+                folded.extend(self.fold(session, link, side, &entries, &put_back).await?);
             }
             let last =
                 Both::from_fn(|side| dirty[side].iter().map(|dirty| (dirty.key.clone(), (dirty.pos, dirty.born))).collect());
@@ -112,7 +114,14 @@ impl Pipeline {
     /// Marks deletes and renames on the pairs, in one transaction of the state. Acting on the marks comes
     /// later, under the brake: a pair that lost a side goes on the worklist. When only planning,
     /// returns the marked pairs instead.
-    async fn fold(&mut self, session: &mut dyn Session, link: &Link, side: Side, entries: &[Entry]) -> Result<Vec<Pair>> {
+    async fn fold(
+        &mut self,
+        session: &mut dyn Session,
+        link: &Link,
+        side: Side,
+        entries: &[Entry],
+        put_back: &PutBack,
+    ) -> Result<Vec<Pair>> {
         let keys = structural_keys(entries);
         let truncated = entries.iter().any(|entry| entry.op == Op::Truncate);
         if keys.is_empty() && !truncated {
@@ -125,7 +134,11 @@ impl Pipeline {
         if !returning.is_empty() {
             pairs.extend(state::by_former(session, link, side, &returning).await?);
         }
-        let folded = reconcile::fold(entries, side, PairIndex::new(pairs, side));
+        let same = |at: usize, pair: &Pair| {
+            let agrees = |row: &Option<Row>| row.as_ref().is_some_and(|row| rows_agree(link, pair, row, side, &Plain(link)));
+            put_back.get(&at).is_none_or(agrees)
+        };
+        let folded = reconcile::fold(entries, side, PairIndex::new(pairs, side), &same);
         if folded.changed.is_empty() && !folded.truncated {
             return Ok(Vec::new());
         }
@@ -189,6 +202,10 @@ async fn record(session: &mut dyn Session, link: &Link, folded: &Folded) -> Resu
     state::update(session, link, &folded.changed).await
 }
 
+/// What stands under the key of a record that an entry has put back, by the entry's place, as far as it tells whose record it
+/// is; `None`: no row is there.
+type PutBack = HashMap<usize, Option<Row>>;
+
 impl Moment {
     /// The databases may read the rows of the next batch now. What lies between is on other connections.
     pub(super) fn read_ahead(&mut self, links: &[Link]) {
@@ -209,6 +226,35 @@ impl Moment {
             true => Cow::Borrowed(entries),
             false => Cow::Owned(entries.iter().filter(of_it).cloned().collect()),
         }
+    }
+
+    /// What stands now where a transaction deleted records and put some back under their keys. Where a match rule says who
+    /// is who, the key alone does not: all of them may have been written anew, each under another one's (rule 8).
+    async fn put_back(&mut self, at: usize, link: &Link, side: Side) -> Result<PutBack> {
+        let mut put_back = PutBack::new();
+        if !link.matching.iter().any(|rule| rule.proves) {
+            return Ok(put_back);
+        }
+        let told = reconcile::put_back(&self.entries_of(at, link, side));
+        let evidence = link.evidence();
+        let telling = |mut row: Row| {
+            row.iter_mut().enumerate().filter(|(at, _)| !evidence.contains(at)).for_each(|(_, value)| *value = Value::Null);
+            row
+        };
+        let (window, place) = self.window(at, link, side);
+        for part in told.chunks(BATCH) {
+            let keys: Vec<Key> = part.iter().map(|(_, key)| key.clone()).collect();
+            for ((entry, _), fetched) in part.iter().zip(window.fetch(place, &keys).await?) {
+                let row = match fetched {
+                    Fetched::Row(row, _) => Some(telling(row)),
+                    Fetched::Absent => None,
+                    // It is held as it is.
+                    Fetched::Unreadable(_) => continue,
+                };
+                put_back.insert(*entry, row);
+            }
+        }
+        Ok(put_back)
     }
 }
 

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use super::capture::Moment;
 use super::item::{Item, Todo};
 use super::{Mode, Pipeline};
+use crate::endpoint::Unread;
 use crate::error::Result;
 use crate::model::{Deletes, Key, KeyBytes, Link, Pair, Row, Side};
 use crate::reconcile::{Action, Situation};
@@ -44,6 +45,16 @@ impl Pipeline {
             let rows: Vec<&Row> = survivors.iter().map(|(_, row)| row).collect();
             let found = self.matches_of(session, moment, link_at, link, side.other(), &rows).await?;
             let twins = self.holders(session, link, side, &found).await?;
+            // Whoever has such a key as the map knows it may have lost it to the record that is looked for.
+            let taken: Vec<Key> = found.iter().flatten().filter(|key| twins.contains_key(&key.encode())).cloned().collect();
+            if !taken.is_empty() {
+                let (window, place) = moment.window(link_at, link, side);
+                let moving = window.unread(place, &taken, Unread::Births).await?;
+                let told = |found: &Vec<Key>| found.iter().any(|key| moving.contains(&key.encode()));
+                for ((at, _), _) in survivors.iter().zip(&found).filter(|(_, found)| told(found)) {
+                    items[*at].decide_as(Situation::Undecided, Action::Retry);
+                }
+            }
             let free = |found: &Vec<Key>| -> Vec<KeyBytes> {
                 found.iter().map(Key::encode).filter(|key| !twins.contains_key(key)).collect()
             };

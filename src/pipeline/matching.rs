@@ -1,6 +1,6 @@
 //! Match: the twin of each unknown record, or why it has none.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::Pipeline;
 use super::batch::{fetch, hide_unread};
@@ -8,7 +8,7 @@ use super::capture::Moment;
 use super::identify::reused;
 use super::item::Item;
 use super::translate::{Plain, Translator};
-use crate::endpoint::CANDIDATES_MAX;
+use crate::endpoint::{CANDIDATES_MAX, Fetched, Unread};
 use crate::error::Result;
 use crate::model::{Both, Key, KeyBytes, Link, Pair, PairStatus, Row, Side, Value, work_name};
 use crate::reconcile::{Action, Situation, Translate, rows_agree};
@@ -34,7 +34,10 @@ impl Pipeline {
                 .iter()
                 .enumerate()
                 .filter(|(_, item)| item.unknown(side))
-                .filter_map(|(at, item)| Some(Asked { at, key: item.todo.key.clone(), row: item.slot[side].row()?.clone() }))
+                .filter_map(|(at, item)| {
+                    let (key, attempts) = (item.todo.key.clone(), item.todo.attempts);
+                    Some(Asked { at, key, attempts, row: item.slot[side].row()?.clone() })
+                })
                 .collect();
             for (asked, hit) in asked.iter().zip(self.candidates(session, moment, link_at, link, side, &asked).await?) {
                 match hit {
@@ -144,11 +147,12 @@ impl Pipeline {
         let ours = window.find(place, &rule, &ours).await?;
         let twins = self.holders(session, link, side.other(), &theirs).await?;
         let known = self.holders(session, link, side, &ours).await?;
+        let unexplained = self.unexplained(session, moment, link_at, link, side, asked, &theirs, &twins).await?;
         let hits = asked.iter().zip(theirs.iter().zip(&ours)).map(|(asked, (theirs, ours))| {
             let rivals: Vec<KeyBytes> =
                 ours.iter().map(Key::encode).filter(|key| *key != asked.key && !known.contains_key(key)).collect();
             let left = |key: &Key| self.left.contains(&(link.number, side.other(), key.encode()));
-            if theirs.iter().any(left) {
+            if theirs.iter().any(left) || unexplained.contains(&asked.key) {
                 return Hit::Left;
             }
             match hit(&asked.key, theirs, &rivals, &twins, side) {
@@ -162,6 +166,42 @@ impl Pipeline {
             }
         });
         Ok(hits.collect())
+    }
+
+    /// Those of the records asked about that match one whose own twin is not there any more, as after TRUNCATE and a
+    /// reload, or of which the log knows more than was read: before a person is asked, the log or the compare under way
+    /// may yet say that it is gone.
+    #[allow(clippy::too_many_arguments)] // What is known of one side's match.
+    async fn unexplained(
+        &self,
+        session: &mut dyn Session,
+        moment: &mut Moment,
+        link_at: usize,
+        link: &Link,
+        side: Side,
+        asked: &[Asked],
+        theirs: &[Vec<Key>],
+        twins: &HashMap<KeyBytes, Pair>,
+    ) -> Result<HashSet<KeyBytes>> {
+        let twin = |found: &Vec<Key>| match found.as_slice() {
+            [one] => twins.get(&one.encode())?.key[side].as_ref()?.decode(),
+            _ => None,
+        };
+        let taken: Vec<(&Asked, Key)> =
+            asked.iter().zip(theirs).filter_map(|(asked, found)| Some((asked, twin(found)?))).collect();
+        if taken.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let keys: Vec<Key> = taken.iter().map(|(_, key)| key.clone()).collect();
+        let (window, place) = moment.window(link_at, link, side);
+        let unread = window.unread(place, &keys, Unread::Births).await?;
+        let fetched = window.fetch(place, &keys).await?;
+        let compared = fetched.contains(&Fetched::Absent) && state::scan(session, link).await?.is_some();
+        let open = taken.into_iter().zip(fetched).filter(|((asked, key), fetched)| {
+            let soon = compared || asked.attempts < TOLD_SOON;
+            unread.contains(&key.encode()) || *fetched == Fetched::Absent && soon
+        });
+        Ok(open.map(|((asked, _), _)| asked.key.clone()).collect())
     }
 
     /// For each of these rows of a side, the keys on the other side that match it.
@@ -202,6 +242,9 @@ impl Pipeline {
     }
 }
 
+/// So often a log that is read is waited for to say what became of a record that is not there.
+const TOLD_SOON: i64 = 3;
+
 /// An item that took the place of a lost record, and the entry of the worklist that says it was lost.
 struct Regained {
     at: usize,
@@ -211,6 +254,7 @@ struct Regained {
 struct Asked {
     at: usize,
     key: KeyBytes,
+    attempts: i64,
     row: Row,
 }
 

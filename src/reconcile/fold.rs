@@ -93,13 +93,39 @@ pub struct Folded {
     pub truncated: bool,
 }
 
+/// The records that entries have put back ([`Op::Replace`], [`Op::Return`]): the place of the entry, and the key the record
+/// has after all of them. One that is gone again by then is none of them: its end is told by another entry.
+pub fn put_back(entries: &[Entry]) -> Vec<(usize, Key)> {
+    let mut put_back = Vec::new();
+    // From the last entry to the first: where the record that has a key at this point ends, if not under that key.
+    let mut ends: HashMap<KeyBytes, Option<Key>> = HashMap::new();
+    for (at, entry) in entries.iter().enumerate().rev() {
+        let key = entry.key.encode();
+        match &entry.op {
+            Op::Replace | Op::Return { .. } => {
+                let end = ends.get(&key).cloned().unwrap_or_else(|| Some(entry.key.clone()));
+                put_back.extend(end.map(|end| (at, end)));
+            }
+            Op::Rename { to } => {
+                let end = ends.insert(to.encode(), None).unwrap_or_else(|| Some(to.clone()));
+                ends.insert(key, end);
+            }
+            Op::Insert | Op::Delete => {
+                ends.insert(key, None);
+            }
+            Op::Update | Op::Truncate => {}
+        }
+    }
+    put_back
+}
+
 /// Folds deletes and renames onto the pairs, in log order, each guarded by its position: an entry
 /// is evidence only for the pair that held the key before it was written (rule 6). It only marks;
-/// acting on marks is under the brake.
-pub fn fold(entries: &[Entry], side: Side, mut index: PairIndex) -> Folded {
+/// acting on marks is under the brake. `same`: whether what an entry, by its place, has put back is the record of that pair.
+pub fn fold(entries: &[Entry], side: Side, mut index: PairIndex, same: &dyn Fn(usize, &Pair) -> bool) -> Folded {
     let mut folded = Folded::default();
     let mut touched: BTreeMap<i64, bool> = BTreeMap::new();
-    for entry in entries {
+    for (at, entry) in entries.iter().enumerate() {
         match &entry.op {
             Op::Delete => {
                 if let Some(id) = index.holds(&entry.key, side, entry.pos) {
@@ -122,15 +148,22 @@ pub fn fold(entries: &[Entry], side: Side, mut index: PairIndex) -> Folded {
             }
             Op::Replace => {
                 if let Some(id) = index.holds(&entry.key, side, entry.pos) {
-                    if let Some(pair) = index.pairs.get_mut(&id) {
-                        pair.pos[side] = entry.pos;
+                    match index.pairs.get_mut(&id).filter(|pair| same(at, pair)) {
+                        Some(pair) => {
+                            pair.pos[side] = entry.pos;
+                            touched.entry(id).or_insert(false);
+                        }
+                        // Another one, under a key that was given out again at once.
+                        None => {
+                            index.release(id, side, entry.pos);
+                            touched.insert(id, true);
+                        }
                     }
-                    touched.entry(id).or_insert(false);
                 }
             }
             Op::Return { deleted } => {
                 // What was marked lost is the same record with a new row (A20).
-                if let Some(id) = index.returns(&entry.key, side, *deleted, entry.pos) {
+                if let Some(id) = index.returns(&entry.key, side, *deleted, entry.pos, &|pair| same(at, pair)) {
                     folded.returned.push(id);
                     touched.insert(id, true);
                 }
@@ -172,10 +205,10 @@ impl PairIndex {
         pairs.filter(older).max_by_key(|pair| (pair.pos[side], pair.id)).map(|pair| pair.id)
     }
 
-    /// Gives the pair that lost this key by the delete at `deleted` its key again.
-    fn returns(&mut self, key: &Key, side: Side, deleted: Pos, pos: Pos) -> Option<i64> {
+    /// Gives the pair that lost this key by the delete at `deleted` its key again, if that is `same`.
+    fn returns(&mut self, key: &Key, side: Side, deleted: Pos, pos: Pos, same: &dyn Fn(&Pair) -> bool) -> Option<i64> {
         let id = self.losers.remove(&(key.encode(), deleted))?;
-        let pair = self.pairs.get_mut(&id)?;
+        let pair = self.pairs.get_mut(&id).filter(|pair| same(pair))?;
         pair.pos[side] = pos;
         pair.key[side] = pair.former[side].take();
         self.holders.entry(key.encode()).or_default().push(id);

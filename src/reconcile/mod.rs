@@ -9,6 +9,6 @@ mod situation;
 mod tests;
 
 pub use decide::{Action, Cause, Decision, Question, Seen, Translate, Update, decide, link_found, rows_agree};
-pub use fold::{Dirty, Folded, PairIndex, coalesce, fold};
+pub use fold::{Dirty, Folded, PairIndex, coalesce, fold, put_back};
 pub use guard::{SetHash, tripped};
 pub use situation::{Choice, Situation, choose, table};

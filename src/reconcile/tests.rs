@@ -468,7 +468,7 @@ proptest! {
             key: Both { source: Some(Key::int(n).encode()), target: Some(Key::int(n + 100).encode()) },
             ..pair(&row(1, 1), &row(1, 1))
         }).collect();
-        let first = fold(&entries, Side::Source, PairIndex::new(pairs.clone(), Side::Source));
+        let first = fold(&entries, Side::Source, PairIndex::new(pairs.clone(), Side::Source), &|_, _| true);
         let mut after = pairs;
         for changed in &first.changed {
             if let Some(pair) = after.iter_mut().find(|pair| pair.id == changed.id) {
@@ -480,7 +480,7 @@ proptest! {
         distinct.sort();
         distinct.dedup();
         prop_assert_eq!(holders.len(), distinct.len(), "one holder a key");
-        let second = fold(&entries, Side::Source, PairIndex::new(after, Side::Source));
+        let second = fold(&entries, Side::Source, PairIndex::new(after, Side::Source), &|_, _| true);
         prop_assert!(second.changed.is_empty());
     }
 
@@ -510,4 +510,42 @@ fn f8_a_brake_needs_count_and_share() {
     assert!(!tripped(limit, 51, 10_000), "half a percent is a day's work");
     assert!(tripped(limit, 1_001, 10_000));
     assert!(!tripped(None, 1_000_000, 1));
+}
+
+fn logged(ops: Vec<(Op, i64)>) -> Vec<Entry> {
+    let entry = |(at, (op, key))| Entry {
+        collection: 0,
+        op,
+        key: Key::int(key),
+        pos: Pos(at as i64 + 10),
+        transaction: None,
+        own: false,
+    };
+    ops.into_iter().enumerate().map(entry).collect()
+}
+
+#[test]
+fn rule8_what_was_put_back_is_looked_up_where_it_is_now() {
+    let to = |key| Op::Rename { to: Key::int(key) };
+    let found = |ops| put_back(&logged(ops));
+    assert_eq!(found(vec![(Op::Replace, 1), (Op::Update, 1)]), [(0, Key::int(1))]);
+    assert_eq!(found(vec![(Op::Replace, 1), (to(5), 1), (to(1), 2)]), [(0, Key::int(5))], "it has moved on");
+    assert_eq!(found(vec![(Op::Replace, 1), (Op::Delete, 1)]), [], "it is gone again");
+    assert_eq!(found(vec![(Op::Replace, 1), (Op::Insert, 1)]), []);
+    assert_eq!(found(vec![(Op::Replace, 1), (to(1), 2)]), [], "another one has its key");
+    assert_eq!(found(vec![(to(1), 2), (Op::Return { deleted: Pos(1) }, 1)]), [(1, Key::int(1))]);
+}
+
+#[test]
+fn rule8_another_record_put_back_under_a_key_takes_it_from_the_pair() {
+    let before = Pair {
+        key: Both { source: Some(Key::int(1).encode()), target: Some(Key::int(9).encode()) },
+        ..pair(&row(1, 1), &row(1, 1))
+    };
+    let entries = logged(vec![(Op::Replace, 1)]);
+    let folded = |same: bool| fold(&entries, Side::Source, PairIndex::new(vec![before.clone()], Side::Source), &|_, _| same);
+    assert!(folded(true).lost.is_empty());
+    assert_eq!(folded(true).changed[0].key, before.key, "the same record with a new row");
+    assert_eq!(folded(false).lost, [before.id]);
+    assert_eq!(folded(false).changed[0].former.source, before.key.source);
 }

@@ -12,6 +12,7 @@ mod restore;
 mod run;
 mod scripts;
 mod scripts_map;
+mod scripts_replaced;
 mod scripts_twins;
 mod seeds;
 mod session;

@@ -20,6 +20,7 @@ mod logins;
 mod lost_map;
 mod partitions;
 mod promised;
+mod reload;
 mod renamed;
 mod replaced;
 mod rights;
