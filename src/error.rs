@@ -66,6 +66,9 @@ pub const MAKE_ROOM: &str = "make room on the disk of this database; `twinrow ru
 /// What to do where a server lets nobody in by this name and password.
 pub const OTHER_LOGIN: &str = "correct the user or the password in the URL of this endpoint, then: twinrow check";
 
+/// What to do where a file of certificate authorities can't be used.
+pub const OTHER_FILE: &str = "correct the name of the file, or see that it may be read and is PEM, then: twinrow check";
+
 /// What to do where a server has no such database.
 pub const OTHER_DATABASE: &str =
     "correct the name of the database in the URL of this endpoint, or create it, then: twinrow check";

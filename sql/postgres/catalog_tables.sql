@@ -2,9 +2,8 @@
 -- Members: what must have triggers besides the table itself (partitions, inheritance children). Last, the columns by which its rows
 -- are parted, its own and those of its partitions that are parted again.
 select c.oid::int8, n.nspname::text, c.relname::text, c.relkind::text, c.relpersistence::text, c.relispartition,
-  c.relrowsecurity, exists (select from pg_catalog.pg_inherits i where i.inhrelid = c.oid),
+  exists (select from pg_catalog.pg_inherits i where i.inhrelid = c.oid),
   exists (select from pg_catalog.pg_trigger g where g.tgrelid = c.oid and not g.tgisinternal and g.tgtype & 7 = 7 and g.tgenabled in ('O', 'A')),
-  pg_catalog.pg_has_role(c.relowner, 'usage'),
   array(with recursive tree (oid) as (
       select c.oid union select i.inhrelid from pg_catalog.pg_inherits i join tree t on i.inhparent = t.oid)
     select m.oid::pg_catalog.regclass::text from tree join pg_catalog.pg_class m using (oid)

@@ -8,7 +8,7 @@ use super::output;
 use crate::endpoint::Need;
 use crate::error::{Context as _, Error, Kind, Result};
 
-use crate::model::{Deletes, Integration, Side};
+use crate::model::{Deletes, Integration, Link, Side};
 use crate::pipeline::{check_forest, tables_at};
 
 #[derive(Serialize)]
@@ -27,6 +27,14 @@ struct CheckedEndpoint {
 
 /// Checks configuration, reach, versions, tracking objects, and what triggers can't see.
 pub async fn run(context: &Context) -> Result<()> {
+    // The command that was just typed is no next step by itself.
+    check(context).await.map_err(|error| match error.what_next() {
+        "twinrow check" => error.hint("correct what this names, then: twinrow check"),
+        _ => error,
+    })
+}
+
+async fn check(context: &Context) -> Result<()> {
     let opened = open(&context.config).await?;
     let mut checked = Checked { endpoints: Vec::new(), warnings: opened.warnings, problems: Vec::new() };
     let mut denied = false;
@@ -93,10 +101,19 @@ fn needs(integration: &Integration, at: usize, install: bool) -> Vec<Need> {
             let mut columns: Vec<String> =
                 collection.table.key_columns().chain(collection.mapped()).map(|column| column.name.clone()).collect();
             columns.dedup();
-            needs.push(Need { table: collection.table.name.clone(), columns, write, delete, install });
+            let defaults = if write { defaults(link, side) } else { Vec::new() };
+            needs.push(Need { table: collection.table.name.clone(), columns, defaults, write, delete, install });
         }
     }
     needs
+}
+
+/// The columns that a record created on this side leaves to their defaults.
+fn defaults(link: &Link, side: Side) -> Vec<String> {
+    let collection = &link.collection[side];
+    let sent = |at: usize| (0..link.fields.len()).any(|f| collection.columns[f] == at && link.fields[f].direction.writes(side));
+    let columns = collection.table.columns.iter().enumerate();
+    columns.filter(|(at, column)| column.has_default && !sent(*at)).map(|(_, column)| column.name.clone()).collect()
 }
 
 fn print(checked: &Checked) {

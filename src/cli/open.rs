@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::config::{self, Config, Resolved};
 use crate::endpoint::{self, Endpoint};
 use crate::error::{Context, Error, Kind, Result};
-use crate::model::Integration;
+use crate::model::{Integration, Side, Table};
 use crate::sql::Session;
 use crate::state;
 
@@ -63,8 +63,10 @@ pub async fn open_each(path: &Path) -> Result<Opened> {
 
 async fn look_up(config: &Config, endpoints: &[Arc<dyn Endpoint>]) -> Result<Resolved> {
     let mut catalogs = Vec::with_capacity(endpoints.len());
-    for (endpoint, named) in endpoints.iter().zip(&config.endpoints) {
-        catalogs.push(endpoint.describe(None).await.context(format!("endpoint {}", named.name))?);
+    for (at, (endpoint, named)) in endpoints.iter().zip(&config.endpoints).enumerate() {
+        let mut tables = endpoint.describe(None).await.context(format!("endpoint {}", named.name))?;
+        tables.extend(not_listed(config, at, &**endpoint, &tables).await);
+        catalogs.push(tables);
     }
     let mut resolved = config::resolve_each(config, &catalogs)?;
     if resolved.broken.is_empty() {
@@ -76,6 +78,23 @@ async fn look_up(config: &Config, endpoints: &[Arc<dyn Endpoint>]) -> Result<Res
         Some(never_ran) => Err(resolved.broken.swap_remove(never_ran).1),
         None => Ok(resolved),
     }
+}
+
+/// What links name and is no table that could be synced, such as a view: it says itself why not.
+async fn not_listed(config: &Config, at: usize, endpoint: &dyn Endpoint, listed: &[Table]) -> Vec<Table> {
+    let mut found = Vec::new();
+    for (_, link) in &config.links {
+        for (side, written) in [(Side::Source, &link.source.value), (Side::Target, &link.target.value)] {
+            let known = |table: &Table| table.name.to_string() == *written || table.name.name == *written;
+            if config.side[side] == at && !listed.iter().chain(&found).any(known) {
+                let name = config.endpoints[at].url.table_name(written);
+                // If it is not there at all, that is said where the names are looked up.
+                let described = endpoint.describe(Some(&[name])).await.unwrap_or_default();
+                found.extend(described.into_iter().filter(|table| table.refused.is_some()));
+            }
+        }
+    }
+    found
 }
 
 /// A session on the state, for commands that only read it or leave a request in it.

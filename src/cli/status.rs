@@ -1,26 +1,32 @@
 //! `twinrow status`
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::Context;
 use super::open::{Opened, home_session, open_each, with_numbers};
 use super::output;
-use crate::endpoint::OpenTransaction;
-use crate::error::Result;
+use crate::config::CORRECT;
+use crate::endpoint::{Endpoint, OpenTransaction};
+use crate::error::{Kind, Result};
 use crate::model::{Integration, Obstacle, Reason};
-use crate::pipeline::{is_map, is_place, tables_at};
+use crate::pipeline::{check_identity, is_map, is_place, tables_at};
 use crate::state::{self, BrakeKind, PairCounts, Stop};
 
 #[derive(Serialize)]
 struct Status {
     integration: String,
     run_by: Option<String>,
+    /// Why none of its links can go on.
+    refused: Option<Obstacle>,
     settings: BTreeMap<String, String>,
     links: Vec<LinkStatus>,
     open_transactions: Vec<Open>,
     missing_rights: Vec<MissingRight>,
+    /// Endpoints that have lost Twinrow's own tables.
+    missing_objects: Vec<String>,
 }
 
 /// A transaction of the application's that has not ended: what it changed comes when it does.
@@ -62,13 +68,19 @@ struct Stopped {
     since: Option<String>,
 }
 
+/// What a process has met with the configuration it was started with, while the file as it is now has no such mistake.
+fn corrected(met: &Obstacle) -> Obstacle {
+    let next = if met.next == CORRECT { "it is corrected: end the process that runs it, then: twinrow run" } else { &met.next };
+    Obstacle { cause: met.cause.clone(), next: next.to_owned() }
+}
+
 /// Whether a link stands still: by itself, or because one does that shares a table with it.
 fn stopped(integration: &Integration, stops: &BTreeMap<i64, Stop>, at: usize) -> Option<Stopped> {
     let reason = |at: usize| {
         let link = &integration.links[at];
         let stop = stops.get(&link.number).filter(|stop| stop.until.is_none());
         let since = stop.map(|stop| output::time(stop.since));
-        let obstacle = link.broken.clone().or_else(|| stop.map(|stop| stop.obstacle.clone()))?;
+        let obstacle = link.broken.clone().or_else(|| stop.map(|stop| corrected(&stop.obstacle)))?;
         Some(Stopped { obstacle, since })
     };
     let shared = |other: usize| {
@@ -117,15 +129,23 @@ pub async fn run(context: &Context) -> Result<()> {
     }
     let run_by =
         lease.filter(|lease| lease.until > 0).map(|lease| format!("{} until {}", lease.holder, output::time(lease.until)));
-    let (mut open_transactions, mut missing_rights) = (Vec::new(), Vec::new());
+    let (mut open_transactions, mut missing_rights, mut missing_objects) = (Vec::new(), Vec::new(), Vec::new());
     for (at, (name, one)) in integration.endpoints.iter().zip(&endpoints).enumerate() {
-        let found = one.open_transactions(&tables_at(&integration, at)).await?;
+        let found = match one.open_transactions(&tables_at(&integration, at)).await {
+            // Nothing of ours is there any more: nobody waits for it, and below it is said.
+            Err(gone) if matches!(gone.kind(), Kind::Schema | Kind::Tracking) => {
+                missing_objects.push(name.clone());
+                continue;
+            }
+            found => found?,
+        };
         let here = |transaction| Open { endpoint: name.clone(), transaction };
         open_transactions.extend(found.transactions.into_iter().map(here));
         missing_rights.extend(found.missing_right.map(|grant| MissingRight { endpoint: name.clone(), grant }));
     }
+    let refused = refused(&integration, &endpoints).await?;
     let integration = integration.name.clone();
-    let status = Status { integration, run_by, settings, links, open_transactions, missing_rights };
+    let status = Status { integration, run_by, refused, settings, links, open_transactions, missing_rights, missing_objects };
     if context.json {
         return output::json(&status);
     }
@@ -133,8 +153,25 @@ pub async fn run(context: &Context) -> Result<()> {
     Ok(())
 }
 
+/// What a run would be refused for before anything is read or written: a database that was restored, or is another one.
+async fn refused(integration: &Integration, endpoints: &[Arc<dyn Endpoint>]) -> Result<Option<Obstacle>> {
+    let Some(home) = endpoints[integration.home].store() else { return Ok(None) };
+    match check_identity(integration, endpoints, home).await {
+        Err(error) if error.kind() == Kind::Identity => {
+            Ok(Some(Obstacle { cause: error.to_string(), next: error.what_next().to_owned() }))
+        }
+        checked => checked.map(|()| None),
+    }
+}
+
 fn print(status: &Status) {
     println!("{}: {}", status.integration, status.run_by.as_ref().map_or("not running".to_owned(), |by| format!("run by {by}")));
+    if let Some(Obstacle { cause, next }) = &status.refused {
+        println!("REFUSED: {cause}; next: {next}");
+    }
+    for endpoint in &status.missing_objects {
+        println!("{endpoint}: Twinrow's own tables are gone there; next: twinrow check");
+    }
     if let Some(time) = status.settings.get("last_sync_time").and_then(|time| time.parse().ok()) {
         println!("last sync: {}", output::time(time));
     }

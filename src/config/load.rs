@@ -11,7 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::model::{Both, ConflictPolicy};
 
 /// What to do about a mistake in the file, which the message points at.
-const CORRECT: &str = "correct it, then: twinrow check";
+pub const CORRECT: &str = "correct it, then: twinrow check";
 
 const DATABASES: [&str; 5] = ["postgres", "postgresql", "mysql", "mariadb", "sqlite"];
 const APPS: [&str; 2] = ["kinto+http", "kinto+https"];
@@ -218,12 +218,22 @@ fn syntax(path: &Path, error: &Yaml) -> Error {
         }
         Yaml::SerdeMissingField { field, .. } => format!("the key `{field}` is missing"),
         Yaml::SerdeInvalidType { expected, .. } | Yaml::SerdeInvalidValue { expected, .. } => format!("expected {expected}"),
+        Yaml::Unexpected { expected: "mapping start", .. } => "expected a mapping: lines of `key: value`".to_owned(),
+        Yaml::Unexpected { expected: "sequence start", .. } => "expected a list: `[one, two]`".to_owned(),
+        Yaml::Unexpected { expected: "string scalar", .. } => "expected a word".to_owned(),
         Yaml::Unexpected { expected, .. } => format!("expected {expected}"),
         Yaml::DuplicateMappingKey { key: Some(key), .. } => format!("the key `{key}` stands there twice"),
         Yaml::InvalidBooleanStrict { .. } => "expected true or false".to_owned(),
         Yaml::InvalidScalar { ty, .. } if ty.starts_with(['i', 'u']) => "expected a whole number".to_owned(),
         Yaml::InvalidScalar { ty, .. } => format!("expected {ty}"),
         Yaml::Message { msg, .. } => msg.clone(),
+        // The character may be one of a password.
+        Yaml::ExternalMessage { msg, .. } if msg.starts_with("unexpected character") => {
+            "this is not valid YAML: a text that begins with this character needs quotes".to_owned()
+        }
+        Yaml::ExternalMessage { msg, .. } => format!("this is not valid YAML: {msg}"),
+        Yaml::Eof { .. } => "this is not valid YAML: the file is empty, or ends too early".to_owned(),
+        Yaml::MultipleDocuments { .. } => "expected one document: a line `---` begins another".to_owned(),
         _ => "this is not valid YAML".to_owned(),
     };
     let location = error.location().unwrap_or(Location::UNKNOWN);

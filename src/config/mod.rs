@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use crate::endpoint::Tls;
 use crate::model::{Both, FirstSync, TableName};
 
-pub use load::{load, parse};
+pub use load::{CORRECT, load, parse};
 pub use resolve::{Resolved, resolve, resolve_each};
 pub use scaffold::{Scaffold, scaffold, without_password};
 pub use shape::{FieldConfig, LinkConfig, MatchConfig, Newest, Safety, Text};

@@ -12,6 +12,9 @@ use crate::model::{
     Side, Table,
 };
 
+/// What to do about a table that can't be synced, once the message has said why.
+const OTHER_TABLE: &str = "change the table, or name another one, then: twinrow check";
+
 /// An integration, and what a person should know before it runs.
 #[derive(Debug)]
 pub struct Resolved {
@@ -123,7 +126,7 @@ fn find_table<'a>(config: &Config, tables: &'a [Table], name: &Text, endpoint: &
         }
     };
     match &table.refused {
-        Some(why) => Err(missing(format!("table `{}` can't be synced: {why}", table.name)).hint("twinrow check")),
+        Some(why) => Err(missing(format!("table `{}` can't be synced: {why}", table.name)).hint(OTHER_TABLE)),
         None => Ok(table),
     }
 }

@@ -503,7 +503,7 @@ pub trait Tracking: Send + Sync {
     /// Compares what is there with what should be. Cheap: called at every poll.
     async fn inspect(&self, tables: &[Table]) -> Result<Vec<Finding>>;
 
-    /// What this login may not do though it must, and what it does not see and can do without.
+    /// What this login may not do though it must, and what it does not see and can do without. With no needs: on our own tables.
     async fn rights(&self, _needs: &[Need]) -> Result<Rights> {
         Ok(Rights::default())
     }
@@ -550,6 +550,8 @@ pub struct Need {
     pub table: TableName,
     /// The columns that are read: the key's, and the mapped ones.
     pub columns: Vec<String>,
+    /// The columns that a new record leaves to their defaults.
+    pub defaults: Vec<String>,
     /// Records are created and changed in it.
     pub write: bool,
     /// Deletes travel to it.

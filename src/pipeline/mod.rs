@@ -65,7 +65,7 @@ pub use forest::{check as check_forest, forget, integrations};
 pub use map::is_map;
 pub use places::is_place;
 pub use run::{Rival, install, interrupted, tables_at};
-pub use takeover::push_aside;
+pub use takeover::{check_identity, push_aside};
 pub use timings::{Phase, Timings};
 
 /// At most so many entries are read of an endpoint's logs at a time: what a cycle holds in memory.

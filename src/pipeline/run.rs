@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::repair::by_hand;
 use super::takeover::LEASE_S;
 use super::{Counts, Door, Pipeline};
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Tracking};
 use crate::error::{Context, Error, Kind, Result};
 use crate::model::{Both, Integration, Link, Reason, Scan, ScanPart, Side, Table};
 use crate::state::{self, Run};
@@ -68,12 +68,21 @@ async fn upgrade(integration: &Integration, endpoints: &[Arc<dyn Endpoint>]) -> 
     for (at, endpoint) in endpoints.iter().enumerate() {
         let Some(tracking) = endpoint.tracking() else { continue };
         let name = &integration.endpoints[at];
-        let upgraded = tracking.upgrade(at == integration.home).await;
-        for line in upgraded.map_err(by_hand).context(format!("endpoint {name}"))? {
+        let upgraded = match tracking.upgrade(at == integration.home).await {
+            Ok(upgraded) => Ok(upgraded),
+            Err(error) => Err(lacking(tracking, error).await),
+        };
+        for line in upgraded.context(format!("endpoint {name}"))? {
             tracing::info!("{name}: {line}");
         }
     }
     Ok(())
+}
+
+/// What to do where our own tables can't be brought up to date: they may be closed to this login, which no installing mends.
+async fn lacking(tracking: &dyn Tracking, error: Error) -> Error {
+    let closed = error.kind() == Kind::Denied && tracking.rights(&[]).await.is_ok_and(|rights| !rights.missing.is_empty());
+    if closed { error.hint("grant what this names: twinrow check") } else { by_hand(error) }
 }
 
 /// Whether the tracking objects were created by an earlier run.

@@ -193,7 +193,7 @@ pub(super) async fn read_fence(session: &mut dyn Session, integration: &str) -> 
 ///
 /// Read in an order in which a process that is still writing can't look like a backup: first what the state
 /// remembers of the endpoints, then the endpoints, then the state's own numbers.
-pub(super) async fn check_identity(integration: &Integration, endpoints: &[Arc<dyn Endpoint>], home: &dyn Store) -> Result<()> {
+pub async fn check_identity(integration: &Integration, endpoints: &[Arc<dyn Endpoint>], home: &dyn Store) -> Result<()> {
     let name = &integration.name;
     let known = state::seen(&mut *home.session().await?, name).await?;
     let fences = fence_rows(integration, endpoints).await?;

@@ -10,8 +10,12 @@ use super::manifest::{self, Class, Manifest, Objects, Request};
 use super::record::{self, Mapped};
 use super::template::{Op, Place};
 use crate::endpoint::{Fetched, Tls};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, OTHER_LOGIN, Result};
 use crate::model::{Charset, Collection, Column, Key, KeySource, Kind as Type, Table, TableName, Value};
+
+/// What to do where a server does not have, or does not show, what the URL and the manifest name.
+const OTHER_BUCKET: &str =
+    "correct the bucket in the URL of this endpoint, or the collection in its manifest, then: twinrow check";
 
 /// What talks to it.
 pub(super) struct Client {
@@ -102,11 +106,11 @@ impl Client {
         }
         let Refusal { class, words } = self.classify(answer.status, &answer.body);
         Err(match class {
-            Class::Auth => Error::new(Kind::Unreachable, "the app refuses the user or the password").hint("twinrow check"),
+            Class::Auth => Error::new(Kind::Unreachable, "the app refuses the user or the password").hint(OTHER_LOGIN),
             Class::Forbidden => {
-                Error::new(Kind::Denied, "the app does not let this user in, or the bucket does not exist").hint("twinrow check")
+                Error::new(Kind::Denied, "the app does not let this user in, or the bucket does not exist").hint(OTHER_BUCKET)
             }
-            Class::Missing => Error::new(Kind::Schema, "the app does not have it").hint("twinrow check"),
+            Class::Missing => Error::new(Kind::Schema, "the app does not have it").hint(OTHER_BUCKET),
             Class::Throttled | Class::Transient | Class::Failed => {
                 Error::new(Kind::Unreachable, format!("the app can't answer now: HTTP {}", answer.status))
             }

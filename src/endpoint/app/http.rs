@@ -17,7 +17,7 @@ use serde_json::Value as Json;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, OTHER_FILE, Result};
 
 /// A connection is made or given up within this time.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -309,7 +309,9 @@ fn authorities(ca: Option<&std::path::Path>) -> Result<rustls::RootCertStore> {
     let mut store = rustls::RootCertStore::empty();
     match ca {
         Some(file) => {
-            let unusable = |why: String| Error::new(Kind::Config, format!("tls.ca {} can't be used: {why}", file.display()));
+            let unusable = |why: String| {
+                Error::new(Kind::Config, format!("tls.ca {} can't be used: {why}", file.display())).hint(OTHER_FILE)
+            };
             for certificate in CertificateDer::pem_file_iter(file).map_err(|error| unusable(error.to_string()))? {
                 let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
                 store.add(certificate).map_err(|error| unusable(error.to_string()))?;

@@ -270,7 +270,7 @@ async fn assigned_by_trigger(connection: &mut Connection, schema: &str) -> Resul
 /// Who assigns the key, and whether there is one.
 fn settle(table: &mut Table, facts: &[Facts], triggers: &[(String, String)]) {
     if table.key.is_empty() && table.refused.is_none() {
-        table.refused = Some("it has no primary key and no unique key without NULLs: add one (A73)".replace(" (A73)", ""));
+        table.refused = Some("it has no primary key and no unique key without NULLs: add one".into());
     }
     let any = |test: fn(&Facts) -> bool| table.key.iter().any(|at| facts.get(*at).is_some_and(test));
     let counted = any(|fact| fact.auto_increment);

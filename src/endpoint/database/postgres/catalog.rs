@@ -111,9 +111,8 @@ fn by_table(rows: &[Row]) -> HashMap<i64, Vec<&Row>> {
 fn build(row: &Row, columns: &[&Row], uniques: &[&Row], foreign: &[&Row]) -> Described {
     let name = TableName { schema: row.get(1), name: row.get(2) };
     let (kind, persistence): (&str, &str) = (row.get(3), row.get(4));
-    let (is_partition, row_security, inherits, inserts_trigger, owned): (bool, bool, bool, bool, bool) =
-        (row.get(5), row.get(6), row.get(7), row.get(8), row.get(9));
-    let members: Vec<String> = row.get(10);
+    let (is_partition, inherits, inserts_trigger): (bool, bool, bool) = (row.get(5), row.get(6), row.get(7));
+    let members: Vec<String> = row.get(8);
     let numbers: Vec<i64> = columns.iter().map(|column| column.get(1)).collect();
     let mut described: Vec<Column> = columns.iter().map(|column| describe_column(column)).collect();
     let uniques = unique_keys(uniques, &numbers);
@@ -126,13 +125,13 @@ fn build(row: &Row, columns: &[&Row], uniques: &[&Row], foreign: &[&Row]) -> Des
         key_source: key_source(&key, columns, inserts_trigger),
         uniques: uniques.into_iter().map(|(_, columns)| columns).filter(|columns| *columns != key).collect(),
         foreign_keys: foreign.iter().map(|row| foreign_key(row)).collect(),
-        blind_spots: blind_spots(kind, persistence, by_row, row_security && !owned),
+        blind_spots: blind_spots(kind, persistence, by_row),
         refused: None,
         columns: described,
         name,
         key,
     };
-    table.refused = refusal(kind, persistence, &table);
+    table.refused = if is_partition { Some(PARTITION.into()) } else { refusal(kind, persistence, &table) };
     let identity_always = columns.iter().any(|column| column.get::<_, &str>(10) == "a");
     Described { table, members, partitioned: kind == "p", parted_by: row.get(11), by_row, draws, identity_always }
 }
@@ -208,7 +207,7 @@ fn foreign_key(row: &Row) -> ForeignKey {
     }
 }
 
-fn blind_spots(kind: &str, persistence: &str, by_row: bool, policies: bool) -> Vec<String> {
+fn blind_spots(kind: &str, persistence: &str, by_row: bool) -> Vec<String> {
     let mut spots = Vec::new();
     if by_row {
         let what = if kind == "p" { "partitions" } else { "inheritance children or partitions" };
@@ -219,16 +218,16 @@ fn blind_spots(kind: &str, persistence: &str, by_row: bool, policies: bool) -> V
     if persistence == "u" {
         spots.push("it is unlogged: after a crash the server empties it without a trigger".to_owned());
     }
-    if policies {
-        spots.push("row-level security is on: the user needs BYPASSRLS, or reading fails (A63)".to_owned());
-    }
     spots
 }
+
+/// Its rows are those of the table it is part of, whose triggers see them.
+const PARTITION: &str = "it is a partition: link the table it is part of";
 
 /// Why it can't be tracked.
 fn refusal(kind: &str, persistence: &str, table: &Table) -> Option<String> {
     match (kind, persistence) {
-        ("v" | "m", _) => return Some("it is a view, which has no rows of its own: link the tables beneath it (A79)".into()),
+        ("v" | "m", _) => return Some("it is a view, which has no rows of its own: link the tables beneath it".into()),
         ("f", _) => return Some("it is a foreign table: connect to the server that holds it".into()),
         (_, "t") => return Some("it is a temporary table".into()),
         _ => {}
@@ -237,9 +236,7 @@ fn refusal(kind: &str, persistence: &str, table: &Table) -> Option<String> {
         let candidates: Vec<&str> =
             table.columns.iter().filter(|c| !c.nullable && is_key_kind(&c.kind)).map(|c| c.name.as_str()).collect();
         let candidates = if candidates.is_empty() { "none is declared not null".to_owned() } else { candidates.join(", ") };
-        return Some(format!(
-            "it has no primary key and no unique key without NULLs; columns that could be one: {candidates} (A73)"
-        ));
+        return Some(format!("it has no primary key and no unique key without NULLs; columns that could be one: {candidates}"));
     }
     let column = table.key_columns().find(|column| !is_key_kind(&column.kind))?;
     Some(format!(

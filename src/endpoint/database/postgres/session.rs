@@ -87,7 +87,7 @@ impl Server {
             }
             Err(PoolError::PostCreateHook(HookError::Backend(error))) => Err(convert(error, Phase::Connect)),
             Err(PoolError::PostCreateHook(HookError::Message(why))) => {
-                Err(Error::new(Kind::Unreachable, why).hint("twinrow check"))
+                Err(Error::new(Kind::Unreachable, why).hint("change that on the server or in the URL, then: twinrow check"))
             }
             Err(error) => Err(Error::new(Kind::Unreachable, "the connection pool is closed").source(error)),
         }
@@ -155,9 +155,7 @@ async fn prepare(
         return refuse("this server is a standby, where nothing can be written or captured: connect to the primary".into());
     }
     if row.get::<_, &str>(3) != "origin" {
-        return refuse(
-            "this user's session_replication_role is not origin: foreign keys and triggers would be skipped (B3)".into(),
-        );
+        return refuse("this user's session_replication_role is not origin: foreign keys and triggers would be skipped".into());
     }
     // The latest connection's server counts: after a fail-over positions of the old one are refused (A65).
     let facts = Facts { version, version_text: row.get(1), system: row.get(4), timeline: row.get(5) };

@@ -12,7 +12,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 use tokio_postgres::config::SslMode;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, OTHER_FILE, Result};
 
 /// What `sslmode` asks for, as libpq understands it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -81,7 +81,8 @@ fn authorities(ca: Option<&str>) -> Result<RootCertStore> {
     let mut store = RootCertStore::empty();
     match ca {
         Some(file) => {
-            let unusable = |why: String| Error::new(Kind::Config, format!("sslrootcert {file} can't be used: {why}"));
+            let unusable =
+                |why: String| Error::new(Kind::Config, format!("sslrootcert {file} can't be used: {why}")).hint(OTHER_FILE);
             let pem = fs::read(file).map_err(|error| unusable(error.to_string()))?;
             for certificate in CertificateDer::pem_slice_iter(&pem) {
                 let certificate = certificate.map_err(|error| unusable(error.to_string()))?;

@@ -230,8 +230,9 @@ impl Tracking for Postgres {
     }
 
     async fn rights(&self, needs: &[Need]) -> Result<Rights> {
-        let missing = rights::missing(&mut self.connect().await?, needs).await.context(self.named())?;
-        Ok(Rights { missing, warnings: Vec::new() })
+        let mut conn = self.connect().await?;
+        let missing = rights::missing(&mut conn, needs).await.context(self.named())?;
+        Ok(Rights { missing, warnings: rights::fixed_keys(&mut conn, needs).await.context(self.named())? })
     }
 
     async fn inspect(&self, tables: &[Table]) -> Result<Vec<Finding>> {

@@ -46,7 +46,7 @@ impl Log {
     pub(super) fn place(&self, table: &TableName, position: &Position) -> Result<i64> {
         let seq = position.0.split_once(':').filter(|(epoch, _)| *epoch == self.epoch).and_then(|(_, seq)| seq.parse().ok());
         seq.filter(|seq| *seq <= self.end).ok_or_else(|| {
-            let message = format!("the change log of {table} is not the one that was read before (A11)");
+            let message = format!("the change log of {table} is not the one that was read before");
             Error::new(Kind::Tracking, message).hint("twinrow check")
         })
     }
