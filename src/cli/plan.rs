@@ -34,6 +34,9 @@ pub async fn run(context: &Context) -> Result<()> {
 pub fn print(integration: &Integration, counts: &Counts) {
     output::counts(counts);
     for (link, counts) in &counts.links {
+        for (cause, n) in &counts.causes {
+            println!("  {link}: {n} held: {cause}");
+        }
         for (situation, samples) in &counts.samples {
             let keys: Vec<String> = samples.iter().map(|sample| format!("{} {}", sample.side, sample.key)).collect();
             println!("  {link}: {situation}: {} …", keys.join(", "));

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::propose::{Proposal, ProposedField, ProposedLink, assigned, propose};
-use crate::mapping::{Compatibility, compatible};
+use crate::mapping::{Compatibility, compatible, cuts_seconds};
 use crate::model::{Both, Keys, Side, Table};
 
 /// What `init` knows of an endpoint.
@@ -99,6 +99,8 @@ fn write_field(out: &mut String, link: &ProposedLink<'_>, field: &ProposedField,
     let (from, to) = (quoted(column(link, Side::Source, field)), quoted(column(link, Side::Target, field)));
     let Some(parent) = field.via else {
         let note = note(link, field).map_or_else(String::new, |note| format!(" # {note}"));
+        // What a clock has filled in would be held in every row.
+        let to = if cut(link, field) { format!("{{to: {to}, lossy: fit}}") } else { to };
         let _ = writeln!(out, "      {from}: {to}{note}");
         return;
     };
@@ -107,10 +109,17 @@ fn write_field(out: &mut String, link: &ProposedLink<'_>, field: &ProposedField,
     let _ = writeln!(out, "      {ring}{from}: {{to: {to}, via: {via}}}");
 }
 
+/// Whether digits of a second are cut, on either side.
+fn cut(link: &ProposedLink<'_>, field: &ProposedField) -> bool {
+    let at = |side: Side| &link.table[side].columns[field.column[side]];
+    Side::BOTH.into_iter().any(|side| cuts_seconds(at(side.other()), at(side)))
+}
+
 /// What would be held, and on which side.
 fn note(link: &ProposedLink<'_>, field: &ProposedField) -> Option<String> {
     let at = |side: Side| &link.table[side].columns[field.column[side]];
     let lossy = |side: Side| match compatible(at(side.other()), at(side)) {
+        Compatibility::Lossy(why) if cut(link, field) => Some(format!("to the {side}, without `lossy: fit`: {why}")),
         Compatibility::Lossy(why) => Some(format!("to the {side}: {why}")),
         Compatibility::Exact | Compatibility::Never(_) => None,
     };

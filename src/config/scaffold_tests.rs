@@ -302,3 +302,17 @@ fn a_table_of_another_name_is_found_by_its_columns() {
     };
     assert!(scaffold("x", &ends).contains("    source: customer\n    target: contact\n"));
 }
+
+/// What a clock fills in has digits of a second that the other column has no place for: as it stands, every row would be held.
+#[test]
+fn init_cuts_seconds_where_every_row_would_be_held() {
+    let whole = Column { native: "timestamp".into(), ..column("created_at", Kind::Instant { digits: 0 }) };
+    let orders = |created: Column| vec![table("public", "orders", vec![int("id"), word("code"), created])];
+    let end = |name: &str, tables| Scaffold { name: name.into(), url: format!("sqlite:{name}.db"), tables };
+    let ends = |created: Column| Both { source: end("shop", orders(stamp("created_at"))), target: end("crm", orders(created)) };
+    let cut = scaffold("shop-crm", &ends(whole));
+    assert!(cut.contains("created_at: {to: created_at, lossy: fit} # to the target, without `lossy: fit`: digits"), "{cut}");
+    assert!(parse(&cut, Path::new("twinrow.yaml")).is_ok());
+    let exact = scaffold("shop-crm", &ends(stamp("created_at")));
+    assert!(exact.contains("created_at: created_at\n"), "{exact}");
+}

@@ -174,13 +174,25 @@ fn times(from: &Column, to: &Column) -> Compatibility {
         (
             Kind::DateTime { digits: a } | Kind::Instant { digits: a },
             Kind::DateTime { digits: b } | Kind::Instant { digits: b },
-        ) => match exact_if(in_range(from, to), moments) {
-            Exact => exact_if(a <= b, digits),
-            range => range,
+        ) => match (in_range(from, to), a <= b) {
+            (true, true) => Exact,
+            (false, true) => lossy(moments),
+            (true, false) => lossy(digits),
+            (false, false) => lossy(&format!("{digits}; {moments}")),
         },
         (Kind::Text { .. }, _) => spelled_like(to),
         _ => never(from, to),
     }
+}
+
+/// Whether moments lose digits of their second on the way, which a clock fills in every row: all of them are held, unless the
+/// field says `lossy: fit`.
+pub fn cuts_seconds(from: &Column, to: &Column) -> bool {
+    let digits = |column: &Column| match column.kind {
+        Kind::DateTime { digits } | Kind::Instant { digits } => Some(digits),
+        _ => None,
+    };
+    matches!((digits(from), digits(to)), (Some(from), Some(to)) if from > to)
 }
 
 /// Whether the type's name promises a range at least as wide.

@@ -16,7 +16,7 @@ use std::fmt;
 
 use crate::model::{Column, Kind, Lossy, Value};
 
-pub use compatible::{Compatibility, compatible};
+pub use compatible::{Compatibility, compatible, cuts_seconds};
 
 /// Why a value can't be stored on the other side: the words for a held record, never the value (I10).
 #[derive(Clone, Debug, PartialEq, Eq)]

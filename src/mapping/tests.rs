@@ -382,6 +382,19 @@ fn d19_what_has_no_counterpart_is_refused_before_any_value_is_seen() {
 }
 
 #[test]
+fn a_second_without_digits_is_said_whatever_else_does_not_fit() {
+    let (micros, mysql) =
+        (column("timestamp with time zone", Kind::Instant { digits: 6 }), column("timestamp", Kind::Instant { digits: 0 }));
+    let Compatibility::Lossy(why) = compatible(&micros, &mysql) else { panic!("every now() has digits") };
+    assert_eq!(why, "digits of a second the other column has not are held; moments out of the other column's range are held");
+    assert!(cuts_seconds(&micros, &mysql) && !cuts_seconds(&mysql, &micros));
+    let fits = column("timestamp(6)", Kind::Instant { digits: 6 });
+    let moments = "moments out of the other column's range are held".to_owned();
+    assert_eq!(compatible(&micros, &fits), Compatibility::Lossy(moments));
+    assert!(!cuts_seconds(&micros, &fits));
+}
+
+#[test]
 fn d21_padding_is_no_content() {
     let (char5, varchar) = (text_of(Some(5), true, Charset::Unicode), text_of(Some(5), false, Charset::Unicode));
     same(hold(&text("ab   "), &char5, &varchar), Ok(text("ab")), "char(5) to varchar");

@@ -46,6 +46,9 @@ pub struct LinkCounts {
     pub ended: u64,
     /// Changes that may not travel.
     pub reported: u64,
+    /// How many records are held for a cause, for `plan`: of a few causes.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub causes: BTreeMap<String, u64>,
     /// A few keys per situation, for `plan`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub samples: BTreeMap<&'static str, Vec<Sample>>,
@@ -60,7 +63,7 @@ pub struct Sample {
     pub key: String,
 }
 
-/// So many keys are shown per situation.
+/// So many keys are shown per situation, and so many causes.
 const SAMPLES_MAX: usize = 5;
 
 impl LinkCounts {
@@ -92,6 +95,12 @@ impl LinkCounts {
         }
     }
 
+    fn holds(&mut self, cause: &str, records: u64) {
+        if self.causes.contains_key(cause) || self.causes.len() < SAMPLES_MAX {
+            *self.causes.entry(cause.to_owned()).or_default() += records;
+        }
+    }
+
     /// Records written on either side.
     pub fn writes(&self) -> u64 {
         self.created_source
@@ -120,6 +129,9 @@ impl LinkCounts {
         self.kept += other.kept;
         self.ended += other.ended;
         self.reported += other.reported;
+        for (cause, n) in &other.causes {
+            self.holds(cause, *n);
+        }
         for (situation, samples) in &other.samples {
             let all = self.samples.entry(situation).or_default();
             all.extend(samples.iter().take(SAMPLES_MAX.saturating_sub(all.len())).cloned());
@@ -214,7 +226,11 @@ fn count_action(counts: &mut LinkCounts, action: &Action, situation: Situation) 
         Action::End => counts.ended += 1,
         Action::Keep => counts.kept += 1,
         Action::Hold(Cause::Held(cause)) if cause == super::brake::BRAKED => counts.braked += 1,
-        Action::Hold(Cause::Held(_) | Cause::Conflict) => counts.held += 1,
+        Action::Hold(Cause::Held(cause)) => {
+            counts.held += 1;
+            counts.holds(cause, 1);
+        }
+        Action::Hold(Cause::Conflict) => counts.held += 1,
         Action::Hold(Cause::Parent(..)) => counts.waiting += 1,
         Action::Retry => counts.busy += 1,
     }
