@@ -78,10 +78,17 @@ fn end<'a>(side: &'a str, given: &'a str) -> End<'a> {
 
 async fn read(end: &End<'_>, variables: &mut Vec<String>) -> Result<Scaffold> {
     let place = || format!("endpoint {}", end.name);
-    let endpoint = endpoint::open(end.name, end.url, &Tls::default()).await.context(place())?;
+    let tables = async { endpoint::open(end.name, end.url, &Tls::default()).await?.describe(None).await };
+    let tables = tables.await.map_err(again).context(place())?;
     let (url, variable) = without_password(end.name, end.url);
     variables.extend(variable);
-    Ok(Scaffold { name: end.name.to_owned(), url, tables: endpoint.describe(None).await.context(place())? })
+    Ok(Scaffold { name: end.name.to_owned(), url, tables })
+}
+
+/// There is nothing to check yet: what is wrong was typed.
+fn again(error: Error) -> Error {
+    let next = error.what_next().replace("twinrow check", "twinrow init");
+    error.hint(next)
 }
 
 /// Never over a file that appeared meanwhile, unless that was asked for.

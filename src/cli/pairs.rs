@@ -34,7 +34,13 @@ pub async fn run(context: &Context, args: &Pairs) -> Result<()> {
         .iter()
         .find(|link| link.name == args.link)
         .ok_or_else(|| Error::new(Kind::Config, format!("there is no link `{}`", args.link)).hint("twinrow status"))?;
-    let pairs = crate::state::page(&mut *session, link, i64::MIN, args.limit).await?;
+    let mut pairs = crate::state::page(&mut *session, link, i64::MIN, args.limit.saturating_add(1)).await?;
+    if pairs.len() > args.limit {
+        pairs.truncate(args.limit);
+        // Not on standard output, where a program may read the list.
+        let name = &link.name;
+        eprintln!("the first {} only; next: {}", args.limit, context.command(&format!("pairs {name} --limit NUMBER")));
+    }
     let all: Vec<Shown> = pairs
         .iter()
         .map(|pair| {

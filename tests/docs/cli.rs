@@ -134,6 +134,8 @@ fn errors_say_what_to_do_next() {
     note("unknown key", &config("fields:", "feilds:"), &["check"], 2);
     note("unknown value", &config("    match: [email]\n", "    conflict: sauce\n"), &["check"], 2);
     note("not YAML", &config("links:", "links: ["), &["check"], 2);
+    note("not YAML, and why", &config("name: full_name", "\tname: full_name"), &["check"], 2);
+    note("a list is no word", &config("source: shop\n", "source: [shop]\n"), &["check"], 2);
     note("bad scheme", &config("sqlite:shop.db", "postgre://shop"), &["check"], 2);
     note("variable not set", &config("sqlite:shop.db", "sqlite:${TWINROW_NOT_SET}"), &["check"], 2);
     note("no such endpoint", &config("target: crm\n", "target: cmr\n"), &["check"], 2);
@@ -150,6 +152,12 @@ fn errors_say_what_to_do_next() {
     }
     let url = "sqlite:shop.db";
     note("init over a file", &scratch, &["init", "--source", url, "--target", "sqlite:crm.db"], 2);
+    note(
+        "init of nothing",
+        &scratch,
+        &["--config", "b.yaml", "init", "--source", "a=sqlite:none.db", "--target", "b=sqlite:crm.db"],
+        1,
+    );
     note(
         "init with one name twice",
         &scratch,
@@ -466,6 +474,67 @@ fn what_init_writes_passes_check() {
     );
 }
 
+/// A list that was cut off says so, where a program that reads it is not disturbed.
+#[test]
+fn pairs_say_when_there_are_more() {
+    let scratch = Scratch::shop_and_crm();
+    scratch.done(&["run", "--once"]);
+    for args in [&["pairs", "customers", "--limit", "1"][..], &["--json", "pairs", "customers", "--limit", "1"]] {
+        let ran = scratch.done(args);
+        assert_eq!(ran.err, "the first 1 only; next: twinrow pairs customers --limit NUMBER\n", "{ran:?}");
+        assert!(!ran.out.contains("9002"), "{ran:?}");
+    }
+    assert_eq!(scratch.done(&["pairs", "customers", "--limit", "2"]).err, "");
+}
+
+/// A plan says why it would hold a record.
+#[test]
+fn a_plan_names_the_causes() {
+    let scratch = Scratch::shop_and_crm();
+    scratch.sql("shop.db", "insert into customer values (3, 'Cy', 'c@x', 'many'), (4, 'Di', 'd@x', 'few')");
+    let plan = scratch.done(&["plan"]).out;
+    assert!(plan.contains("\n  customers: 2 held: credit -> credit: "), "{plan}");
+    assert!(!plan.contains("many"), "{plan}");
+}
+
+/// What a run refuses before it begins stands in the status too.
+#[test]
+fn the_status_says_that_a_database_was_restored() {
+    let scratch = Scratch::shop_and_crm();
+    scratch.done(&["run", "--once"]);
+    scratch.sql("shop.db", &format!("vacuum into '{}'", scratch.file("backup.db").display()));
+    scratch.sql("crm.db", "update contacts set full_name = 'Ada L.' where mail = 'ada@example.org'");
+    scratch.done(&["run", "--once"]);
+    assert!(!scratch.done(&["status"]).out.contains("REFUSED"));
+    for ending in ["", "-wal", "-shm"] {
+        // Not each journal mode has these.
+        let _ = std::fs::remove_file(scratch.file(&format!("shop.db{ending}")));
+    }
+    std::fs::rename(scratch.file("backup.db"), scratch.file("shop.db")).unwrap();
+    let refused = scratch.run(&["run", "--once"]);
+    assert_eq!(refused.code, 1, "{refused:?}");
+    let status = scratch.done(&["status"]).out;
+    let why = "REFUSED: endpoint shop: this database is older than the state remembers: it was restored from a backup; nothing was read or written; next: see docs/guarantees.md";
+    assert!(status.contains(why), "{status}");
+    let json: Value = serde_json::from_str(&scratch.done(&["--json", "status"]).out).unwrap();
+    assert!(json["refused"]["cause"].as_str().is_some_and(|cause| cause.contains("restored from a backup")), "{json}");
+}
+
+/// The process that runs has the configuration it was started with: once the file is corrected, that is what is in the way.
+#[test]
+fn the_status_says_that_a_corrected_file_needs_another_process() {
+    let scratch = Scratch::shop_and_crm();
+    scratch.done(&["run", "--once"]);
+    scratch.write("twinrow.yaml", &CONFIG.replace("name: full_name", "name: ful_name"));
+    let _running = Running(daemon(&scratch));
+    let status = || scratch.done(&["status"]).out;
+    eventually("the daemon has met it", || status().contains("run by") && status().contains("STANDS STILL since"));
+    assert!(status().contains("next: correct it, then: twinrow check"), "{}", status());
+    scratch.write("twinrow.yaml", CONFIG);
+    let corrected = "next: it is corrected: end the process that runs it, then: twinrow run\n";
+    assert!(status().contains("STANDS STILL since") && status().contains(corrected), "{}", status());
+}
+
 fn objects(scratch: &Scratch, file: &str) -> String {
     scratch.value(file, "select count(*) from sqlite_master where name like 'twinrow%'")
 }
@@ -475,7 +544,9 @@ fn objects(scratch: &Scratch, file: &str) -> String {
 fn the_demo_ends_in_agreement() {
     let scratch = Scratch::new();
     let ran = scratch.done(&["demo", "--dir", "here"]);
-    assert!(ran.out.contains("Both sides agree.") && ran.out.contains(" 0 differ, 0 doubled"), "{ran:?}");
+    assert!(ran.out.contains("\nBoth sides agree") && ran.out.contains(" 0 differ, 0 doubled"), "{ran:?}");
+    let nothing_held = ran.out.contains("(0 held)");
+    assert_eq!(ran.out.contains("\nBoth sides agree.\n"), nothing_held, "what is held is not agreed on: {ran:?}");
     let config = scratch.file("here/twinrow.yaml");
     let status = scratch.done(&["--config", config.to_str().unwrap(), "status"]).out;
     assert!(status.contains("customers") && status.contains("purchases"), "{status}");

@@ -88,6 +88,15 @@ impl Summary {
         self.different_people() == 0 && self.doubled == 0 && self.different_sales() == self.held.len() as u64
     }
 
+    /// What is held is not agreed on.
+    fn verdict(&self) -> String {
+        match (self.is_good(), self.held.len()) {
+            (false, _) => "The two sides DIFFER.".to_owned(),
+            (true, 0) => "Both sides agree.".to_owned(),
+            (true, held) => format!("Both sides agree, but for the {held} held."),
+        }
+    }
+
     pub fn print(&self, dir: &Path) {
         println!("Read afresh from both files:");
         println!(
@@ -114,11 +123,31 @@ impl Summary {
             println!("  for example {email}: customer {} = contact {}, \"{}\"", shop.0, crm.0, shop.1);
         }
         println!();
-        println!("{}", if self.is_good() { "Both sides agree." } else { "The two sides DIFFER." });
+        println!("{}", self.verdict());
         println!();
         println!("Explore what it left:");
         for command in ["status", "pairs customers", "conflicts", "held", "run --once"] {
             println!("  twinrow --config {}/twinrow.yaml {command}", dir.display());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_held_is_not_agreed_on() {
+        let sale = |article: &str| (("ada@example.org".to_owned(), article.to_owned(), 5), 1);
+        let summary = |shop: &[&str], held: usize| Summary {
+            shop: (People::new(), shop.iter().map(|article| sale(article)).collect()),
+            crm: (People::new(), Sales::from([sale("lamp")])),
+            doubled: 0,
+            held: vec![("purchases".to_owned(), "refused".to_owned()); held],
+            conflicts: 0,
+        };
+        assert_eq!(summary(&["lamp"], 0).verdict(), "Both sides agree.");
+        assert_eq!(summary(&["lamp", "desk"], 1).verdict(), "Both sides agree, but for the 1 held.");
+        assert_eq!(summary(&["lamp", "desk"], 0).verdict(), "The two sides DIFFER.");
     }
 }
