@@ -8,6 +8,18 @@ scenarios! { each_engine:
     a26_keys_that_follow_our_own_write_keep_their_twins,
 }
 
+scenarios! { mariadb_postgres:
+    a26_keys_that_follow_two_foreign_keys_keep_their_twins,
+}
+
+scenarios! { postgres_sqlite:
+    a26_keys_that_follow_two_foreign_keys_keep_their_twins,
+}
+
+scenarios! { sqlite_sqlite:
+    a26_keys_that_follow_two_foreign_keys_keep_their_twins,
+}
+
 scenarios! { sqlite_postgres:
     a26_keys_that_follow_our_own_write_keep_their_twins,
 }
@@ -62,6 +74,44 @@ pub async fn a26_keys_that_follow_a_foreign_key_keep_their_twins(scene: &Scene) 
     scene.sync().await;
     let all = "select code, pos, article, note from item join deal on deal.id = deal_id order by 1, 2";
     assert_eq!(rows(&scene.target, all).await, ["A9|1|PEN|pen", "A9|2|INK|ink", "B1|1|CAP|cap"]);
+    assert_eq!(scene.held().await, [""; 0]);
+    scene.quiet().await;
+}
+
+/// The parts of a line have keys that hold the line's, and so the order's. Nothing but the key tells two of them apart.
+pub async fn a26_keys_that_follow_two_foreign_keys_keep_their_twins(scene: &Scene) {
+    ordered(scene).await;
+    let text = scene.source.dialect().text;
+    scene
+        .source
+        .user(&format!(
+            "create table part (order_no {text} not null, line_n bigint not null, m bigint not null, name {text}, primary key (order_no, line_n, m), \
+             foreign key (order_no, line_n) references line (order_no, n) on update cascade on delete cascade)"
+        ))
+        .await;
+    scene
+        .source
+        .user("insert into part values ('A1', 1, 1, 'nib'), ('A1', 2, 1, 'nib'), ('B1', 1, 1, 'nib'), ('B1', 1, 2, 'peak')")
+        .await;
+    let (key, text) = (scene.target.dialect().generated_key, scene.target.dialect().text);
+    scene.target.user(&format!("create table piece (id {key}, place bigint, called {text}, note {text})")).await;
+    scene.link(&[(
+        "parts",
+        "    source: part\n    target: piece\n    direction: to_target\n    fields: {m: place, name: called}\n",
+    )]);
+    scene.sync().await;
+    scene.target.user("update piece set note = called").await;
+    scene.sync().await;
+    let before = rows(&scene.target, "select id from piece order by 1").await;
+    for (was, is) in [("A1", "A9"), ("B1", "A1")] {
+        scene.source.user(&format!("update orders set no = '{is}' where no = '{was}'")).await;
+        assert_eq!(scene.sync().await.writes(), 0, "{was} to {is}");
+    }
+    scene.source.user("update part set name = 'last' where order_no = 'A9' and line_n = 2").await;
+    scene.sync().await;
+    assert_eq!(rows(&scene.target, "select id from piece order by 1").await, before);
+    let all = rows(&scene.target, "select called, note from piece order by 1, 2").await;
+    assert_eq!(all, ["last|nib", "nib|nib", "nib|nib", "peak|peak"]);
     assert_eq!(scene.held().await, [""; 0]);
     scene.quiet().await;
 }

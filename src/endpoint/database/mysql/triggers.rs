@@ -230,22 +230,31 @@ fn into(log: &Log, database: &str, width: usize, letters: &[char]) -> String {
 /// InnoDB carries out CASCADE and SET NULL itself, and the child's triggers stay silent. So before the parent's row goes, a
 /// trigger on the parent writes the keys of the rows that will go with it into their log: the parent's row is locked by
 /// then, the children are read under a lock too, and what the statement undoes undoes the entries. It costs the
-/// parent's statement one look into the index that every foreign key has. Where the way down is a circle, or a new
-/// key is handed on further than to the children, only a mark is written: compare the whole collection. With
-/// `foreign_key_checks = 0` nothing cascades, and nothing is logged.
+/// parent's statement one look into the index that every foreign key has. Where the way down is a circle, or there are
+/// several on which a new key comes further down than to the children, only a mark is written: compare the whole
+/// collection. With `foreign_key_checks = 0` nothing cascades, and nothing is logged.
 fn cascades(table: &Table, all: &[Reference], server: &Server) -> Vec<Trigger> {
     let start = (schema_of(&table.name, &server.database).to_owned(), table.name.name.clone());
-    let mut triggers = Vec::new();
-    let mut paths: Vec<Vec<&Reference>> = all.iter().filter(|link| link.child == start).map(|link| vec![link]).collect();
-    while let Some(path) = paths.pop() {
+    let mut open: Vec<Vec<&Reference>> = all.iter().filter(|link| link.child == start).map(|link| vec![link]).collect();
+    let mut paths = Vec::new();
+    while let Some(path) = open.pop() {
         let Some(top) = path.last() else { continue };
         let circle = top.parent == start || path.iter().rev().skip(1).any(|link| link.parent == top.parent);
-        triggers.extend(on_delete(table, &path, circle, server));
-        triggers.extend(on_update(table, &path, circle, server));
         if !circle && path.len() < DEPTH_MAX {
             let above = all.iter().filter(|link| link.child == top.parent);
-            paths.extend(above.map(|link| path.iter().copied().chain([link]).collect()));
+            open.extend(above.map(|link| path.iter().copied().chain([link]).collect()));
         }
+        paths.push((path, circle));
+    }
+    let moves = |parent: &(String, String)| {
+        let from = |path: &[&Reference]| path.last().is_some_and(|top| top.parent == *parent) && gives_key(table, path);
+        paths.iter().filter(|(path, _)| from(path)).count()
+    };
+    let mut triggers = Vec::new();
+    for (path, circle) in &paths {
+        let several = path.len() > 1 && path.last().is_some_and(|top| moves(&top.parent) > 1);
+        triggers.extend(on_delete(table, path, *circle, server));
+        triggers.extend(on_update(table, path, *circle || several, server));
     }
     triggers.sort_by(|a, b| (&a.schema, &a.table, a.event, &a.body).cmp(&(&b.schema, &b.table, b.event, &b.body)));
     triggers.dedup_by(|a, b| (&a.schema, &a.table, a.event, &a.body) == (&b.schema, &b.table, b.event, &b.body));
@@ -264,10 +273,10 @@ fn on_delete(table: &Table, path: &[&Reference], circle: bool, server: &Server) 
     Some(on_parent(table, path, "before delete", if circle { 'T' } else { op }, condition, server))
 }
 
-/// The referenced columns of the last parent get new values.
-fn on_update(table: &Table, path: &[&Reference], circle: bool, server: &Server) -> Option<Trigger> {
+/// The referenced columns of the last parent get new values. `mark`: what that does to the keys, nobody can tell.
+fn on_update(table: &Table, path: &[&Reference], mark: bool, server: &Server) -> Option<Trigger> {
     let top = path.last()?;
-    if !path.iter().all(|link| Reference::changes(&link.on_update)) {
+    if !hands_on(path) {
         return None;
     }
     // A new value goes further down only where a child's foreign key is itself referred to.
@@ -281,9 +290,30 @@ fn on_update(table: &Table, path: &[&Reference], circle: bool, server: &Server) 
         .map(|column| format!("not (cast(old.{0} as binary) <=> cast(new.{0} as binary))", quoted(column)))
         .collect();
     let condition = format!("@@foreign_key_checks = 1 and ({})", changed.join(" or "));
-    let in_key = table.key_columns().any(|column| top.columns.contains(&column.name));
-    let op = if circle || path.len() > 1 || in_key && top.on_update != "CASCADE" { 'T' } else { 'U' };
+    let unknown = gives_key(table, path) && path.iter().any(|link| link.on_update != "CASCADE");
+    let op = if mark || unknown { 'T' } else { 'U' };
     Some(on_parent(table, path, "before update", op, &condition, server))
+}
+
+/// Whether an update goes all the way down.
+fn hands_on(path: &[&Reference]) -> bool {
+    path.iter().all(|link| Reference::changes(&link.on_update))
+}
+
+/// Whether it can change keys of the tracked table.
+fn gives_key(table: &Table, path: &[&Reference]) -> bool {
+    hands_on(path) && table.key_columns().any(|column| handed_down(path, &column.name).is_some())
+}
+
+/// The column of the last parent whose new value this one of the tracked table takes.
+fn handed_down<'a>(path: &[&'a Reference], column: &str) -> Option<&'a str> {
+    let (lowest, above) = path.split_first()?;
+    above.iter().try_fold(referenced(lowest, column)?, |name, link| referenced(link, name))
+}
+
+fn referenced<'a>(link: &'a Reference, column: &str) -> Option<&'a str> {
+    let at = link.columns.iter().position(|name| name == column)?;
+    link.referenced.get(at).map(String::as_str)
 }
 
 fn on_parent(table: &Table, path: &[&Reference], event: &'static str, op: char, condition: &str, server: &Server) -> Trigger {
@@ -292,9 +322,8 @@ fn on_parent(table: &Table, path: &[&Reference], event: &'static str, op: char, 
     let kept: Vec<String> = columns.iter().map(|column| logged(column, &format!("t0.{}", quoted(&column.name)))).collect();
     let moved = columns.iter().zip(&kept).map(|(column, kept)| {
         // A foreign key that is part of the key takes the parent's new value.
-        let at = top.columns.iter().position(|name| *name == column.name);
-        let taken = at.filter(|_| path.len() == 1 && event == "before update");
-        taken.map_or_else(|| kept.clone(), |at| logged(column, &format!("new.{}", quoted(&top.referenced[at]))))
+        let taken = handed_down(path, &column.name).filter(|_| event == "before update");
+        taken.map_or_else(|| kept.clone(), |above| logged(column, &format!("new.{}", quoted(above))))
     });
     let none = vec!["null".to_owned(); columns.len()];
     let (old, new) = match op {
