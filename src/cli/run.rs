@@ -37,7 +37,7 @@ pub struct Run {
 
 /// Keeps the sides the same: once, or until it is told to stop.
 pub async fn run(context: &Context, args: &Run) -> Result<()> {
-    match run_until_told(context, args).await {
+    match Box::pin(run_until_told(context, args)).await {
         // Before it came to the first cycle.
         Err(error) if error.kind() == Kind::Interrupted && !args.once => {
             tracing::info!("stopped");

@@ -60,16 +60,26 @@ impl Pipeline {
             target: items.iter().filter_map(|item| item.slot.target.row()).collect(),
         };
         self.timings.enter(Phase::Identifying);
-        let parents = self.parents(session, link, &rows).await?;
+        let mut parents = self.parents(session, link, &rows).await?;
+        self.decide_open(moment, link, &parents, &mut items).await?;
+        if self.link_first(link_at, &mut parents, &mut items).await? {
+            self.decide_open(moment, link, &parents, &mut items).await?;
+        }
+        self.break_cycles(session, link_at, &parents, &mut items).await?;
+        Ok(Batch { items, settled })
+    }
+
+    /// Decides what is not decided yet.
+    async fn decide_open(&mut self, moment: &mut Moment, link: &Link, parents: &Parents, items: &mut [Item]) -> Result<()> {
+        let links = &self.integration.links;
         self.timings.enter(Phase::Fetching);
-        hide_moved_parents(moment, &integration.links, link, &parents, &mut items).await?;
-        let translator = Translator { link, links: &integration.links, parents: &parents, left_out: &[] };
+        hide_moved_parents(moment, links, link, parents, items).await?;
+        let translator = Translator { link, links, parents, left_out: &[] };
         self.timings.enter(Phase::Deciding);
         for item in items.iter_mut().filter(|item| item.decision.is_none()) {
             item.decision = Some(decide_item(link, item, &translator));
         }
-        self.break_cycles(session, link_at, &parents, &mut items).await?;
-        Ok(Batch { items, settled })
+        Ok(())
     }
 }
 
@@ -86,7 +96,11 @@ pub(super) fn decide_item(link: &Link, item: &Item, translator: &Translator<'_>)
     let (source, target) = (item.slot.source.seen(), item.slot.target.seen());
     let question = Question { link, pair: item.pair.as_ref(), source, target, translate: translator };
     if !item.linking {
-        return reconcile::decide(&question);
+        let mut decision = reconcile::decide(&question);
+        if item.linked_first() && matches!(decision.action, Action::Update(_)) {
+            decision.situation = Situation::Found;
+        }
+        return decision;
     }
     match (source, target) {
         (Seen::Row(source), Seen::Row(target)) if item.pair.as_ref().is_some_and(|pair| pair.ver == 0) => {

@@ -25,7 +25,9 @@ impl Pipeline {
         }
         for (item, fate) in batch.items.iter().zip(fates) {
             let (decided, fate) = item.same_as.map_or((item, fate), |first| (&batch.items[first], &fates[first]));
-            let action = decision(decided).map(|decision| &decision.action);
+            // Once they are a pair in the map, one entry stands for both.
+            let in_map = item.same_as.is_some() && decided.linked_first();
+            let action = decision(decided).map(|decision| &decision.action).filter(|_| !in_map);
             if matches!(fate, Fate::Refused(_)) {
                 self.remember_refused(link, item);
             }

@@ -140,6 +140,13 @@ impl Item {
         self.left_out.is_empty() && self.set_off.is_none()
     }
 
+    /// Two that were found to be twins, and recorded as such before anything was decided about their fields; see
+    /// [`Pipeline::link_first`](super::Pipeline).
+    pub(super) fn linked_first(&self) -> bool {
+        let undecided = |pair: &Pair| pair.ver == 1 && pair.bases.iter().all(Option::is_none);
+        self.pair.as_ref().is_some_and(undecided)
+    }
+
     /// Unknown on both sides' terms, and still to be decided.
     pub(super) fn unknown(&self, side: Side) -> bool {
         self.pair.is_none() && self.todo.side == side && self.decision.is_none()

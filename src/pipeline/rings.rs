@@ -1,18 +1,66 @@
-//! Rings: records that wait for each other, written without the reference first.
+//! Rings: records that wait for each other. Twins that were found are linked first, a new record is written without
+//! the reference first.
 
 use std::collections::HashSet;
 
-use super::Pipeline;
 use super::batch::decide_item;
 use super::item::Item;
 use super::translate::{Parents, Translator};
-use crate::error::Result;
-use crate::model::{Reason, waited_for, waits_for};
+use super::{Mode, Pipeline};
+use crate::error::{Kind, Result};
+use crate::model::{Link, Pair, Reason, Side, waited_for, waits_for};
 use crate::reconcile::{Action, Cause, Decision};
 use crate::sql::Session;
 use crate::state;
 
 impl Pipeline {
+    /// Two records that were just found to be twins are so whatever they refer to: where that has no twin yet, it may wait
+    /// for these two (C15). They are recorded as a pair without any base, and decided then. Returns whether there were any.
+    pub(super) async fn link_first(&mut self, link_at: usize, parents: &mut Parents, items: &mut [Item]) -> Result<bool> {
+        let integration = self.integration.clone();
+        let link = &integration.links[link_at];
+        let found = |item: &Item| item.linking && item.pair.as_ref().is_some_and(|pair| pair.ver == 0);
+        let first = |item: &Item| found(item) && waits(item) && !self.is_unsettled(link, item);
+        let chosen: Vec<usize> = (0..items.len()).filter(|at| first(&items[*at])).collect();
+        // No cycle is noted: what was read is not older than this.
+        let pairs: Vec<Pair> = chosen.iter().filter_map(|at| Some(Pair { ver: 1, ..items[*at].pair.clone()? })).collect();
+        if pairs.is_empty() || self.mode == Mode::Apply && !Box::pin(self.record_links(link, &pairs)).await? {
+            return Ok(false);
+        }
+        for (at, pair) in chosen.into_iter().zip(pairs) {
+            parents.learn(link_at, &pair);
+            items[at].pair = Some(pair);
+            items[at].linking = false;
+        }
+        items.iter_mut().filter(|item| waits(item)).for_each(|item| item.decision = None);
+        Ok(true)
+    }
+
+    /// Records new pairs, and releases who waits for them; `false`: someone else's pair has one of their keys.
+    async fn record_links(&mut self, link: &Link, pairs: &[Pair]) -> Result<bool> {
+        for side in Side::BOTH {
+            self.rely_on(link.endpoint[side]).await?;
+        }
+        let names = |pair: &Pair| Side::BOTH.map(|side| Some(waits_for(link.number, side, pair.key[side].as_ref()?)));
+        let released: Vec<Vec<u8>> = pairs.iter().flat_map(names).flatten().collect();
+        let mut tx = self.home()?.begin(&self.fence).await?;
+        self.remember(&mut *tx).await?;
+        match state::insert(&mut *tx, link, pairs).await {
+            Err(error) if error.kind() == Kind::Stale => {
+                tx.rollback().await?;
+                return Ok(false);
+            }
+            recorded => recorded?,
+        }
+        if !self.waiting.is_empty() {
+            state::release(&mut *tx, &released).await?;
+            self.look_again = true;
+        }
+        tx.commit().await?;
+        self.door.step("rings.linked").await?;
+        Ok(true)
+    }
+
     /// Two records that wait for each other, or one that refers to itself: where the column takes NULL
     /// the record is written without the reference first, and finished later (C15).
     pub(super) async fn break_cycles(
@@ -65,4 +113,9 @@ impl Pipeline {
         }
         Ok(at == own)
     }
+}
+
+/// Whether an item waits for a parent.
+fn waits(item: &Item) -> bool {
+    matches!(item.decision, Some(Decision { action: Action::Hold(Cause::Parent(..)), .. }))
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::Pipeline;
 use crate::error::Result;
 use crate::mapping;
-use crate::model::{Both, KeyBytes, Link, Row, Side, Value};
+use crate::model::{Both, KeyBytes, Link, Pair, Row, Side, Value};
 use crate::reconcile::{Cause, Translate};
 use crate::sql::Session;
 use crate::state;
@@ -21,6 +21,14 @@ impl Parents {
     /// The key of a parent on the other side.
     pub(super) fn twin(&self, via: usize, from: Side, key: &KeyBytes) -> Option<&KeyBytes> {
         self.twins.get(&(via, from, key.clone()))
+    }
+
+    /// Both records of a pair of the link `via` are each other's twins.
+    pub(super) fn learn(&mut self, via: usize, pair: &Pair) {
+        if let Both { source: Some(source), target: Some(target) } = &pair.key {
+            self.twins.insert((via, Side::Source, source.clone()), target.clone());
+            self.twins.insert((via, Side::Target, target.clone()), source.clone());
+        }
     }
 }
 
@@ -87,10 +95,7 @@ impl Pipeline {
                 keys.sort_unstable();
                 keys.dedup();
                 for pair in state::by_key(session, &self.integration.links[via], side, &keys).await? {
-                    if let Both { source: Some(source), target: Some(target) } = pair.key {
-                        let (own, other) = if side == Side::Source { (source, target) } else { (target, source) };
-                        parents.twins.insert((via, side, own), other);
-                    }
+                    parents.learn(via, &pair);
                 }
             }
         }

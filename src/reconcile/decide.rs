@@ -285,10 +285,18 @@ fn decide_rows(link: &Link, bases: &[Option<Base>], source: &Row, target: &Row, 
     };
     let action = match choice {
         Choice::Ignore => Action::Ignore,
-        Choice::Hold => Action::Hold(Cause::Conflict),
+        Choice::Hold => Action::Hold(unmet_parent(bases, &states).unwrap_or(Cause::Conflict)),
         choice => update(link, bases, source, target, states, choice),
     };
     Decision { situation, action }
+}
+
+/// The parent without a twin that a field refers to which was never agreed: whether the two differ in it shows only when
+/// the parent has one.
+fn unmet_parent(bases: &[Option<Base>], states: &[(usize, FieldState)]) -> Option<Cause> {
+    let first = states.iter().filter(|(at, state)| !state.agrees && bases[*at].is_none());
+    let parent = |to: &Result<Value, Cause>| to.as_ref().err().filter(|cause| matches!(cause, Cause::Parent(..))).cloned();
+    first.flat_map(|(_, state)| [&state.to_target, &state.to_source]).find_map(parent)
 }
 
 /// The state of a field, or `None` if neither side changed: such a field is never written, not even

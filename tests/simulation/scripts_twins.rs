@@ -1,10 +1,10 @@
 //! Scripts about twins that are found: on both sides at once, and again after one of them was lost.
 
-use twinrow::model::ConflictPolicy;
+use twinrow::model::{ConflictPolicy, Value};
 
 use crate::database::X;
-use crate::scripts::{S, Script, T, add, quiet, set};
-use crate::world::Options;
+use crate::scripts::{S, Script, T, TABLE, add, quiet, set};
+use crate::world::{Options, Shape};
 
 const HELD: i64 = 2;
 
@@ -125,5 +125,83 @@ fn rule8_a_survivor_that_several_match_waits_for_a_person() {
     script.delete(S, s + 6);
     script.later();
     assert_eq!(script.key(T, of), Some(t));
+    script.ends_well();
+}
+
+/// So many records on each side, of the same entities, each of which refers to the next and the last to the first;
+/// their keys.
+fn rings_of_twins(script: &mut Script, length: usize) -> [Vec<i64>; 2] {
+    let entities: Vec<i64> = (0..length).map(|_| script.0.world().id() as i64).collect();
+    [S, T].map(|at| {
+        script.user(at, |statement, world| {
+            let keys: Vec<i64> = entities.iter().map(|_| world.databases[at].new_key(TABLE)).collect();
+            for (key, of) in keys.iter().zip(&entities) {
+                let number = world.id() as i64;
+                statement.add_under(world, TABLE, (*key, Value::Null), *of, number);
+            }
+            for n in 0..length {
+                statement.refer_to(world, TABLE, keys[n], keys[(n + 1) % length]);
+            }
+            keys
+        })
+    })
+}
+
+#[test]
+fn c15_twins_that_refer_to_each_other_are_linked_first() {
+    for (length, conflict) in [(1, ConflictPolicy::Source), (2, ConflictPolicy::Source), (3, ConflictPolicy::Newest)] {
+        let mut script = Script::new(Options { matching: true, shape: Shape::Circle, conflict, ..quiet() });
+        let [_, t] = rings_of_twins(&mut script, length);
+        script.sync();
+        assert_eq!(script.reasons(), [0; 0], "nobody waits in a ring of {length}");
+        script.update(T, t[0], X);
+        script.ends_well();
+    }
+}
+
+#[test]
+fn c15_twins_of_which_one_side_closes_the_ring_are_linked_first() {
+    let mut script = Script::new(Options { matching: true, shape: Shape::Circle, ..quiet() });
+    let [of, new] = [0; 2].map(|_| script.0.world().id() as i64);
+    let t = script.user(T, |statement, world| {
+        let key = world.databases[T].new_key(TABLE);
+        add(statement, world, key, of);
+        key
+    });
+    script.user(S, |statement, world| {
+        let keys = [0; 2].map(|_| world.databases[S].new_key(TABLE));
+        for (key, of) in keys.into_iter().zip([of, new]) {
+            let number = world.id() as i64;
+            statement.add_under(world, TABLE, (key, Value::Null), of, number);
+        }
+        statement.refer_to(world, TABLE, keys[0], keys[1]);
+        statement.refer_to(world, TABLE, keys[1], keys[0]);
+    });
+    script.sync();
+    assert_eq!(script.reasons(), [0; 0], "nobody waits");
+    assert_eq!(script.key(T, of), Some(t));
+    assert!(script.key(T, new).is_some(), "the other one was created");
+    script.ends_well();
+}
+
+#[test]
+fn c15_a_crash_after_twins_were_linked_first_loses_nothing() {
+    let mut script = Script::new(Options { matching: true, shape: Shape::Circle, ..quiet() });
+    rings_of_twins(&mut script, 3);
+    script.start_until("rings.linked");
+    script.crash();
+    script.sync();
+    assert_eq!(script.reasons(), [0; 0]);
+    script.ends_well();
+}
+
+/// Whoever is linked before it is decided may be found to differ on both sides only then.
+#[test]
+fn c15_twins_in_a_ring_that_differ_are_held_for_a_person() {
+    let options = Options { matching: true, shape: Shape::Circle, conflict: ConflictPolicy::Hold, ..quiet() };
+    let mut script = Script::new(options);
+    rings_of_twins(&mut script, 2);
+    script.sync();
+    assert_eq!(script.reasons(), [HELD; 2], "their values differ, nothing waits");
     script.ends_well();
 }

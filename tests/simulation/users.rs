@@ -328,6 +328,12 @@ impl Statement {
         self.step(&mut world.databases[self.at], table, Did::Update(key), Some(row));
     }
 
+    /// Gives a record a parent, also one that this very transaction has written.
+    pub fn refer_to(&mut self, world: &mut World, table: usize, key: i64, parent: i64) {
+        let before = world.databases[self.at].rows(&self.tx.pending, table)[&key].clone();
+        self.refer(world, table, key, &before, Some(parent));
+    }
+
     /// Lets a record refer to another one, or to none.
     pub fn refer(&mut self, world: &mut World, table: usize, key: i64, before: &Row, parent: Option<i64>) {
         let mut row = before.clone();
