@@ -24,9 +24,9 @@ impl Pipeline {
     pub(super) async fn guard(&mut self, doing: &mut Doing<'_>, at: usize, link: &Link) -> Result<()> {
         let counts = state::work_counts(doing.session, link).await?;
         self.has_work = !counts.is_empty();
-        self.waiting.remove(&link.number);
-        if counts.keys().any(|(reason, _)| *reason == Reason::Waiting) {
-            self.waiting.insert(link.number);
+        for (reason, links) in [(Reason::Waiting, &mut self.waiting), (Reason::Held, &mut self.holding)] {
+            links.remove(&link.number);
+            links.extend(counts.keys().any(|(listed, _)| *listed == reason).then_some(link.number));
         }
         self.braked.retain(|(number, _)| *number != link.number);
         let brakes = state::brakes(doing.session, link).await?;

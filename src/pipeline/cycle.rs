@@ -269,7 +269,7 @@ impl Pipeline {
             self.mapped.insert(link.number);
         }
         count(doing.counts.link(&link.name), &batch, &fates);
-        self.finish(link, &batch, &fates).await
+        self.finish(doing.session, link, &batch, &fates).await
     }
 
     /// Counts what a batch would do; `twins`: also those that are found.

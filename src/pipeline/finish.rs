@@ -6,15 +6,17 @@ use super::Pipeline;
 use super::apply::{Fate, decision};
 use super::batch::Batch;
 use super::item::{Item, Todo};
+use super::waits::refused_delete;
 use crate::error::Result;
 use crate::model::{Base, Both, KeyBytes, Link, Pair, Reason, Side, Work, waits_for};
 use crate::reconcile::{Action, Cause, Situation};
+use crate::sql::Session;
 use crate::state::{self, BrakeKind};
 
 impl Pipeline {
     /// Unfinished keys go on the worklist, finished ones leave it, children of new twins are released.
     /// Before the cursor moves (rule 1).
-    pub(super) async fn finish(&mut self, link: &Link, batch: &Batch, fates: &[Fate]) -> Result<()> {
+    pub(super) async fn finish(&mut self, session: &mut dyn Session, link: &Link, batch: &Batch, fates: &[Fate]) -> Result<()> {
         let (mut unfinished, mut finished, mut anew, mut parents) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let (mut freed, mut deletes) = (Vec::new(), Both::<u64>::default());
         let changed = self.changes_written(link, batch, fates);
@@ -31,7 +33,8 @@ impl Pipeline {
             if matches!(fate, Fate::Refused(_)) {
                 self.remember_refused(link, item);
             }
-            if let Some(work) = self.unfinished(link, item.todo.clone(), action, fate) {
+            if let Some(mut work) = self.unfinished(link, item.todo.clone(), action, fate) {
+                work.waits = work.waits.or_else(|| refused_delete(link, item, fate));
                 unfinished.push(work);
                 continue;
             }
@@ -69,9 +72,11 @@ impl Pipeline {
         finished.retain(|name| !open.contains(name));
         finished.extend(anew);
         self.has_work |= !unfinished.is_empty();
+        self.holding.extend(unfinished.iter().filter(|work| work.reason == Reason::Held).map(|work| work.link));
         // Of this batch too: a tree may come leaf first.
         self.waiting.extend(unfinished.iter().filter(|work| work.reason == Reason::Waiting).map(|work| work.link));
-        let parents = if self.waiting.is_empty() { Vec::new() } else { parents };
+        let mut parents = if self.waiting.is_empty() { Vec::new() } else { parents };
+        parents.extend(Box::pin(self.no_longer_waited_for(session, link, batch, &unfinished)).await?);
         let undecided = self.undecided(link, batch, fates);
         if unfinished.is_empty()
             && undecided.is_empty()
@@ -141,7 +146,7 @@ impl Pipeline {
             (Fate::Open, Some(Action::Hold(Cause::Parent(number, side, key)))) => {
                 let name = self.integration.links.iter().find(|link| link.number == *number);
                 let parent = key.decode().map_or_else(String::new, |key| key.to_string());
-                let cause = format!("waits for {} {parent}, which has no twin yet", name.map_or("", |link| &link.name));
+                let cause = format!("waits for {} {side} {parent}, which has no twin yet", name.map_or("", |link| &link.name));
                 Some(self.work(link, &todo, Reason::Waiting, &cause, Some(waits_for(*number, *side, key))))
             }
             (Fate::Open, _) => None,

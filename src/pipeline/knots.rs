@@ -150,7 +150,7 @@ impl Pipeline {
         for part in parts {
             let link = &links[part.link];
             count(doing.counts.link(&link.name), &part.batch, &part.fates);
-            self.finish(link, &part.batch, &part.fates).await?;
+            self.finish(doing.session, link, &part.batch, &part.fates).await?;
         }
         Ok(())
     }

@@ -49,6 +49,7 @@ mod stopped;
 mod takeover;
 mod timings;
 mod translate;
+mod waits;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -122,6 +123,8 @@ pub struct Pipeline {
     has_work: bool,
     /// Links with records that wait for a parent, by number: else nobody needs to be released.
     waiting: HashSet<i64>,
+    /// Links with records that are held, by number: else no delete waits for the rows below it to go.
+    holding: HashSet<i64>,
     /// Links that may have conflicts which wait for a person, by number.
     undecided: HashSet<i64>,
     /// Pairs with a conflict that is pending because the answer of the app to its write was lost.

@@ -96,6 +96,7 @@ async fn take_fences(
         planned: Both::default(),
         has_work: true,
         waiting: numbers.clone(),
+        holding: numbers.clone(),
         undecided: HashSet::new(),
         unheard: HashSet::new(),
         unchecked: numbers,

@@ -14,6 +14,7 @@ mod scripts;
 mod scripts_map;
 mod scripts_replaced;
 mod scripts_twins;
+mod scripts_waits;
 mod seeds;
 mod session;
 mod users;

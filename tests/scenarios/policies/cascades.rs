@@ -186,6 +186,12 @@ pub async fn rule18_a_child_nobody_knew_of_stays_with_its_parent(scene: &Scene) 
     let held = scene.held().await;
     assert!(held.iter().any(|one| one.starts_with("customers ") && one.contains("deal (on delete cascade)")), "{held:?}");
     scene.quiet().await;
+    // Once it is gone, nobody needs to ask, or to wait.
+    scene.target.user("delete from deal").await;
+    scene.sync().await;
+    assert_eq!(rows(&scene.target, "select mail from contact").await, [""; 0]);
+    assert_eq!(scene.held().await, [""; 0]);
+    scene.quiet().await;
 }
 
 /// A table that refers to itself: what goes together is no obstacle; one that nobody deleted holds back all above it.

@@ -137,7 +137,7 @@ pub async fn a_child_waits_for_its_parent_and_is_released(scene: &Scene) {
     scene.sync().await;
     assert_eq!(rows(&scene.target, "select ref from deal").await, ["o-good@x"]);
     let held = scene.held().await;
-    assert!(held.iter().any(|one| one.contains("orders source 1: waiting: waits for customers 1")), "{held:?}");
+    assert!(held.iter().any(|one| one.contains("orders source 1: waiting: waits for customers source 1,")), "{held:?}");
     scene.target.user("drop trigger no").await;
     scene.program.run(&["held", "retry", "customers"]).await.code(0);
     scene.sync().await;
