@@ -133,7 +133,7 @@ fn build(row: &Row, columns: &[&Row], uniques: &[&Row], foreign: &[&Row]) -> Des
     };
     table.refused = if is_partition { Some(PARTITION.into()) } else { refusal(kind, persistence, &table) };
     let identity_always = columns.iter().any(|column| column.get::<_, &str>(10) == "a");
-    Described { table, members, partitioned: kind == "p", parted_by: row.get(11), by_row, draws, identity_always }
+    Described { table, members, partitioned: kind == "p", parted_by: row.get(9), by_row, draws, identity_always }
 }
 
 fn describe_column(row: &Row) -> Column {
