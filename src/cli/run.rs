@@ -235,11 +235,14 @@ where
         loop {
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                _ = stop.changed() => return Ok(()),
+                () = stop::told(&stop) => return Ok(()),
             }
             pause = (pause * 2).min(RETRY_MAX);
-            pipeline.compact_what_is_in_reach().await;
-            match start().await {
+            let again = Box::pin(async {
+                pipeline.compact_what_is_in_reach().await;
+                start().await
+            });
+            match stop::unless_told_long(&stop, again).await {
                 Ok(started) => {
                     pipeline = started;
                     pause = RETRY_MIN;

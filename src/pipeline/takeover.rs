@@ -138,7 +138,7 @@ async fn take_fence(store: &dyn Store, fence: &Fence, door: &dyn Door, taken: &m
     if !taken.insert(before.instance) {
         return Ok(before.n);
     }
-    if wait_for_writer(&mut *session, &[vec![integration, Cell::Int(fence.epoch)]]).await? == 0 {
+    if wait_for_writer(store, &[vec![integration, Cell::Int(fence.epoch)]]).await? == 0 {
         return Err(Error::new(Kind::Fenced, "another process has taken this integration over")
             .hint(format!("twinrow status   # shows who runs {}", fence.integration)));
     }
@@ -156,7 +156,7 @@ pub async fn push_aside(integration: &str, home: &dyn Store, endpoints: &[&dyn S
     for store in endpoints {
         let taken = async {
             let set = [vec![Cell::Text(integration.to_owned()), Cell::Int(epoch)]];
-            wait_for_writer(&mut *store.session().await?, &set).await
+            wait_for_writer(*store, &set).await
         };
         match taken.await {
             Err(error) if matches!(error.kind(), Kind::Schema | Kind::Tracking) => {}
@@ -171,15 +171,16 @@ pub async fn push_aside(integration: &str, home: &dyn Store, endpoints: &[&dyn S
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 const ASK_AT_MOST: u32 = 1_800;
 
-/// Takes the fence row once the write transaction of the process before has ended; lock time-outs are short.
-async fn wait_for_writer(session: &mut dyn Session, set: &[Cells]) -> Result<u64> {
+/// Takes the fence row once the write transaction of the process before has ended; lock time-outs are short. Each time in
+/// a session of its own: one that was cut off would refuse every further question as if somebody were still writing.
+async fn wait_for_writer(store: &dyn Store, set: &[Cells]) -> Result<u64> {
     for _ in 1..ASK_AT_MOST {
-        match session.execute("fence_take", set).await {
+        match store.session().await?.execute("fence_take", set).await {
             Err(error) if error.kind() == Kind::Retry => tokio::time::sleep(ASK_AGAIN).await,
             answer => return answer,
         }
     }
-    session.execute("fence_take", set).await
+    store.session().await?.execute("fence_take", set).await
 }
 
 /// The fence row of a database; `None`: this integration never ran there.

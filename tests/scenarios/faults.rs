@@ -40,6 +40,14 @@ scenarios! { postgres_mariadb:
     rule19_locked_rows_hold_up_nothing_else,
 }
 
+scenarios! { sqlite_mysql:
+    rule4_a_take_over_that_is_cut_off_while_it_waits_asks_again,
+}
+
+scenarios! { sqlite_mariadb:
+    rule4_a_take_over_that_is_cut_off_while_it_waits_asks_again,
+}
+
 scenarios! { mysql_mariadb:
     i8_a_frozen_process_can_write_nothing_when_it_wakes,
     connections_that_are_cut_are_made_again,
@@ -220,6 +228,30 @@ pub async fn connections_that_are_cut_are_made_again(scene: &Scene) {
     .await;
     end(child).await;
     assert_eq!(rows(&scene.target, "select full_name from contact where mail = 's0@x'").await, ["v29"]);
+}
+
+/// Its session is gone while it waits for the fence, and then so is what it waited for.
+pub async fn rule4_a_take_over_that_is_cut_off_while_it_waits_asks_again(scene: &Scene) {
+    scene.customers("").await;
+    scene.sync().await;
+    // The fence can be looked for, and not taken.
+    let mut writer = scene.target.open().await;
+    writer.run("do (select count(*) from twinrow_fence lock in share mode)").await;
+    let child = scene.program.start(&["run"], None);
+    let asks = "select id from information_schema.processlist where db = database() and info like '%set p.epoch = a.epoch%' \
+                and id <> connection_id()";
+    until("its session is ended while it asks", || async {
+        let ids = rows(&scene.target, asks).await;
+        for id in &ids {
+            let _ = scene.target.try_user(&format!("kill {id}")).await;
+        }
+        !ids.is_empty()
+    })
+    .await;
+    writer.commit().await;
+    scene.customer("a@x", "Ada").await;
+    arrives(scene, "a@x").await;
+    end(child).await;
 }
 
 pub async fn rule19_locked_rows_hold_up_nothing_else(scene: &Scene) {
