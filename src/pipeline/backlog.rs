@@ -37,9 +37,12 @@ impl Pipeline {
         self.compact_whole().await?;
         self.overlong = self.measure().await?;
         let links = self.overlong_links();
-        for at in &links {
-            let (link, log_max) = (&self.integration.links[*at].name, self.integration.log_max);
-            tracing::warn!(link, log_max, "a backlog is longer than log_max: a full compare instead");
+        for (at, side) in
+            links.iter().flat_map(|at| Side::BOTH.map(|side| (*at, side))).filter(|(at, side)| self.overlong[*at][*side])
+        {
+            let (link, log_max) = (&self.integration.links[at], self.integration.log_max);
+            let (link, endpoint) = (&link.name, &self.integration.endpoints[link.endpoint[side]]);
+            tracing::warn!(link, endpoint, log_max, "the backlog is longer than log_max: a full compare instead");
         }
         if !links.is_empty() {
             self.ask_scan(&links).await?;

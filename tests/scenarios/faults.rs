@@ -295,7 +295,8 @@ pub async fn a_locked_table_is_waited_for(scene: &Scene) {
 pub const RARE_KILLS: usize = 5;
 
 /// Steps that only special days pass.
-pub const RARE: [&str; 4] = ["brake.recorded", "brake.released", "scan.marked", "identify.revived"];
+pub const RARE: [&str; 6] =
+    ["brake.recorded", "brake.approved", "brake.released", "scan.marked", "identify.revived", "rings.linked"];
 
 /// What such a step was about still comes true.
 pub async fn killed_at_rare_steps(scene: &Scene) {
@@ -334,8 +335,38 @@ pub async fn killed_at_rare_steps(scene: &Scene) {
     for round in 0..RARE_KILLS {
         back(scene, &format!("{}@x", 5 + round)).await;
     }
+    linked(scene).await;
     println!("{}: {RARE_KILLS} kills each", RARE.join(", "));
     scene.quiet().await;
+}
+
+/// Records of both sides that are twins, and refer to themselves: they are linked before anything of them is decided.
+async fn linked(scene: &Scene) {
+    for (lab, table, name, boss) in [(&scene.source, "emp", "name", "boss"), (&scene.target, "staff", "title", "chief")] {
+        let (key, text) = (lab.dialect().generated_key, lab.dialect().text);
+        lab.user(&format!(
+            "create table {table} (id {key}, {name} {text} not null unique, {boss} bigint references {table} (id))"
+        ))
+        .await;
+    }
+    let employees =
+        "    source: emp\n    target: staff\n    match: [name]\n    fields: {name: title, boss: {to: chief, via: employees}}\n";
+    scene.link(&[("employees", employees)]);
+    scene.sync().await;
+    for round in 1..=RARE_KILLS {
+        let (here, there) = (10 * round, 700 + 10 * round);
+        scene.source.user(&format!("insert into emp (id, name, boss) values ({here}, 'boss {round}', {here})")).await;
+        scene.target.user(&format!("insert into staff (id, title, chief) values ({there}, 'boss {round}', {there})")).await;
+        killed(scene, &["run", "--once", "--take-over"], "rings.linked:1").await;
+        scene.source.user(&format!("insert into emp (name, boss) values ('of {round}', {here})")).await;
+        scene.program.run(&["run", "--once", "--take-over"]).await.code(0);
+        let led = "select b.title from staff a join staff b on b.id = a.chief where a.title";
+        assert_eq!(rows(&scene.target, &format!("{led} = 'of {round}'")).await, [format!("boss {round}")]);
+        assert_eq!(rows(&scene.target, &format!("{led} = 'boss {round}'")).await, [format!("boss {round}")]);
+    }
+    for (lab, table) in [(&scene.source, "emp"), (&scene.target, "staff")] {
+        assert_eq!(rows(lab, &format!("select count(*) from {table}")).await, [(2 * RARE_KILLS).to_string()]);
+    }
 }
 
 /// Deletes that trip the brake.
@@ -346,6 +377,7 @@ async fn braked(scene: &Scene, round: usize) {
     scene.program.run(&["run", "--once", "--take-over"]).await.code(0);
     assert_eq!(mails(scene).await.iter().filter(|mail| gone.contains(mail)).count(), 2, "round {round}");
     scene.program.run(&["approve", "customers"]).await.code(0);
+    killed(scene, &["run", "--once", "--take-over"], "brake.approved:1").await;
     scene.program.run(&["run", "--once", "--take-over"]).await.code(0);
     assert_eq!(mails(scene).await.iter().filter(|mail| gone.contains(mail)).count(), 0, "round {round}");
     for mail in &gone {

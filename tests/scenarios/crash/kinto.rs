@@ -24,6 +24,9 @@ const STEPS: [&str; 5] = ["app.noted", "app.begun", "app.sent", "app.recorded", 
 /// Of the database's steps too, where an app changes what happens in them.
 const OTHERS: [&str; 3] = ["capture.opened", "finish.recorded", "close.recorded"];
 
+/// What a log says is folded onto creates in doubt.
+const FOLDED: &str = "fold.intents";
+
 /// An answer is lost, and the process with it.
 const LOST: usize = 3;
 
@@ -35,7 +38,7 @@ const SETTLED_WITHIN: Duration = Duration::from_secs(180);
 
 /// All kills at steps, over both databases.
 pub fn plan() -> Vec<&'static str> {
-    let each = STEPS.into_iter().flat_map(|step| [step; KILLS]).chain(OTHERS);
+    let each = STEPS.into_iter().flat_map(|step| [step; KILLS]).chain(OTHERS).chain([FOLDED; KILLS]);
     each.clone().chain(each).collect()
 }
 
@@ -121,7 +124,26 @@ impl Run {
         assert!(self.killer.kills() >= 20);
     }
 
+    /// A record is deleted while nobody knows whether its twin was created.
+    async fn kill_while_one_in_doubt_goes(&mut self, test: &str) {
+        for round in 0..KILLS {
+            let mut met = false;
+            for attempt in 0..5 {
+                let mail = format!("doubt{round}.{attempt}@x");
+                self.database.user(&format!("insert into contact (mail, full_name, years) values ('{mail}', '-', 0)")).await;
+                self.killer.at(&self.program, "app.noted:1").await;
+                self.database.user(&format!("delete from contact where mail = '{mail}'")).await;
+                met = self.killer.at(&self.program, &format!("{FOLDED}:1")).await;
+                if met {
+                    break;
+                }
+            }
+            assert!(met, "{test}: {FOLDED} is never met\n{}", self.program.log());
+        }
+    }
+
     async fn kill(&mut self, test: &str) {
+        self.kill_while_one_in_doubt_goes(test).await;
         // What was noted and never sent has the most time to pass until the end.
         for step in STEPS.into_iter().flat_map(|step| [step; KILLS]).chain(OTHERS) {
             let mut met = false;

@@ -52,8 +52,10 @@ impl Log {
     }
 }
 
-fn exists(connection: &Connection, table: &str) -> Result<bool> {
-    connection.table_exists(Some("main"), table).map_err(fault)
+/// Asked of the file: what the connection remembers of its tables may be older than another connection's last change.
+pub(super) fn exists(connection: &Connection, table: &str) -> Result<bool> {
+    let sql = "select exists (select 1 from main.sqlite_schema where type = 'table' and name = ?1)";
+    connection.query_row(sql, params![table], |row| row.get(0)).map_err(fault)
 }
 
 /// The greatest number a log ever gave; 0 where there is no such log.

@@ -100,7 +100,7 @@ impl Write for SqliteWrite {
 
 /// The logs and the last number of each, to tell later what a transaction has added.
 fn marks(connection: &Connection) -> Result<HashMap<String, i64>> {
-    if !connection.table_exists(Some("main"), "sqlite_sequence").map_err(fault)? {
+    if !log::exists(connection, "sqlite_sequence")? {
         return Ok(HashMap::new());
     }
     let sql = r"select name, seq from main.sqlite_sequence where name like 'twinrow\_log\_%' escape '\'";
