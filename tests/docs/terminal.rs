@@ -5,11 +5,16 @@ use std::process::{Command, Stdio};
 
 use crate::program::{Ran, Scratch, TWINROW, ran};
 
+/// What a shell is to run: in its own place, for a shell that waits dies of the Ctrl-C that the program lives on.
+fn command_line(args: &str) -> String {
+    format!("exec {TWINROW} {args}")
+}
+
 /// Runs the program at a terminal, with what a person types there; all it shows is in `out`.
 fn at_a_terminal(scratch: &Scratch, args: &str, typed: &str) -> Ran {
     // From util-linux: it makes a terminal of its own for the command.
     let mut command = Command::new("script");
-    command.args(["-q", "-e", "-c", &format!("{TWINROW} {args}"), "/dev/null"]).current_dir(scratch.path());
+    command.args(["-q", "-e", "-c", &command_line(args), "/dev/null"]).current_dir(scratch.path());
     command.env_remove("TWINROW_LOG").env_remove("RUST_LOG").env("TERM", "xterm");
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
@@ -19,7 +24,7 @@ fn at_a_terminal(scratch: &Scratch, args: &str, typed: &str) -> Ran {
 /// As [`at_a_terminal`]; what is typed comes once the program has asked.
 fn asked_at_a_terminal(scratch: &Scratch, args: &str, typed: &str) -> Ran {
     let mut command = Command::new("script");
-    command.args(["-q", "-e", "-c", &format!("{TWINROW} {args}"), "/dev/null"]).current_dir(scratch.path());
+    command.args(["-q", "-e", "-c", &command_line(args), "/dev/null"]).current_dir(scratch.path());
     command.env_remove("TWINROW_LOG").env_remove("RUST_LOG").env("TERM", "xterm");
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut keyboard = child.stdin.take().unwrap();
