@@ -421,6 +421,15 @@ pub enum Reach {
     Locked,
 }
 
+/// A row that was locked.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Locked {
+    /// It is the very version that was read.
+    AsRead,
+    /// As it is now.
+    Now(Row),
+}
+
 /// An open write transaction.
 ///
 /// Order of calls: `lock`, then statements, then `read_back`, then receipts or the state through
@@ -430,6 +439,13 @@ pub trait Write: Send {
     /// Locks the rows under these keys without waiting (SKIP LOCKED) and returns them as they are now.
     /// `None`: locked by someone else, or absent; either way the record goes back to work (rule 19).
     async fn lock(&mut self, collection: &Collection, keys: &[Key]) -> Result<Vec<Option<Row>>>;
+
+    /// As [`Write::lock`], for rows whose versions were read in a window: where rows have versions, one that still is of the
+    /// version that was read need not be read again.
+    async fn lock_read(&mut self, collection: &Collection, rows: &[(Key, Option<String>)]) -> Result<Vec<Option<Locked>>> {
+        let keys: Vec<Key> = rows.iter().map(|(key, _)| key.clone()).collect();
+        Ok(self.lock(collection, &keys).await?.into_iter().map(|row| row.map(Locked::Now)).collect())
+    }
 
     /// Makes the locks of these rows, which [`Write::lock`] has returned, as strong as a delete, a new key or a new value of a
     /// unique column needs, for other rows may be about to refer to them; without waiting. `false`: someone holds the row against

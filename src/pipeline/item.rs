@@ -78,6 +78,13 @@ impl Slot {
             Slot::None | Slot::Gone | Slot::Absent | Slot::Unreadable(_) => None,
         }
     }
+
+    pub(super) fn version(&self) -> Option<&String> {
+        match self {
+            Slot::Row(_, version) => version.as_ref(),
+            Slot::None | Slot::Gone | Slot::Absent | Slot::Unreadable(_) => None,
+        }
+    }
 }
 
 /// One record on its way through a batch.

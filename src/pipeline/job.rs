@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::apply::{Do, todo};
 use super::item::{Item, Slot};
-use crate::endpoint::{Change, Create, Fetched, Outcome, Reach, Write};
+use crate::endpoint::{Change, Create, Fetched, Locked, Outcome, Reach, Write};
 use crate::error::{Context, Error, Kind, Result};
 use crate::model::{Collection, Key, KeyBytes, KeySource, Link, Pos, Row, Side, Value};
 
@@ -64,20 +64,21 @@ impl Job<'_> {
 
     /// Locks what will be changed; a row that is not what was decided about comes again.
     pub(super) async fn lock(&mut self, write: &mut dyn Write, items: &[Item], jobs: &[(usize, Do)]) -> Result<HashSet<usize>> {
-        let mut wanted = Vec::new();
+        let (mut wanted, mut rows) = (Vec::new(), Vec::new());
         for (at, what) in jobs {
             if let (Do::Update(_) | Do::Delete, Some(key)) = (what, self.key_of(&items[*at])) {
-                wanted.push((*at, key));
+                wanted.push(*at);
+                rows.push((key, items[*at].slot[self.side].version().cloned()));
             }
         }
         let mut unlocked = HashSet::new();
         if wanted.is_empty() {
             return Ok(unlocked);
         }
-        let keys: Vec<Key> = wanted.iter().map(|(_, key)| key.clone()).collect();
-        for ((at, _), now) in wanted.into_iter().zip(write.lock(self.collection(), &keys).await?) {
+        for (at, now) in wanted.into_iter().zip(write.lock_read(self.collection(), &rows).await?) {
             let same = match (&now, &items[at].slot[self.side]) {
-                (Some(now), Slot::Row(row, _)) => now == row,
+                (Some(Locked::AsRead), _) => true,
+                (Some(Locked::Now(now)), Slot::Row(row, _)) => now == row,
                 _ => false,
             };
             if !same {

@@ -18,6 +18,7 @@ mod v18 {
 
 mod own;
 mod partitions;
+mod returned;
 
 /// A test on every server.
 macro_rules! on_all {
@@ -37,6 +38,9 @@ macro_rules! on_all {
 }
 
 on_all!(
+    rule5_what_comes_after_a_statement_is_read_back,
+    rule5_what_foreign_keys_change_is_read_back,
+    step7_a_version_tells_whether_a_row_is_as_it_was_read,
     a4_prepared_transactions_and_other_databases_hold_up_nobody,
     a4_a_prepared_transaction_is_named_and_a_missing_right_too,
     a12_truncate_leaves_a_mark,

@@ -15,6 +15,7 @@ use twinrow::model::{Key, KeySource, Normal, Op, Position, Value};
 use twinrow::sql::Store;
 
 pub use super::partitions::*;
+pub use super::returned::*;
 use crate::suite::bench::{Bench, INTEGRATION, describe, fence, int, op, row, t, tracking};
 use crate::support::postgres::{PostgresLab, connect};
 use crate::support::tls::{self, Certificate};

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use tokio::task::JoinHandle;
 
-use super::rows;
+use super::rows::{self, Rows};
 use super::session::Conn;
 use crate::endpoint::Fetched;
 use crate::error::{Error, Kind, Result};
@@ -12,6 +12,8 @@ use crate::model::{Collection, Key, KeyBytes};
 
 /// The connection of a window, which one reader has at a time.
 pub(super) struct Reader {
+    /// Per collection, what is read of its rows.
+    what: Vec<Rows>,
     /// `None`: `reading` has it.
     conn: Option<Conn>,
     reading: Option<JoinHandle<(Conn, Ahead)>>,
@@ -25,8 +27,12 @@ struct Ahead {
 }
 
 impl Reader {
-    pub(super) fn new(conn: Conn) -> Reader {
-        Reader { conn: Some(conn), reading: None, ahead: None }
+    pub(super) fn new(conn: Conn, what: Vec<Rows>) -> Reader {
+        Reader { what, conn: Some(conn), reading: None, ahead: None }
+    }
+
+    fn what(&self, at: usize) -> Rows {
+        self.what.get(at).copied().unwrap_or(Rows::Plain)
     }
 
     /// The connection, once what is being read ahead is there.
@@ -42,10 +48,11 @@ impl Reader {
 
     /// Begins to read these rows, unless others are being read.
     pub(super) fn begin(&mut self, at: usize, collection: Collection, keys: Vec<Key>) {
+        let what = self.what(at);
         let Some(mut conn) = self.conn.take() else { return };
         self.ahead = None;
         self.reading = Some(tokio::spawn(async move {
-            let read = rows::fetch(&mut conn, &collection, &keys).await;
+            let read = rows::fetch(&mut conn, &collection, what, &keys).await;
             let rows = read.map(|rows| keys.iter().map(Key::encode).zip(rows).collect());
             (conn, Ahead { collection: at, rows })
         }));
@@ -53,15 +60,16 @@ impl Reader {
 
     /// The rows under these keys, in their order; those that were not read ahead are read now.
     pub(super) async fn fetch(&mut self, at: usize, collection: &Collection, keys: &[Key]) -> Result<Vec<Fetched>> {
+        let what = self.what(at);
         self.conn().await?;
         let mut known = match self.ahead.take().filter(|ahead| ahead.collection == at) {
             Some(ahead) => ahead.rows?,
-            None => return rows::fetch(self.conn().await?, collection, keys).await,
+            None => return rows::fetch(self.conn().await?, collection, what, keys).await,
         };
         let mut all: Vec<Option<Fetched>> = keys.iter().map(|key| known.remove(&key.encode())).collect();
         let missing: Vec<usize> = (0..keys.len()).filter(|i| all[*i].is_none()).collect();
         let asked: Vec<Key> = missing.iter().map(|i| keys[*i].clone()).collect();
-        for (i, row) in missing.into_iter().zip(rows::fetch(self.conn().await?, collection, &asked).await?) {
+        for (i, row) in missing.into_iter().zip(rows::fetch(self.conn().await?, collection, what, &asked).await?) {
             all[i] = Some(row);
         }
         Ok(all.into_iter().flatten().collect())

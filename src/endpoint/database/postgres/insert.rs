@@ -7,6 +7,7 @@ use tokio_postgres::Row as Answer;
 use tokio_postgres::types::ToSql;
 
 use super::catalog::{Described, describe, literal, quote, quote_table};
+use super::returned::Returning;
 use super::rows::{self, select_key, unnest};
 use super::session::in_order;
 use super::value::{Param, carrier, cast, select};
@@ -93,7 +94,9 @@ impl PgWrite {
         let drawn = self.draw(plan, rows.len()).await?;
         let keys = plan.keys(rows, drawn)?;
         let columns = plan.columns(rows, &keys)?;
-        let answers = self.conn.query(&plan.set_sql(), &rows::params(&columns)).await?;
+        let returning = self.returning(plan.collection, 0);
+        let sql = plan.set_sql(&returning);
+        let answers = self.write_returning(plan.collection, &sql, &rows::params(&columns), &returning).await?;
         drop(columns);
         let table = &plan.collection.table;
         let stored = answers.iter().map(|answer| rows::read_key(answer, 0, table)).collect::<std::result::Result<Vec<_>, _>>();
@@ -118,6 +121,8 @@ impl PgWrite {
 
     /// Row by row, each telling its key.
     async fn insert_each(&mut self, plan: &InsertPlan<'_>, rows: &[Create]) -> Result<Vec<Outcome>> {
+        // Its rows are read back: where the server alone knows the key, triggers are at work.
+        self.returned.lose();
         let statement = self.conn.prepare(&plan.row_sql()).await?;
         let given = plan.row_columns();
         let values: Vec<Vec<&Value>> = rows.iter().map(|row| plan.row_values(row)).collect::<Result<_>>()?;
@@ -270,7 +275,7 @@ impl<'a> InsertPlan<'a> {
         format!("insert into {} as t ({}){overriding}", quote_table(&self.collection.table.name), names.join(", "))
     }
 
-    fn set_sql(&self) -> String {
+    fn set_sql(&self, returning: &Returning) -> String {
         let columns = self.all_columns();
         let named = || columns.iter().enumerate().map(|(i, column)| (*column, format!("c{}", i + 1)));
         let values: Vec<String> = named().map(|(column, name)| cast(column, &format!("v.{name}"))).collect();
@@ -279,7 +284,7 @@ impl<'a> InsertPlan<'a> {
             self.head(&columns),
             values.join(", "),
             unnest(named()),
-            select_key(&self.collection.table)
+            returning.sql(self.collection)
         )
     }
 

@@ -16,6 +16,7 @@ mod open;
 mod position;
 mod reach;
 mod removable;
+mod returned;
 mod rights;
 mod rows;
 mod session;
@@ -66,6 +67,8 @@ struct Learned {
     described: HashMap<TableName, Arc<Described>>,
     /// Tables whose triggers give rows other keys than were sent.
     assigning: HashSet<TableName>,
+    /// Tables whose rows may change again after the statement that wrote them.
+    changing: HashSet<TableName>,
     /// When each log was last pruned to its end.
     pruned: HashMap<TableName, Instant>,
     compactions: compact::Compactions,
@@ -103,6 +106,16 @@ impl Shared {
 
     fn assigns_keys(&self, name: &TableName) {
         self.learned().assigning.insert(name.clone());
+    }
+
+    fn changes_rows_again(&self, name: &TableName) {
+        self.learned().changing.insert(name.clone());
+    }
+
+    /// Whether rows of this table were seen to be at the mercy of triggers, so that what a statement returns of them is of no
+    /// use. That none were seen is no proof that there are none now.
+    fn changes_again(&self, name: &TableName) -> bool {
+        self.learned().changing.contains(name)
     }
 
     fn is_assigning(&self, table: &Table) -> bool {

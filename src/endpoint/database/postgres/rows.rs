@@ -93,6 +93,11 @@ pub(super) fn select_key(table: &Table) -> String {
     select_list(table.key_columns())
 }
 
+/// The key's columns and the mapped ones, as [`read_row`] wants them.
+pub(super) fn select_row(collection: &Collection) -> String {
+    select_list(collection.table.key_columns().chain(collection.mapped()))
+}
+
 fn select_list<'a>(columns: impl Iterator<Item = &'a Column>) -> String {
     columns.map(|column| select(column, &format!("t.{}", quote(&column.name)))).collect::<Vec<_>>().join(", ")
 }
@@ -100,6 +105,11 @@ fn select_list<'a>(columns: impl Iterator<Item = &'a Column>) -> String {
 /// A key out of the result columns from `first` on.
 pub(super) fn read_key(answer: &Answer, first: usize, table: &Table) -> std::result::Result<Key, String> {
     read_values(answer, first, table.key_columns()).map(Key)
+}
+
+/// The mapped values out of the result columns of a [`select_row`] from `first` on.
+pub(super) fn read_row(answer: &Answer, first: usize, collection: &Collection) -> std::result::Result<Row, String> {
+    read_values(answer, first + collection.table.key.len(), collection.mapped())
 }
 
 /// Values out of the result columns from `first` on.
@@ -117,25 +127,53 @@ pub(super) fn read_values<'a>(
         .collect()
 }
 
+/// What a query returns of each row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rows {
+    /// The key and the mapped columns.
+    Plain,
+    /// And where and since when this version of the row is stored, which no other version of any row of the table has once
+    /// its transaction has ended: the table must be an ordinary heap.
+    Versions,
+}
+
+/// What [`read_version`] reads.
+const VERSION: &str = "t.ctid, t.xmin";
+
 /// The statement that reads rows by key; `ending` may lock them.
-pub(super) fn fetch_sql(collection: &Collection, ending: &str) -> String {
+pub(super) fn fetch_sql(collection: &Collection, what: Rows, ending: &str) -> String {
+    let version = if what == Rows::Versions { format!(", {VERSION}") } else { String::new() };
+    keyed_sql(collection, &format!("{}{version}", select_row(collection)), ending)
+}
+
+/// The statement that locks rows by key, where nobody has locked them, and tells their versions only.
+pub(super) fn lock_versions_sql(collection: &Collection) -> String {
+    keyed_sql(collection, VERSION, LOCK)
+}
+
+/// The weaker lock lets the application insert children meanwhile.
+pub(super) const LOCK: &str = "for no key update of t skip locked";
+
+fn keyed_sql(collection: &Collection, list: &str, ending: &str) -> String {
     let table = &collection.table;
-    let mut list = format!("v.ord, {}", select_key(table));
-    if !collection.columns.is_empty() {
-        list.push_str(", ");
-        list.push_str(&select_list(collection.mapped()));
-    }
     format!(
-        "select {list} from {} join {} t on {} {ending}",
+        "select v.ord, {list} from {} join {} t on {} {ending}",
         unnest_keyed(named_key(table)),
         quote_table(&table.name),
         same_key(table)
     )
 }
 
+/// The version of a row out of the result columns from `first` on.
+pub(super) fn read_version(answer: &Answer, first: usize) -> Option<String> {
+    let part = |at| answer.try_get::<_, Raw<'_>>(at).ok()?.hex();
+    Some(part(first)? + &part(first + 1)?)
+}
+
 /// The rows of a [`fetch_sql`] statement in the order of `keys`.
-pub(super) fn fetched(collection: &Collection, keys: &[Key], answers: &[Answer]) -> Result<Vec<Fetched>> {
+pub(super) fn fetched(collection: &Collection, what: Rows, keys: &[Key], answers: &[Answer]) -> Result<Vec<Fetched>> {
     let table = &collection.table;
+    let version_at = 1 + table.key.len() + collection.columns.len();
     let mut rows = vec![Fetched::Absent; keys.len()];
     for answer in answers {
         let ord: i64 = answer.get(0);
@@ -147,7 +185,8 @@ pub(super) fn fetched(collection: &Collection, keys: &[Key], answers: &[Answer])
             Ok(key) if key != keys[at] && key.encode() != keys[at].encode() => continue,
             // Inheritance children may repeat their parent's keys (A21).
             Ok(_) if *slot != Fetched::Absent => Fetched::Unreadable("several rows have this key".into()),
-            Ok(_) => match read_values(answer, 1 + table.key.len(), collection.mapped()) {
+            Ok(_) => match read_row(answer, 1, collection) {
+                Ok(row) if what == Rows::Versions => Fetched::Row(row, read_version(answer, version_at)),
                 Ok(row) => Fetched::Row(row, None),
                 Err(why) => Fetched::Unreadable(why),
             },
@@ -158,11 +197,11 @@ pub(super) fn fetched(collection: &Collection, keys: &[Key], answers: &[Answer])
 
 /// Reads rows by key inside a transaction. A row the server can't read spoils only itself: the
 /// others are read without it (A74).
-pub(super) async fn fetch(conn: &mut Conn, collection: &Collection, keys: &[Key]) -> Result<Vec<Fetched>> {
+pub(super) async fn fetch(conn: &mut Conn, collection: &Collection, what: Rows, keys: &[Key]) -> Result<Vec<Fetched>> {
     if keys.is_empty() {
         return Ok(Vec::new());
     }
-    let sql = fetch_sql(collection, "");
+    let sql = fetch_sql(collection, what, "");
     let statement = conn.prepare(&sql).await?;
     let mut rows = vec![Fetched::Absent; keys.len()];
     let all = 0..keys.len();
@@ -181,7 +220,7 @@ pub(super) async fn fetch(conn: &mut Conn, collection: &Collection, keys: &[Key]
         let answers = answers.next();
         match answers {
             Some(Ok(answers)) => {
-                for (slot, row) in rows[range].iter_mut().zip(fetched(collection, part, &answers)?) {
+                for (slot, row) in rows[range].iter_mut().zip(fetched(collection, what, part, &answers)?) {
                     *slot = row;
                 }
             }

@@ -140,6 +140,14 @@ impl<'a> FromSql<'a> for Raw<'a> {
     }
 }
 
+impl Raw<'_> {
+    /// The bytes as they came, as text.
+    pub(super) fn hex(&self) -> Option<String> {
+        let digit = |four: u8| char::from_digit(four.into(), 16).unwrap_or_default();
+        Some(self.bytes?.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect())
+    }
+}
+
 /// The value of a result column that was selected as [`select`] says.
 ///
 /// # Errors

@@ -11,7 +11,7 @@ use super::log::{
     Range, collection_name, entries_sql, fold_replacements, lsn_text, read_before_sql, read_entry, unread_any_sql, unread_sql,
 };
 use super::position::{Cursor, Partial, Snapshot};
-use super::rows;
+use super::rows::{self, Rows};
 use super::session::{Conn, Facts, in_order};
 use super::value::{carrier, cast};
 use crate::endpoint::{Fetched, ReadReceipt, Tracked, Unread, Window};
@@ -64,6 +64,12 @@ pub(super) async fn open(
         .iter()
         .filter_map(|row| Some((row.get::<_, Option<&str>>(1)?, (row.get::<_, &str>(2), row.get::<_, bool>(3)))))
         .collect();
+    let heaps: HashSet<&str> = opened.iter().filter(|row| row.get(4)).filter_map(|row| row.get(1)).collect();
+    let what = |tracked: &Tracked| {
+        let heap = heaps.contains(collection_name(&tracked.collection.table.name).as_str());
+        if heap { Rows::Versions } else { Rows::Plain }
+    };
+    let what = tracked.iter().map(what).collect();
 
     let mut slices = Vec::with_capacity(tracked.len());
     let mut cursors = Vec::with_capacity(tracked.len());
@@ -81,7 +87,7 @@ pub(super) async fn open(
         cursors.push(cursor);
     }
     let parts: Vec<Option<i64>> = cursors.iter().map(|cursor| Some(cursor.partial.as_ref()?.lsn)).collect();
-    let mut window = cut(conn, tracked, cursors, slices, &moment, limit);
+    let mut window = cut(Reader::new(conn, what), tracked, cursors, slices, &moment, limit);
     for (at, read) in parts.into_iter().enumerate() {
         if let Some(read) = read {
             window.mark_returns(at, read).await?;
@@ -187,7 +193,14 @@ fn check_log<'a>(tracked: &Tracked, cursor: Option<&Cursor>, now: Option<(&'a st
 }
 
 /// Takes `limit` entries over all logs, in log order; entries at one position stay together.
-fn cut(conn: Conn, tracked: &[Tracked], cursors: Vec<Cursor>, slices: Vec<Slice>, moment: &Snapshot, limit: usize) -> PgWindow {
+fn cut(
+    reader: Reader,
+    tracked: &[Tracked],
+    cursors: Vec<Cursor>,
+    slices: Vec<Slice>,
+    moment: &Snapshot,
+    limit: usize,
+) -> PgWindow {
     let mut more = false;
     let mut all: Vec<i64> = slices.iter().flat_map(|slice| slice.entries.iter().map(|entry| entry.pos.0)).collect();
     all.sort_unstable();
@@ -215,7 +228,7 @@ fn cut(conn: Conn, tracked: &[Tracked], cursors: Vec<Cursor>, slices: Vec<Slice>
     }
     entries.sort_by_key(|entry| entry.pos);
     PgWindow {
-        reader: Reader::new(conn),
+        reader,
         collections: tracked.iter().map(|tracked| tracked.collection.clone()).collect(),
         entries: fold_replacements(entries),
         names_keys: vec![HashMap::new(); next.len()],

@@ -9,10 +9,11 @@ use super::Shared;
 use super::catalog::{literal, quote, quote_table};
 use super::log::collection_name;
 use super::reach;
-use super::rows::{self, named_key, same_key, select_key, unnest_keyed};
+use super::returned::Returned;
+use super::rows::{self, Rows, named_key, same_key, select_key, unnest_keyed};
 use super::session::{Conn, in_order};
 use super::value::{Param, cast};
-use crate::endpoint::{Change, Create, Fetched, Outcome, Reach, Write};
+use crate::endpoint::{Change, Create, Fetched, Locked, Outcome, Reach, Write};
 use crate::error::{Error, Kind, Result};
 use crate::model::{Collection, Column, Key, Normal, Pos, Row, Value};
 use crate::sql::{Cell, Fence, Session};
@@ -21,6 +22,7 @@ use crate::sql::{Cell, Fence, Session};
 pub(super) struct PgWrite {
     pub(super) conn: Conn,
     pub(super) shared: Arc<Shared>,
+    pub(super) returned: Returned,
 }
 
 /// Begins a transaction and takes the fence; both leave in one round trip, and nothing else before the
@@ -55,7 +57,7 @@ fn no_fence(error: Error) -> Error {
 impl PgWrite {
     /// Over a transaction that holds the fence.
     pub(super) fn new(conn: Conn, shared: Arc<Shared>) -> PgWrite {
-        PgWrite { conn, shared }
+        PgWrite { conn, shared, returned: Returned::default() }
     }
 }
 
@@ -78,16 +80,43 @@ impl Write for PgWrite {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        // The weaker lock lets the application insert children meanwhile.
         let columns = rows::key_columns(&collection.table, keys)?;
         let columns = rows::as_params(&columns);
-        let sql = rows::fetch_sql(collection, "for no key update of t skip locked");
+        let sql = rows::fetch_sql(collection, Rows::Plain, rows::LOCK);
         let answers = self.conn.query(&sql, &rows::params(&columns)).await?;
         let row = |fetched| match fetched {
             Fetched::Row(row, _) => Some(row),
             Fetched::Absent | Fetched::Unreadable(_) => None,
         };
-        Ok(rows::fetched(collection, keys, &answers)?.into_iter().map(row).collect())
+        Ok(rows::fetched(collection, Rows::Plain, keys, &answers)?.into_iter().map(row).collect())
+    }
+
+    async fn lock_read(&mut self, collection: &Collection, wanted: &[(Key, Option<String>)]) -> Result<Vec<Option<Locked>>> {
+        let keys: Vec<Key> = wanted.iter().map(|(key, _)| key.clone()).collect();
+        if wanted.iter().any(|(_, version)| version.is_none()) {
+            return Ok(self.lock(collection, &keys).await?.into_iter().map(|row| row.map(Locked::Now)).collect());
+        }
+        let columns = rows::key_columns(&collection.table, &keys)?;
+        let columns = rows::as_params(&columns);
+        let answers = self.conn.query(&rows::lock_versions_sql(collection), &rows::params(&columns)).await?;
+        let mut locked = vec![None; wanted.len()];
+        let mut changed = Vec::new();
+        for answer in &answers {
+            let ord: i64 = answer.get(0);
+            let Some(at) = usize::try_from(ord - 1).ok().filter(|at| *at < wanted.len()) else { continue };
+            match rows::read_version(answer, 1) {
+                version @ Some(_) if version == wanted[at].1 => locked[at] = Some(Locked::AsRead),
+                _ => changed.push(at),
+            }
+        }
+        // Locked now, so they stay as they are.
+        let again: Vec<Key> = changed.iter().map(|at| keys[*at].clone()).collect();
+        for (at, row) in changed.into_iter().zip(rows::fetch(&mut self.conn, collection, Rows::Plain, &again).await?) {
+            if let Fetched::Row(row, _) = row {
+                locked[at] = Some(Locked::Now(row));
+            }
+        }
+        Ok(locked)
     }
 
     /// A foreign key may refer to any unique key, and PostgreSQL does not ask whether one does.
@@ -151,15 +180,16 @@ impl Write for PgWrite {
             .iter()
             .map(|(column, name)| format!("{} = {}", quote(&column.name), cast(column, &format!("v.{name}"))))
             .collect();
+        let returning = self.returning(collection, 1);
         let sql = format!(
             "update {} t set {} from {} where {} returning v.ord, {}",
             quote_table(&table.name),
             set.join(", "),
             unnest_keyed(named_key(table).chain(named)),
             same_key(table),
-            select_key(table)
+            returning.sql(collection)
         );
-        let answers = self.conn.query(&sql, &rows::params(&columns)).await?;
+        let answers = self.write_returning(collection, &sql, &rows::params(&columns), &returning).await?;
         let mut written = rows::by_ordinal(table, &answers)?;
         Ok((0..rows.len()).map(|i| written.remove(&i).map_or(Outcome::Stale, Outcome::Done)).collect())
     }
@@ -173,6 +203,7 @@ impl Write for PgWrite {
             return Ok(Vec::new());
         }
         let table = &collection.table;
+        self.returned.writes(&table.name);
         let (unnest, same, name) = (unnest_keyed(named_key(table)), same_key(table), quote_table(&table.name));
         // A row whose children are being inserted is locked against its end: we do not wait for them (rule 19).
         let sql = format!(
@@ -188,26 +219,33 @@ impl Write for PgWrite {
     }
 
     async fn read_back(&mut self, collection: &Collection, keys: &[Key]) -> Result<(Vec<Fetched>, Pos)> {
-        // What deferred triggers and constraints do belongs to what we wrote.
-        let read = self.conn.prepare(&rows::fetch_sql(collection, "")).await?;
+        let returned = self.returned.take(keys);
         let position =
             self.conn.prepare("select (pg_catalog.pg_current_wal_insert_lsn() - '0/0'::pg_catalog.pg_lsn)::int8").await?;
-        let columns = rows::key_columns(&collection.table, keys)?;
+        let read = match returned {
+            Some(_) => None,
+            None => Some(self.conn.prepare(&rows::fetch_sql(collection, Rows::Plain, "")).await?),
+        };
+        let columns = if read.is_some() { rows::key_columns(&collection.table, keys)? } else { Vec::new() };
         let columns = rows::as_params(&columns);
         let params = rows::params(&columns);
         let answers = {
-            let requests = vec![
-                self.conn.command("set constraints all immediate")?,
-                self.conn.request(&read, &params)?,
-                self.conn.request(&position, &[])?,
-            ];
+            // What deferred triggers and constraints do belongs to what we wrote.
+            let mut requests = vec![self.conn.command("set constraints all immediate")?];
+            if let Some(read) = &read {
+                requests.push(self.conn.request(read, &params)?);
+            }
+            requests.push(self.conn.request(&position, &[])?);
             in_order(requests).await
         };
         let mut answers = answers.into_iter().map(|answer| self.conn.check(answer)).collect::<Result<Vec<_>>>()?;
         let position = answers.pop().and_then(|rows| rows.first().map(|row| row.get(0)));
-        let rows = answers.pop().unwrap_or_default();
         let position = position.ok_or_else(|| Error::new(Kind::Internal, "the server told no position"))?;
-        Ok((rows::fetched(collection, keys, &rows)?, Pos(position)))
+        let rows = match returned {
+            Some(rows) => rows,
+            None => rows::fetched(collection, Rows::Plain, keys, &answers.pop().unwrap_or_default())?,
+        };
+        Ok((rows, Pos(position)))
     }
 
     fn session(&mut self) -> &mut dyn Session {
