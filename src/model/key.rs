@@ -1,11 +1,9 @@
 //! A record's key at one endpoint, and its compact, self-describing bytes for the identity map.
 
 use std::fmt;
-use std::str::FromStr;
-
-use bigdecimal::BigDecimal;
 
 use super::Value;
+use super::decimal::{parse_decimal, shortest};
 
 /// The values of a record's key columns, in the order of its table's primary key.
 #[derive(Clone, PartialEq, Eq)]
@@ -95,7 +93,7 @@ fn encode_part(value: &Value, out: &mut Vec<u8>) {
         Value::Null => out.push(NULL),
         Value::Bool(value) => out.extend([BOOL, u8::from(*value)]),
         Value::Int(value) => encode_int(*value, out),
-        Value::Decimal(value) => sized(out, DECIMAL, value.normalized().to_plain_string().as_bytes()),
+        Value::Decimal(value) => shortest(value, |text| sized(out, DECIMAL, text)),
         Value::Float(value) => {
             out.push(FLOAT);
             out.extend(value.to_bits().to_be_bytes());
@@ -153,7 +151,7 @@ fn decode_part(rest: &mut &[u8]) -> Option<Value> {
         DATETIME => Value::DateTime(take_i64(rest)?),
         INSTANT => Value::Instant(take_i64(rest)?),
         UUID => Value::Uuid(take(rest, 16)?.try_into().ok()?),
-        DECIMAL => Value::Decimal(BigDecimal::from_str(take_text(rest)?).ok()?),
+        DECIMAL => Value::Decimal(parse_decimal(take_text(rest)?)?),
         TEXT => Value::Text(take_text(rest)?.to_owned()),
         OTHER => Value::Other { kind: "key", text: take_text(rest)?.to_owned() },
         BYTES => Value::Bytes(take_sized(rest)?.to_vec()),

@@ -2,6 +2,7 @@
 //! server, a clock or a file.
 
 mod change;
+mod decimal;
 mod key;
 mod link;
 mod pair;
@@ -11,6 +12,7 @@ mod value;
 mod work;
 
 pub use change::{Entry, Op, Position};
+pub use decimal::parse_decimal;
 pub use key::{Key, KeyBytes};
 pub use link::{
     Blanks, Both, BrakeLimits, ConflictPolicy, Deletes, Direction, Field, FirstSync, Integration, Keys, Limit, Link, Lossy,
@@ -18,7 +20,7 @@ pub use link::{
 };
 pub use pair::{Base, Pair, PairStatus, Pos, decode_bases, encode_bases};
 pub use schema::{Charset, Collection, Column, ForeignKey, KeySource, Kind, Table, TableName};
-pub use value::{Fingerprint, Row, Value, hex};
+pub use value::{Fingerprint, Row, Sink, Value, hex};
 pub use work::{
     Conflict, ConflictState, Intent, Reason, Receipt, Scan, ScanPart, Work, undecided_id, waited_for, waits_for, work_name,
     work_named,

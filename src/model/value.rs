@@ -12,6 +12,8 @@ use std::str::FromStr;
 use bigdecimal::BigDecimal;
 use sha2::{Digest, Sha256};
 
+use super::decimal::shortest;
+
 /// One field of one record.
 #[derive(Clone)]
 pub enum Value {
@@ -109,50 +111,50 @@ impl Value {
     }
 
     /// Appends the canonical form: two values are the same exactly if these bytes are.
-    pub fn canonical(&self, out: &mut Vec<u8>) {
+    pub fn canonical(&self, out: &mut impl Sink) {
         match self {
-            Value::Null => out.push(0),
-            Value::Bool(value) => out.extend([1, u8::from(*value)]),
+            Value::Null => out.put(&[0]),
+            Value::Bool(value) => out.put(&[1, u8::from(*value)]),
             Value::Int(value) => {
-                out.push(2);
-                out.extend(value.to_be_bytes());
+                out.put(&[2]);
+                out.put(&value.to_be_bytes());
             }
             Value::Decimal(value) => {
-                out.push(3);
-                out.extend(value.normalized().to_plain_string().as_bytes());
+                out.put(&[3]);
+                shortest(value, |text| out.put(text));
             }
             Value::Float(value) => {
-                out.push(4);
-                out.extend(value.to_bits().to_be_bytes());
+                out.put(&[4]);
+                out.put(&value.to_bits().to_be_bytes());
             }
             Value::Text(text) => {
-                out.push(5);
-                out.extend(text.as_bytes());
+                out.put(&[5]);
+                out.put(text.as_bytes());
             }
             Value::Bytes(bytes) => {
-                out.push(6);
-                out.extend(bytes);
+                out.put(&[6]);
+                out.put(bytes);
             }
             Value::Date(days) => {
-                out.push(7);
-                out.extend(days.to_be_bytes());
+                out.put(&[7]);
+                out.put(&days.to_be_bytes());
             }
             Value::Time(micros) => tagged(out, 8, *micros),
             Value::DateTime(micros) => tagged(out, 9, *micros),
             Value::Instant(micros) => tagged(out, 10, *micros),
             Value::Uuid(bytes) => {
-                out.push(11);
-                out.extend(bytes);
+                out.put(&[11]);
+                out.put(bytes);
             }
             Value::Json(text) => {
-                out.push(12);
+                out.put(&[12]);
                 canonical_json(text, out);
             }
             Value::Other { kind, text } => {
-                out.push(13);
-                out.extend(kind.as_bytes());
-                out.push(0);
-                out.extend(text.as_bytes());
+                out.put(&[13]);
+                out.put(kind.as_bytes());
+                out.put(&[0]);
+                out.put(text.as_bytes());
             }
         }
     }
@@ -162,9 +164,9 @@ impl Value {
         if self.is_null() {
             return Fingerprint::NULL;
         }
-        let mut bytes = Vec::with_capacity(64);
-        self.canonical(&mut bytes);
-        Fingerprint::of(&bytes)
+        let mut hash = Sha256::new();
+        self.canonical(&mut hash);
+        Fingerprint::first_of(hash)
     }
 }
 
@@ -196,9 +198,27 @@ impl fmt::Debug for Value {
     }
 }
 
-fn tagged(out: &mut Vec<u8>, tag: u8, micros: i64) {
-    out.push(tag);
-    out.extend(micros.to_be_bytes());
+/// Where canonical bytes go.
+pub trait Sink {
+    /// Takes the next bytes.
+    fn put(&mut self, bytes: &[u8]);
+}
+
+impl Sink for Vec<u8> {
+    fn put(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+}
+
+impl Sink for Sha256 {
+    fn put(&mut self, bytes: &[u8]) {
+        self.update(bytes);
+    }
+}
+
+fn tagged(out: &mut impl Sink, tag: u8, micros: i64) {
+    out.put(&[tag]);
+    out.put(&micros.to_be_bytes());
 }
 
 /// Lower-case hexadecimal.
@@ -212,10 +232,14 @@ pub fn hex(bytes: &[u8]) -> String {
 
 /// Keys sorted, numbers as exact decimals; a duplicate key keeps its last value, as MySQL's JSON
 /// and PostgreSQL's jsonb do. Text that is not JSON stands for itself.
-fn canonical_json(text: &str, out: &mut Vec<u8>) {
+fn canonical_json(text: &str, out: &mut impl Sink) {
     match serde_json::from_str::<serde_json::Value>(text) {
-        Ok(document) => write_json(&document, out),
-        Err(_) => out.extend(text.as_bytes()),
+        Ok(document) => {
+            let mut spelled = Vec::with_capacity(text.len());
+            write_json(&document, &mut spelled);
+            out.put(&spelled);
+        }
+        Err(_) => out.put(text.as_bytes()),
     }
 }
 
@@ -267,9 +291,12 @@ impl Fingerprint {
 
     /// The fingerprint of any canonical bytes.
     pub fn of(bytes: &[u8]) -> Fingerprint {
-        let digest = Sha256::digest(bytes);
+        Fingerprint::first_of(Sha256::new_with_prefix(bytes))
+    }
+
+    fn first_of(hash: Sha256) -> Fingerprint {
         let mut first = [0; 8];
-        first.copy_from_slice(&digest[..8]);
+        first.copy_from_slice(&hash.finalize()[..8]);
         Fingerprint(u64::from_be_bytes(first).max(2))
     }
 

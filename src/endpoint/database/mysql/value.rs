@@ -5,12 +5,9 @@
 //! hexadecimal, and become typed by an explicit cast or by the column they are assigned to: exact for every
 //! type, where a placeholder's type would depend on the driver and a JSON number's on the server.
 
-use std::str::FromStr;
-
-use bigdecimal::BigDecimal;
 use mysql_async::Value as Wire;
 
-use crate::model::{Charset, Column, Kind, Value, hex, time};
+use crate::model::{Charset, Column, Kind, Value, hex, parse_decimal, time};
 
 /// What the catalog says about a column's type.
 pub(super) struct Declared<'a> {
@@ -215,7 +212,7 @@ pub(super) fn decode_logged(column: &Column, wire: &Wire) -> Option<Value> {
     let text = std::str::from_utf8(bytes).ok()?;
     Some(match &column.kind {
         Kind::Int { .. } => Value::Int(text.parse().ok()?),
-        Kind::Decimal { .. } => Value::Decimal(BigDecimal::from_str(text).ok()?),
+        Kind::Decimal { .. } => Value::Decimal(parse_decimal(text)?),
         Kind::Float { .. } => Value::Float(text.parse().ok()?),
         Kind::Date => time::parse_date(text).map_or_else(|| zero_date(text), Value::Date),
         Kind::Time { .. } => time::parse_time(text).map_or_else(|| duration(trim_fraction(text)), Value::Time),
@@ -296,7 +293,7 @@ fn decode_text(column: &Column, bytes: Vec<u8>) -> Option<Value> {
     }
     let text = String::from_utf8(bytes).ok()?;
     Some(match &column.kind {
-        Kind::Decimal { .. } => Value::Decimal(BigDecimal::from_str(&text).ok()?),
+        Kind::Decimal { .. } => Value::Decimal(parse_decimal(&text)?),
         Kind::Text { .. } | Kind::Enum(_) | Kind::Any => Value::Text(text),
         Kind::Json | Kind::JsonDoubles => Value::Json(text),
         Kind::Uuid => Value::Uuid(*uuid::Uuid::parse_str(&text).ok()?.as_bytes()),

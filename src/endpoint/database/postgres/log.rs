@@ -199,21 +199,22 @@ pub(super) fn fold_replacements(entries: Vec<Entry>) -> Vec<Entry> {
     let mut deleted: HashMap<(usize, Option<u64>, Vec<u8>), usize> = HashMap::new();
     let mut kept: Vec<Option<Entry>> = Vec::with_capacity(entries.len());
     for mut entry in entries {
-        let id = (entry.collection, entry.transaction, entry.key.encode().0);
+        let id = |key: &Key| (entry.collection, entry.transaction, key.encode().0);
         match &entry.op {
             Op::Delete => {
-                deleted.insert(id, kept.len());
+                deleted.insert(id(&entry.key), kept.len());
             }
-            Op::Insert => {
-                if let Some(at) = deleted.remove(&id) {
+            Op::Insert if !deleted.is_empty() => {
+                if let Some(at) = deleted.remove(&id(&entry.key)) {
                     kept[at] = None;
                     entry.op = Op::Replace;
                 }
             }
             // The key has another record now.
             Op::Rename { to } => {
-                deleted.remove(&(id.0, id.1, to.encode().0));
+                deleted.remove(&id(to));
             }
+            Op::Insert => {}
             Op::Update | Op::Replace | Op::Return { .. } | Op::Truncate => {}
         }
         kept.push(Some(entry));

@@ -4,12 +4,9 @@
 //! travels as text, cast in the statement: the server's own text of a value under fixed settings
 //! (see `session_begin`) is exact and comes back as the same value.
 
-use std::str::FromStr;
-
-use bigdecimal::BigDecimal;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, private::BytesMut};
 
-use crate::model::{Charset, Column, Kind, Value};
+use crate::model::{Charset, Column, Kind, Value, parse_decimal};
 
 /// 2000-01-01, where PostgreSQL counts from, in days since 1970-01-01.
 const EPOCH_DAYS: i32 = 10_957;
@@ -191,7 +188,7 @@ fn from_text(kind: &Kind, text: &str) -> Converted<Value> {
         Kind::Decimal { .. } => match text {
             "NaN" => Value::Other { kind: "nan", text: text.to_owned() },
             "Infinity" | "-Infinity" => infinity(text.starts_with('-')),
-            _ => Value::Decimal(BigDecimal::from_str(text).map_err(|_| "a numeric that can't be read")?),
+            _ => Value::Decimal(parse_decimal(text).ok_or("a numeric that can't be read")?),
         },
         Kind::Other(native) => Value::Other { kind: other_kind(native), text: text.to_owned() },
         _ => Value::Text(text.to_owned()),
