@@ -6,6 +6,7 @@
 
 pub mod app;
 pub mod database;
+mod room;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -16,6 +17,8 @@ use async_trait::async_trait;
 use crate::error::{Error, Kind, Result};
 use crate::model::{Collection, Entry, Key, KeyBytes, Normal, Pos, Position, Row, Table, TableName, Value};
 use crate::sql::{Fence, Session, Store};
+
+pub use room::{ROWS_BYTES, Room};
 
 /// What an endpoint can and can't do. Data, so that `check` and `plan` can say it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -327,7 +330,8 @@ pub trait Window: Send {
     /// What to acknowledge for collection `i`.
     fn receipt(&self, collection: usize) -> ReadReceipt;
 
-    /// The rows under these keys at this moment, in the order of `keys`; absent: `None`. One query.
+    /// The rows under these keys at this moment, in the order of `keys`. One query. Of large rows only as many as there is
+    /// room for in memory ([`ROWS_BYTES`]), one at least: for the others [`Fetched::Later`].
     async fn fetch(&mut self, collection: usize, keys: &[Key]) -> Result<Vec<Fetched>>;
 
     /// A hint that these rows will be fetched next: they may be read at once, while the caller is busy with others. Only
@@ -370,6 +374,8 @@ pub enum Fetched {
     Absent,
     /// A row that can't be read, with the cause; never taken for gone.
     Unreadable(String),
+    /// Nothing is known: those before it take all the room there is. To be asked again when they are done with.
+    Later,
 }
 
 /// A row to create.

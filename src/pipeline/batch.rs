@@ -1,9 +1,10 @@
 //! One batch of the worklist: from keys to decisions.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet, VecDeque};
 
 use super::capture::Moment;
 use super::found_again::leave_to_found;
+use super::identify::beside_lost;
 use super::item::{Item, Slot, Todo};
 use super::translate::{Parents, Translator};
 use super::{Mode, Phase, Pipeline};
@@ -18,6 +19,40 @@ pub(super) struct Batch {
     pub(super) items: Vec<Item>,
     /// Keys that need nothing more: known, and decided in this very cycle already.
     pub(super) settled: Vec<Todo>,
+    /// What there was no room for in memory: it is another batch's.
+    pub(super) later: Queue,
+}
+
+/// What is still to be decided: keys, and pairs that are known.
+#[derive(Default)]
+pub(super) struct Queue {
+    pub(super) todos: Vec<Todo>,
+    pub(super) pairs: Vec<Pair>,
+}
+
+impl Queue {
+    pub(super) fn len(&self) -> usize {
+        self.todos.len() + self.pairs.len()
+    }
+
+    /// Takes the first `n` of them.
+    pub(super) fn take(&mut self, n: usize) -> Queue {
+        let todos = first(&mut self.todos, n);
+        let pairs = first(&mut self.pairs, n - todos.len());
+        Queue { todos, pairs }
+    }
+
+    /// These come before what waits already.
+    pub(super) fn put_back(&mut self, mut before: Queue) {
+        before.todos.append(&mut self.todos);
+        before.pairs.append(&mut self.pairs);
+        *self = before;
+    }
+}
+
+fn first<T>(all: &mut Vec<T>, n: usize) -> Vec<T> {
+    let rest = all.split_off(n.min(all.len()));
+    std::mem::replace(all, rest)
 }
 
 impl Pipeline {
@@ -27,20 +62,22 @@ impl Pipeline {
         session: &mut dyn Session,
         moment: &mut Moment,
         link_at: usize,
-        todos: Vec<Todo>,
-        known: Vec<Pair>,
+        Queue { todos, pairs }: Queue,
     ) -> Result<Batch> {
         let integration = self.integration.clone();
         let link = &integration.links[link_at];
         self.timings.enter(Phase::Identifying);
-        let (mut items, settled) = self.identify(session, link, todos, known).await?;
+        let known: HashSet<i64> = pairs.iter().map(|pair| pair.id).collect();
+        let beside = beside_lost(&todos);
+        let (mut items, settled) = self.identify(session, link, todos, pairs).await?;
         self.timings.enter(Phase::Fetching);
-        fetch(moment, link_at, link, &mut items).await?;
+        let without = fetch(moment, link_at, link, &mut items).await?;
+        let later = put_off(&mut items, &without, &known, &beside);
         let asked = items.len();
         // What is seldom needed is not part of every cycle's future.
         let candidates = Box::pin(self.look_for_lost(session, moment, link_at, link, &mut items)).await?;
         if items.len() > asked {
-            fetch(moment, link_at, link, &mut items).await?;
+            fetch_now(moment, link_at, link, &mut items).await?;
         }
         hide_unread(moment, link_at, link, &mut items).await?;
         self.timings.enter(Phase::Identifying);
@@ -66,7 +103,7 @@ impl Pipeline {
             self.decide_open(moment, link, &parents, &mut items).await?;
         }
         self.break_cycles(session, link_at, &parents, &mut items).await?;
-        Ok(Batch { items, settled })
+        Ok(Batch { items, settled, later })
     }
 
     /// Decides what is not decided yet.
@@ -119,8 +156,66 @@ pub(super) fn decide_item(link: &Link, item: &Item, translator: &Translator<'_>)
     }
 }
 
-/// Reads the rows that are not read yet, one query a side; two databases work at the same time.
-pub(super) async fn fetch(moment: &mut Moment, link_at: usize, link: &Link, items: &mut [Item]) -> Result<()> {
+/// Takes out the items whose rows have not all been read, with what must be decided together with them: a pair that lost a
+/// record, and what stands under that record's key now. `known`: the ids of pairs that did not come by a key; `beside`: the keys
+/// that come up beside a lost pair, and do so again.
+fn put_off(items: &mut Vec<Item>, without: &HashSet<usize>, known: &HashSet<i64>, beside: &BTreeSet<(Side, KeyBytes)>) -> Queue {
+    let mut later = Queue::default();
+    if without.is_empty() {
+        return later;
+    }
+    let named: HashSet<(Side, KeyBytes)> = without.iter().map(|at| (items[*at].todo.side, items[*at].todo.key.clone())).collect();
+    let all = std::mem::take(items).into_iter().enumerate();
+    let (off, stay): (Vec<_>, Vec<_>) =
+        all.partition(|(at, item)| without.contains(at) || named.contains(&(item.todo.side, item.todo.key.clone())));
+    items.extend(stay.into_iter().map(|(_, item)| item));
+    for (_, item) in off {
+        match item.pair {
+            Some(pair) if known.contains(&pair.id) => later.pairs.push(pair),
+            _ if item.todo.lost.is_none() && beside.contains(&(item.todo.side, item.todo.key.clone())) => {}
+            _ => later.todos.push(item.todo),
+        }
+    }
+    later
+}
+
+/// As [`fetch`], for what belongs to items whose other rows are there: what there is no room for comes again.
+pub(super) async fn fetch_now(moment: &mut Moment, link_at: usize, link: &Link, items: &mut [Item]) -> Result<()> {
+    for at in fetch(moment, link_at, link, items).await? {
+        items[at].decide_as(Situation::Undecided, Action::Retry);
+    }
+    Ok(())
+}
+
+/// Reads rows under these keys and hands each out as it comes, with its place in `keys`: as many as there are, a part of
+/// them in memory at a time.
+pub(super) async fn read_through(
+    window: &mut Box<dyn Window>,
+    place: usize,
+    keys: &[Key],
+    mut each: impl FnMut(usize, Fetched) + Send,
+) -> Result<()> {
+    let mut left: VecDeque<usize> = (0..keys.len()).collect();
+    let mut size = keys.len();
+    while !left.is_empty() {
+        let part: Vec<usize> = left.drain(..size.min(left.len())).collect();
+        let asked: Vec<Key> = part.iter().map(|at| keys[*at].clone()).collect();
+        let (mut later, read) = (Vec::new(), window.fetch(place, &asked).await?);
+        for (at, row) in part.iter().zip(read) {
+            match row {
+                Fetched::Later => later.push(*at),
+                row => each(*at, row),
+            }
+        }
+        size = if later.is_empty() { size.saturating_mul(2) } else { (part.len() - later.len()).max(1) };
+        later.into_iter().rev().for_each(|at| left.push_front(at));
+    }
+    Ok(())
+}
+
+/// Reads the rows that are not read yet, one query a side; two databases work at the same time. Returns the items of which a
+/// row was not read, for want of room.
+pub(super) async fn fetch(moment: &mut Moment, link_at: usize, link: &Link, items: &mut [Item]) -> Result<HashSet<usize>> {
     let wanted = Both::from_fn(|side| wanted(items, side));
     let place = Both::from_fn(|side| moment.place(link_at, side));
     let both = [link.endpoint.source, link.endpoint.target];
@@ -133,16 +228,21 @@ pub(super) async fn fetch(moment: &mut Moment, link_at: usize, link: &Link, item
         let source = read(window, place.source, &wanted.source.keys).await?;
         Both { source, target: read(window, place.target, &wanted.target.keys).await? }
     };
+    let mut without = HashSet::new();
     for (side, found) in [(Side::Source, found.source), (Side::Target, found.target)] {
         for (at, fetched) in wanted[side].items.iter().zip(found) {
             items[*at].slot[side] = match fetched {
                 Fetched::Row(row, version) => Slot::Row(row, version),
                 Fetched::Absent => Slot::Absent,
                 Fetched::Unreadable(cause) => Slot::Unreadable(cause),
+                Fetched::Later => {
+                    without.insert(*at);
+                    Slot::None
+                }
             };
         }
     }
-    Ok(())
+    Ok(without)
 }
 
 /// Items whose rows are to be read, and their keys.

@@ -1,12 +1,12 @@
 //! The brake: nothing of a collection and side is applied while too many records would be lost there,
 //! until a person approves exactly that set.
 
-use super::batch::Batch;
+use super::batch::{Batch, Queue};
 use super::changes::changes;
 use super::cycle::Doing;
 use super::finish::todo_of;
 use super::item::{Item, Todo};
-use super::{BATCH, Mode, Pipeline};
+use super::{Mode, Pipeline};
 use crate::error::Result;
 use crate::model::{Fingerprint, KeyBytes, Link, Reason, Side, Work};
 use crate::reconcile::{Action, Cause, SetHash, tripped};
@@ -179,22 +179,28 @@ impl Pipeline {
         of: Waiting<'_>,
         after: &mut Option<(Side, KeyBytes)>,
     ) -> Result<Option<Vec<Item>>> {
-        let page = state::list_work(doing.session, link, after.clone(), BATCH as i64).await?;
-        let Some(last) = page.last() else { return Ok(None) };
-        *after = Some((last.side, last.name()));
-        let todos: Vec<Todo> = page.into_iter().filter(|work| of.names(work)).map(todo_of).collect();
-        if todos.is_empty() {
-            return Ok(Some(Vec::new()));
+        loop {
+            let page = state::list_work(doing.session, link, after.clone(), self.fit(link) as i64).await?;
+            let Some(last) = page.last() else { return Ok(None) };
+            let end = (last.side, last.name());
+            let todos: Vec<Todo> = page.into_iter().filter(|work| of.names(work)).map(todo_of).collect();
+            let size = todos.len();
+            let mode = std::mem::replace(&mut self.mode, Mode::Plan);
+            let batch = self.decide(doing.session, doing.moment, at, Queue { todos, pairs: Vec::new() }).await;
+            self.mode = mode;
+            let Batch { mut items, later, .. } = batch?;
+            if later.len() > 0 {
+                // A shorter page, whose rows have room.
+                self.fit.insert(link.number, (size - later.len()) / 2);
+                continue;
+            }
+            *after = Some(end);
+            items.retain(|item| match of.kind {
+                BrakeKind::Deletes => item.todo.lost.is_some(),
+                BrakeKind::Changes => changes(item, of.written),
+            });
+            return Ok(Some(items));
         }
-        let mode = std::mem::replace(&mut self.mode, Mode::Plan);
-        let batch = self.decide(doing.session, doing.moment, at, todos, Vec::new()).await;
-        self.mode = mode;
-        let mut items = batch?.items;
-        items.retain(|item| match of.kind {
-            BrakeKind::Deletes => item.todo.lost.is_some(),
-            BrakeKind::Changes => changes(item, of.written),
-        });
-        Ok(Some(items))
     }
 
     /// What was approved stays approved, whatever it waits for then: each record for itself, as it was decided

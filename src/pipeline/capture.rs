@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use futures_util::future::join_all;
 
+use super::batch::read_through;
 use super::translate::Plain;
 use super::{BATCH, Mode, Pipeline, WINDOW_MAX};
 use crate::endpoint::{Fetched, Tracked, Window};
@@ -244,15 +245,16 @@ impl Moment {
         let (window, place) = self.window(at, link, side);
         for part in told.chunks(BATCH) {
             let keys: Vec<Key> = part.iter().map(|(_, key)| key.clone()).collect();
-            for ((entry, _), fetched) in part.iter().zip(window.fetch(place, &keys).await?) {
+            let each = |at: usize, fetched| {
                 let row = match fetched {
                     Fetched::Row(row, _) => Some(telling(row)),
                     Fetched::Absent => None,
                     // It is held as it is.
-                    Fetched::Unreadable(_) => continue,
+                    Fetched::Unreadable(_) | Fetched::Later => return,
                 };
-                put_back.insert(*entry, row);
-            }
+                put_back.insert(part[at].0, row);
+            };
+            read_through(window, place, &keys, each).await?;
         }
         Ok(put_back)
     }

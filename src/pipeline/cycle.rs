@@ -1,6 +1,7 @@
 //! The cycle itself: every worklist through the same batch, then close and acknowledge.
 
 use super::apply::{Fate, decision};
+use super::batch::Queue;
 use super::capture::Moment;
 use super::changes::changes;
 use super::counts::count;
@@ -179,7 +180,7 @@ impl Pipeline {
         }
         while !todos.is_empty() {
             let rest = todos.split_off(todos.len().min(BATCH));
-            let next = rest.iter().take(BATCH).filter(|todo| !self.knows_echo(link, todo));
+            let next = rest.iter().take(self.fit(link)).filter(|todo| !self.knows_echo(link, todo));
             doing.moment.next = next.map(|todo| (at, todo.side, todo.key.clone())).collect();
             self.run_batch(doing, at, link, todos, Vec::new()).await?;
             todos = rest;
@@ -231,7 +232,12 @@ impl Pipeline {
         }
     }
 
-    /// One batch: decide, then write what was decided, then write down what is unfinished.
+    /// So many records of a link are decided together as had room in memory the last time, or twice as many.
+    pub(super) fn fit(&self, link: &Link) -> usize {
+        self.fit.get(&link.number).map_or(BATCH, |fit| fit.saturating_mul(2).clamp(1, BATCH))
+    }
+
+    /// What has room in memory together is decided together: how many records that are is seen when they are read.
     pub(super) async fn run_batch(
         &mut self,
         doing: &mut Doing<'_>,
@@ -240,16 +246,33 @@ impl Pipeline {
         mut todos: Vec<Todo>,
         pairs: Vec<Pair>,
     ) -> Result<()> {
-        if todos.is_empty() && pairs.is_empty() {
-            return Ok(());
-        }
         for todo in &mut todos {
             todo.pos = todo.pos.max(doing.moment.last(at, todo.side, &todo.key));
         }
-        if self.mode == Mode::Plan {
-            return self.plan_batch(doing, at, link, todos, pairs, true).await;
+        let mut queue = Queue { todos, pairs };
+        while queue.len() > 0 {
+            let part = queue.take(self.fit(link));
+            let size = part.len();
+            let later = match self.mode {
+                Mode::Plan => self.plan_batch(doing, at, link, part, true).await?,
+                Mode::Apply => self.apply_batch(doing, at, link, part).await?,
+            };
+            match later.len() {
+                // As many as were asked for: next time more.
+                0 if size == self.fit(link) && size < BATCH => drop(self.fit.insert(link.number, size)),
+                0 if size == BATCH => drop(self.fit.remove(&link.number)),
+                0 => {}
+                without => drop(self.fit.insert(link.number, size - without)),
+            }
+            queue.put_back(later);
         }
-        let mut batch = self.decide(doing.session, doing.moment, at, todos, pairs).await?;
+        Ok(())
+    }
+
+    /// One batch: decide, then write what was decided, then write down what is unfinished. Returns what had no room.
+    async fn apply_batch(&mut self, doing: &mut Doing<'_>, at: usize, link: &Link, queue: Queue) -> Result<Queue> {
+        let mut batch = self.decide(doing.session, doing.moment, at, queue).await?;
+        let later = std::mem::take(&mut batch.later);
         doing.moment.read_ahead(&self.integration.links);
         self.hold_unsettled(link, &mut batch);
         self.brake(link, &mut batch);
@@ -269,20 +292,20 @@ impl Pipeline {
             self.mapped.insert(link.number);
         }
         count(doing.counts.link(&link.name), &batch, &fates);
-        self.finish(doing.session, link, &batch, &fates).await
+        self.finish(doing.session, link, &batch, &fates).await?;
+        Ok(later)
     }
 
-    /// Counts what a batch would do; `twins`: also those that are found.
+    /// Counts what a batch would do; `twins`: also those that are found. Returns what had no room.
     pub(super) async fn plan_batch(
         &mut self,
         doing: &mut Doing<'_>,
         at: usize,
         link: &Link,
-        todos: Vec<Todo>,
-        pairs: Vec<Pair>,
+        queue: Queue,
         twins: bool,
-    ) -> Result<()> {
-        let mut batch = self.decide(doing.session, doing.moment, at, todos, pairs).await?;
+    ) -> Result<Queue> {
+        let mut batch = self.decide(doing.session, doing.moment, at, queue).await?;
         self.brake(link, &mut batch);
         batch.items.retain(|item| twins || decision(item).is_none_or(|decision| decision.situation != Situation::Found));
         for side in Side::BOTH {
@@ -290,6 +313,6 @@ impl Pipeline {
         }
         let fates = vec![Fate::Open; batch.items.len()];
         count(doing.counts.link(&link.name), &batch, &fates);
-        Ok(())
+        Ok(batch.later)
     }
 }

@@ -1,6 +1,6 @@
 //! Identify: keys to pairs, and keys that pairs once had.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::Pipeline;
 use super::batch::lost;
@@ -28,12 +28,9 @@ impl Pipeline {
         known: Vec<Pair>,
     ) -> Result<(Vec<Item>, Vec<Todo>)> {
         let (mut settled, todos): (Vec<Todo>, Vec<Todo>) = todos.into_iter().partition(|todo| self.knows_echo(link, todo));
+        let back = beside_lost(&todos);
         let (gone, mut todos): (Vec<Todo>, Vec<Todo>) = todos.into_iter().partition(|todo| todo.lost.is_some());
-        // Before a pair is decided as lost: what stands under that key now may be its record, back without a word of the log
-        // (an app that showed less for a while, a table that was put back).
-        let named: HashSet<_> = todos.iter().map(|todo| (todo.side, todo.key.clone())).collect();
-        let back = gone.iter().filter(|todo| !named.contains(&(todo.side, todo.key.clone())));
-        todos.extend(back.map(|todo| Todo::new(todo.side, todo.key.clone())));
+        todos.extend(back.into_iter().map(|(side, key)| Todo::new(side, key)));
         let mut by_key: HashMap<(Side, KeyBytes), Pair> = HashMap::new();
         for side in Side::BOTH {
             let mut keys: Vec<KeyBytes> = todos.iter().filter(|todo| todo.side == side).map(|todo| todo.key.clone()).collect();
@@ -146,6 +143,17 @@ impl Pipeline {
         }
         Ok(holders)
     }
+}
+
+/// Before a pair is decided as lost: what stands under that key now may be its record, back without a word of the log (an
+/// app that showed less for a while, a table that was put back). The keys of lost pairs that nothing else names.
+pub(super) fn beside_lost(todos: &[Todo]) -> BTreeSet<(Side, KeyBytes)> {
+    let name = |todo: &Todo| (todo.side, todo.key.clone());
+    let mut keys: BTreeSet<_> = todos.iter().filter(|todo| todo.lost.is_some()).map(name).collect();
+    if !keys.is_empty() {
+        todos.iter().filter(|todo| todo.lost.is_none()).map(name).for_each(|named| drop(keys.remove(&named)));
+    }
+    keys
 }
 
 /// So often a delete that travels is waited for, before a person is asked about the record that has the key now.

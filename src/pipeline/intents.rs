@@ -191,7 +191,7 @@ impl Pipeline {
         pair.pos[intent.side] = intent.pos;
         let row = match found {
             Fetched::Row(row, _) => Some(row),
-            Fetched::Absent | Fetched::Unreadable(_) => None,
+            Fetched::Absent | Fetched::Unreadable(_) | Fetched::Later => None,
         };
         let as_sent = |(at, base): (usize, &Option<Base>)| {
             let now = row?.get(at)?.fingerprint();

@@ -327,6 +327,7 @@ impl Job<'_> {
                         ));
                     }
                     Fetched::Unreadable(cause) => return Err(Error::new(Kind::Rejected, cause)),
+                    Fetched::Later => return Err(Error::new(Kind::Internal, "a row that was written was not read back")),
                 };
             }
         }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::apply::{Do, Fate};
-use super::batch::Batch;
+use super::batch::{Batch, Queue};
 use super::conflicts::conflicts;
 use super::counts::count;
 use super::cycle::Doing;
@@ -100,14 +100,19 @@ impl Pipeline {
                 for todo in &mut todos {
                     todo.pos = todo.pos.max(doing.moment.last(at, todo.side, &todo.key));
                 }
-                let mut batch = self.decide(doing.session, doing.moment, at, todos, Vec::new()).await?;
-                self.hold_unsettled(link, &mut batch);
-                self.brake(link, &mut batch);
-                for item in batch.items.into_iter().filter(|item| deletes(item, side)) {
-                    for (via, key, _) in references(link, &item, side).filter(|(via, ..)| ring.contains(via)) {
-                        wanted.entry(via).or_default().push(key);
+                let mut queue = Queue { todos, pairs: Vec::new() };
+                while queue.len() > 0 {
+                    let part = queue.take(self.fit(link));
+                    let mut batch = self.decide(doing.session, doing.moment, at, part).await?;
+                    queue.put_back(std::mem::take(&mut batch.later));
+                    self.hold_unsettled(link, &mut batch);
+                    self.brake(link, &mut batch);
+                    for item in batch.items.into_iter().filter(|item| deletes(item, side)) {
+                        for (via, key, _) in references(link, &item, side).filter(|(via, ..)| ring.contains(via)) {
+                            wanted.entry(via).or_default().push(key);
+                        }
+                        members.push(Member { link: at, item });
                     }
-                    members.push(Member { link: at, item });
                 }
             }
             for (at, mut keys) in wanted {
@@ -440,7 +445,11 @@ fn parts(knot: Vec<Member>) -> (Vec<Part>, Vec<(usize, usize)>) {
     let (mut parts, mut places): (Vec<Part>, Vec<(usize, usize)>) = (Vec::new(), Vec::new());
     for Member { link, item } in knot {
         let at = parts.iter().position(|part| part.link == link).unwrap_or_else(|| {
-            parts.push(Part { link, batch: Batch { items: Vec::new(), settled: Vec::new() }, fates: Vec::new() });
+            parts.push(Part {
+                link,
+                batch: Batch { items: Vec::new(), settled: Vec::new(), later: Queue::default() },
+                fates: Vec::new(),
+            });
             parts.len() - 1
         });
         places.push((at, parts[at].fates.len()));

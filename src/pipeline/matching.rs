@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Pipeline;
-use super::batch::{fetch, hide_unread};
+use super::batch::{fetch_now, hide_unread, read_through};
 use super::capture::Moment;
 use super::identify::reused;
 use super::item::Item;
@@ -50,7 +50,7 @@ impl Pipeline {
             }
         }
         let regained = self.pair_up(moment, link_at, link, items, found);
-        fetch(moment, link_at, link, items).await?;
+        fetch_now(moment, link_at, link, items).await?;
         hide_unread(moment, link_at, link, items).await?;
         self.reattach(link, items, regained).await
     }
@@ -195,11 +195,12 @@ impl Pipeline {
         let keys: Vec<Key> = taken.iter().map(|(_, key)| key.clone()).collect();
         let (window, place) = moment.window(link_at, link, side);
         let unread = window.unread(place, &keys, Unread::Births).await?;
-        let fetched = window.fetch(place, &keys).await?;
-        let compared = fetched.contains(&Fetched::Absent) && state::scan(session, link).await?.is_some();
-        let open = taken.into_iter().zip(fetched).filter(|((asked, key), fetched)| {
+        let mut absent = vec![false; keys.len()];
+        read_through(window, place, &keys, |at, row| absent[at] = row == Fetched::Absent).await?;
+        let compared = absent.contains(&true) && state::scan(session, link).await?.is_some();
+        let open = taken.into_iter().zip(absent).filter(|((asked, key), absent)| {
             let soon = compared || asked.attempts < TOLD_SOON;
-            unread.contains(&key.encode()) || *fetched == Fetched::Absent && soon
+            unread.contains(&key.encode()) || *absent && soon
         });
         Ok(open.map(|((asked, _), _)| asked.key.clone()).collect())
     }

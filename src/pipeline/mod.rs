@@ -125,6 +125,8 @@ pub struct Pipeline {
     waiting: HashSet<i64>,
     /// Links with records that are held, by number: else no delete waits for the rows below it to go.
     holding: HashSet<i64>,
+    /// How many records of a link had room in memory together the last time, by number, where that is fewer than a batch.
+    fit: HashMap<i64, usize>,
     /// Links that may have conflicts which wait for a person, by number.
     undecided: HashSet<i64>,
     /// Pairs with a conflict that is pending because the answer of the app to its write was lost.

@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 
+use super::batch::{Queue, read_through};
 use super::cycle::Doing;
 use super::identify::{Known, same_record};
 use super::item::Todo;
@@ -82,11 +83,12 @@ impl Pipeline {
                     pairs.iter().filter_map(|pair| Some((pair, pair.key[side].as_ref()?.decode()?))).collect();
                 let keys: Vec<Key> = live.iter().map(|(_, key)| key.clone()).collect();
                 let (window, place) = doing.moment.window(at, link, side);
-                for ((pair, _), row) in live.iter().zip(window.fetch(place, &keys).await?) {
-                    let Fetched::Row(row, _) = row else { continue };
-                    let count = if same_record(link, pair, &row, side) == Known::Same { &mut same } else { &mut other };
+                let each = |at: usize, row| {
+                    let Fetched::Row(row, _) = row else { return };
+                    let count = if same_record(link, live[at].0, &row, side) == Known::Same { &mut same } else { &mut other };
                     count[side] += 1;
-                }
+                };
+                read_through(window, place, &keys, each).await?;
             }
         }
         Ok(Both::from_fn(|side| asked[side] && other[side] > same[side]))
@@ -144,7 +146,12 @@ impl Pipeline {
         let todos = unknown.into_iter().map(|key| Todo::new(side, key));
         if self.mode == Mode::Plan {
             // Twins were counted when they were met from the source.
-            self.plan_batch(doing, at, link, todos.collect(), Vec::new(), side == Side::Source).await?;
+            let mut queue = Queue { todos: todos.collect(), pairs: Vec::new() };
+            while queue.len() > 0 {
+                let part = queue.take(self.fit(link));
+                let later = self.plan_batch(doing, at, link, part, side == Side::Source).await?;
+                queue.put_back(later);
+            }
         } else {
             self.run_batch(doing, at, link, todos.collect(), Vec::new()).await?;
         }
@@ -198,14 +205,19 @@ impl Pipeline {
                 whole.iter().filter_map(|pair| Some((pair, pair.key[side].as_ref()?.decode()?))).collect();
             let keys: Vec<Key> = live.iter().map(|(_, key)| key.clone()).collect();
             let (window, place) = doing.moment.window(at, link, side);
-            let rows = window.fetch(place, &keys).await?;
-            let missing = |pair: &Pair, row: &Fetched| match row {
-                Fetched::Absent => true,
-                Fetched::Row(row, _) => replaced[side] && same_record(link, pair, row, side) != Known::Same,
-                Fetched::Unreadable(_) => false,
+            let mut missing: HashSet<KeyBytes> = HashSet::new();
+            let each = |at: usize, row| {
+                let (pair, key) = &live[at];
+                let gone = match row {
+                    Fetched::Absent => true,
+                    Fetched::Row(row, _) => replaced[side] && same_record(link, pair, &row, side) != Known::Same,
+                    Fetched::Unreadable(_) | Fetched::Later => false,
+                };
+                if gone {
+                    missing.insert(key.encode());
+                }
             };
-            let missing: HashSet<KeyBytes> =
-                rows.iter().zip(&live).filter(|(row, (pair, _))| missing(pair, row)).map(|(_, (_, key))| key.encode()).collect();
+            read_through(window, place, &keys, each).await?;
             let unread = window.unread(place, &keys, Unread::Moves).await?;
             for pair in &mut whole {
                 let Some(key) = pair.key[side].clone() else { continue };

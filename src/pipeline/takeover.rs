@@ -97,6 +97,7 @@ async fn take_fences(
         has_work: true,
         waiting: numbers.clone(),
         holding: numbers.clone(),
+        fit: HashMap::new(),
         undecided: HashSet::new(),
         unheard: HashSet::new(),
         unchecked: numbers,

@@ -62,7 +62,7 @@ fn ops(entries: &[Entry]) -> Vec<(String, Op)> {
 fn version(fetched: &Fetched) -> Option<String> {
     match fetched {
         Fetched::Row(_, version) => version.clone(),
-        Fetched::Absent | Fetched::Unreadable(_) => None,
+        Fetched::Absent | Fetched::Unreadable(_) | Fetched::Later => None,
     }
 }
 

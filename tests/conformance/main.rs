@@ -51,6 +51,7 @@ macro_rules! conformance {
             i5_the_application_notices_nothing,
             fetch_keeps_order_and_says_absent,
             rule2_rows_read_ahead_are_of_the_moment,
+            large_rows_are_read_a_few_at_a_time,
             rule2_unread_deletes_are_named,
             rule2_unread_renames_are_named_by_both_keys,
             rule2_an_unread_rename_by_a_blank_is_named,

@@ -10,6 +10,7 @@ mod support;
 mod architecture;
 mod book;
 mod cli;
+mod memory;
 mod pages;
 mod program;
 mod secrets;

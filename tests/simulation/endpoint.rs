@@ -114,7 +114,10 @@ impl Endpoint for Memory {
         self.call().await?;
         let mut world = locked(&self.world);
         let limit = limit.min(world.options.limit);
-        let moment = Moment::open(self.clone(), &world.databases[self.at], collections, limit)?;
+        let mut moment = Moment::open(self.clone(), &world.databases[self.at], collections, limit)?;
+        if moment.entries.len() % 4 == 3 {
+            moment.room = world.options.room;
+        }
         let (read, more) = (moment.entries.len(), moment.more);
         world.tell(|| format!("p{} window {} reads {read}{}", self.process, name(self.at), if more { " of more" } else { "" }));
         Ok(Box::new(moment))

@@ -33,6 +33,8 @@ struct View {
 /// One moment of a database.
 pub struct Moment {
     endpoint: Memory,
+    /// So many rows have room in memory at a time.
+    pub room: usize,
     tables: Vec<View>,
     pub entries: Vec<Entry>,
     pub more: bool,
@@ -47,6 +49,7 @@ impl Moment {
     pub fn open(endpoint: Memory, database: &Database, collections: &[Tracked], limit: usize) -> Result<Moment> {
         let mut moment = Moment {
             endpoint,
+            room: usize::MAX,
             tables: Vec::new(),
             entries: Vec::new(),
             more: false,
@@ -142,7 +145,8 @@ impl Window for Moment {
         self.endpoint.read().await?;
         let View { rows, places } = &self.tables[collection];
         let fetched = |key| rows.get(&int(key)).map_or(Fetched::Absent, |row| Fetched::Row(project(row, places), None));
-        Ok(keys.iter().map(fetched).collect())
+        let there: Vec<Fetched> = keys.iter().take(self.room).map(fetched).collect();
+        Ok(there.into_iter().chain(keys.iter().skip(self.room).map(|_| Fetched::Later)).collect())
     }
 
     async fn unread(&mut self, collection: usize, keys: &[Key], which: Unread) -> Result<HashSet<KeyBytes>> {

@@ -58,6 +58,7 @@ pub fn any(chance: &mut Chance) -> Options {
         home: *chance.pick(&[Home::Source, Home::Target, Home::Third]),
         fault: *chance.pick(&[0.001, 0.001, 0.01]),
         limit: *chance.pick(&[3, 8, 20_000]),
+        room: *chance.pick(&[2, 3, usize::MAX]),
         scan: if chance.one_in(0.3) { 0.15 } else { 0.0 },
         ..Options::default()
     }

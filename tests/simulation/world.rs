@@ -119,6 +119,8 @@ pub struct Options {
     pub copy: bool,
     /// How many log entries a window reads at most.
     pub limit: usize,
+    /// So many rows have room in memory at a time, in some of the windows.
+    pub room: usize,
     /// A full compare is asked for so often, per cycle.
     pub scan: f64,
     /// Processes run as `run --once` does, whose logs are compacted, and are compared where they are longer than this.
@@ -182,6 +184,7 @@ impl Default for Options {
             changes: 0.0,
             relog: 0.0,
             restore: false,
+            room: usize::MAX,
             swaps: false,
             brake: false,
             refusing: false,

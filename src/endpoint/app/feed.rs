@@ -123,7 +123,7 @@ impl Feed {
     pub fn row(&self, client: &Client, change: &Change) -> Option<Row> {
         match client.parsed(&change.id, &change.record, &self.mapped) {
             Fetched::Row(row, _) if !change.gone => Some(row),
-            Fetched::Row(..) | Fetched::Absent | Fetched::Unreadable(_) => None,
+            Fetched::Row(..) | Fetched::Absent | Fetched::Unreadable(_) | Fetched::Later => None,
         }
     }
 
@@ -184,7 +184,7 @@ async fn check_witness(client: &Client, feed: &Feed, since: &Mark, changes: &Cha
             let last = changes.records.last().map_or(since.revision, |last| last.stamp);
             named(&self::changes(client, object, last, usize::MAX).await?)
         }
-        Some(Fetched::Unreadable(_)) => true,
+        Some(Fetched::Unreadable(_) | Fetched::Later) => true,
     };
     if known { Ok(()) } else { Err(replaced()) }
 }

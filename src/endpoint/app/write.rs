@@ -151,6 +151,6 @@ fn edited(client: &Client, edit: &Edit, status: u16, body: &Json, mapped: &[Mapp
     match client.parsed(&id_of(key), record, mapped) {
         Fetched::Row(stored, _) => Edited { outcome: Outcome::Done(key.clone()), stored, pos: Pos(pos) },
         // It was written, but does not read back: only a look can tell.
-        Fetched::Absent | Fetched::Unreadable(_) => without(Outcome::Unknown),
+        Fetched::Absent | Fetched::Unreadable(_) | Fetched::Later => without(Outcome::Unknown),
     }
 }

@@ -1,6 +1,6 @@
 //! Rows of a window: by key, by match rule, page by page.
 
-use twinrow::endpoint::{CANDIDATES_MAX, Fetched, Unread};
+use twinrow::endpoint::{CANDIDATES_MAX, Fetched, ROWS_BYTES, Unread};
 use twinrow::model::{Key, Normal};
 
 use super::bench::{Bench, EXACT, int, row, t};
@@ -226,5 +226,53 @@ pub async fn page_covers_all_keys(lab: &dyn Lab) {
             }
         }
         assert_eq!(seen.len(), 57, "collection {collection}");
+    }
+}
+
+/// Of rows that take much memory as many are read as there is room for, and the others not taken for absent.
+pub async fn large_rows_are_read_a_few_at_a_time(lab: &dyn Lab) {
+    let long = if lab.dialect().quote == '`' { "longtext" } else { "text" };
+    lab.user(&format!("create table doc (id integer not null primary key, body {long})")).await;
+    let bench = Bench::new(lab, &["doc"]).await;
+    let megabyte = "x".repeat(1 << 20);
+    for id in 1..=8 {
+        // One alone is more than there is room for.
+        let body = megabyte.repeat(if id == 6 { 6 } else { 1 });
+        lab.user(&format!("insert into doc values ({id}, '{body}')")).await;
+    }
+    let mut window = bench.window().await;
+    let mut wanted: Vec<i64> = vec![1, 2, 99, 3, 4, 5, 6, 7, 8];
+    let (mut rounds, mut sizes) = (0, Vec::new());
+    while !wanted.is_empty() {
+        let keys: Vec<Key> = wanted.iter().copied().map(Key::int).collect();
+        if rounds % 2 == 1 {
+            window.ahead(0, keys.clone());
+        }
+        let fetched = window.fetch(0, &keys).await.unwrap();
+        let taken: usize = fetched.iter().map(size).sum();
+        let read = fetched.iter().filter(|row| size(row) > 0).count();
+        // Read ahead and read now.
+        assert!(taken <= 2 * ROWS_BYTES || read == 1, "{taken} bytes in {read} rows");
+        let (mut left, before) = (Vec::new(), wanted.len());
+        for (id, row) in wanted.iter().zip(&fetched) {
+            match row {
+                Fetched::Later => left.push(*id),
+                Fetched::Absent => assert_eq!(*id, 99),
+                row => sizes.push((*id, size(row))),
+            }
+        }
+        assert!(left.len() < before, "nothing was read");
+        (wanted, rounds) = (left, rounds + 1);
+    }
+    sizes.sort_unstable();
+    let expected: Vec<(i64, usize)> = (1..=8).map(|id| (id, if id == 6 { 6 << 20 } else { 1 << 20 })).collect();
+    assert_eq!(sizes, expected);
+    assert!(rounds >= 3, "{rounds} rounds for 13 MB");
+}
+
+fn size(row: &Fetched) -> usize {
+    match row {
+        Fetched::Row(row, _) => row.iter().map(|value| value.to_text().len()).max().unwrap_or(0),
+        Fetched::Absent | Fetched::Unreadable(_) | Fetched::Later => 0,
     }
 }

@@ -8,7 +8,7 @@ use super::catalog::{qualified, quoted};
 use super::connection::Connection;
 use super::session::documents;
 use super::value::{assigned, compared, decode, encode, folds_case, selected};
-use crate::endpoint::CANDIDATES_MAX;
+use crate::endpoint::{CANDIDATES_MAX, Room};
 use crate::error::{Error, Kind as Failure, Result};
 use crate::model::{Collection, Column, Key, Kind, Normal, Table, Value};
 
@@ -88,12 +88,13 @@ fn unexpected() -> Error {
     Error::new(Failure::Internal, "the server's answer has an unexpected shape")
 }
 
-/// The rows under `keys`, in their order. `lock`: how they are locked, or nothing.
+/// The rows under `keys`, in their order, as many as there is room for. `lock`: how they are locked, or nothing.
 pub(super) async fn by_key(
     connection: &mut Connection,
     collection: &Collection,
     keys: &[Key],
     lock: &str,
+    room: &mut Room,
 ) -> Result<Vec<Option<Decoded>>> {
     let table = &collection.table;
     let mapped: Vec<&Column> = collection.mapped().collect();
@@ -108,26 +109,46 @@ pub(super) async fn by_key(
     let mut found: Vec<Option<Decoded>> = vec![None; keys.len()];
     let mut offset = 0;
     for (json, size) in documents(keys.iter().map(|key| key_json(table, key)), connection.json_max()) {
-        for row in connection.rows(&sql, vec![Wire::Bytes(json)]).await? {
+        let mut odd = false;
+        let each = |row: mysql_async::Row| {
             let mut fields = row.unwrap().into_iter();
-            let at = offset + place(&mut fields).ok_or_else(unexpected)?;
+            let Some(at) = place(&mut fields).map(|at| at + offset) else {
+                odd = true;
+                return;
+            };
             let key = decode_key(table, &mut fields);
+            let fields: Vec<Wire> = fields.collect();
+            if !room.takes(fields.iter().map(size_of).sum()) {
+                return;
+            }
             let values: Decoded = mapped.iter().zip(fields).map(|(column, wire)| decode(column, wire)).collect();
             // A number may be equal and yet not the same key (a zero of another sign).
             if key.is_some_and(|key| keys.get(at).is_some_and(|asked| asked.encode() == key.encode())) {
                 found[at] = Some(values);
             }
+        };
+        connection.each(&sql, vec![Wire::Bytes(json)], each).await?;
+        if odd {
+            return Err(unexpected());
+        }
+        if room.is_full() {
+            break;
         }
         offset += size;
     }
     Ok(found)
 }
 
+/// What a field takes in memory, about.
+fn size_of(wire: &Wire) -> usize {
+    size_of_val(wire) + if let Wire::Bytes(bytes) = wire { bytes.len() } else { 0 }
+}
+
 /// Those of `keys` that exist, locked; for statements that only say how many they found.
 pub(super) async fn existing(connection: &mut Connection, table: &Table, keys: &[Key]) -> Result<Vec<bool>> {
     let keys_only = Collection { table: table.clone(), columns: Vec::new() };
     let lock = connection.server.flavour.lock();
-    Ok(by_key(connection, &keys_only, keys, lock).await?.iter().map(Option::is_some).collect())
+    Ok(by_key(connection, &keys_only, keys, lock, &mut Room::endless()).await?.iter().map(Option::is_some).collect())
 }
 
 /// For each of `values` the keys whose rows match under the rule, a few more than may be listed.

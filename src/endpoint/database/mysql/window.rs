@@ -8,7 +8,7 @@ use super::catalog::{qualified, schema_of};
 use super::connection::{Connection, field_optional};
 use super::log::{self, Log, Logged, Named, Stand, What};
 use super::rows;
-use crate::endpoint::{Fetched, ReadReceipt, Tracked, Unread, Window};
+use crate::endpoint::{Fetched, ReadReceipt, Room, Tracked, Unread, Window};
 use crate::error::{Error, Kind, Result};
 use crate::model::{Collection, Entry, Key, KeyBytes, KeySource, Normal, Op, Pos, Position, Value};
 
@@ -276,8 +276,11 @@ impl Window for Snapshot {
 
     async fn fetch(&mut self, collection: usize, keys: &[Key]) -> Result<Vec<Fetched>> {
         let of = self.side(collection)?.collection.clone();
-        let found = rows::by_key(&mut self.connection, &of, keys, "").await?;
-        Ok(found.into_iter().map(fetched).collect())
+        let mut room = Room::of_a_fetch();
+        let found = rows::by_key(&mut self.connection, &of, keys, "", &mut room).await?;
+        // What had no room and what is not there look the same.
+        let told = |found: Option<rows::Decoded>| if found.is_none() && room.is_full() { Fetched::Later } else { fetched(found) };
+        Ok(found.into_iter().map(told).collect())
     }
 
     /// Reads what is in the log after the window's own entries: nothing, unless there is more than its limit.

@@ -11,7 +11,7 @@ use super::rows::{by_key, by_match, existing, json_table, key_json, keyed};
 use super::session::{Fenced, documents};
 use super::value::{assigned, decode_logged, encode, from_log};
 use super::window::fetched;
-use crate::endpoint::{Change, Create, Fetched, Outcome, Reach, Write};
+use crate::endpoint::{Change, Create, Fetched, Outcome, Reach, Room, Write};
 use crate::error::{Error, Kind, Result};
 use crate::model::{Collection, Column, Key, KeySource, Normal, Pos, Row, Table, Value};
 use crate::sql::{Cell, Session};
@@ -236,7 +236,7 @@ impl Write for Writing {
     async fn lock(&mut self, collection: &Collection, keys: &[Key]) -> Result<Vec<Option<Row>>> {
         let connection = self.fenced.connection()?;
         let lock = connection.server.flavour.lock_free();
-        let answer = by_key(connection, collection, keys, lock).await;
+        let answer = by_key(connection, collection, keys, lock, &mut Room::endless()).await;
         let found = self.fenced.note(answer)?;
         // A row that can't be read is treated as locked: it goes back to work, where fetch says why.
         Ok(found.into_iter().map(|row| row.and_then(std::result::Result::ok)).collect())
@@ -276,7 +276,7 @@ impl Write for Writing {
         let connection = self.fenced.connection()?;
         let log = Log::of(&collection.table, &connection.server.database);
         let answer = async {
-            let found = by_key(connection, collection, keys, "").await?;
+            let found = by_key(connection, collection, keys, "", &mut Room::endless()).await?;
             Ok((found.into_iter().map(fetched).collect(), Pos(last_seq(connection, &log).await?)))
         };
         let answer = answer.await;

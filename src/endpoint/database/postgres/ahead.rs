@@ -53,7 +53,8 @@ impl Reader {
         self.ahead = None;
         self.reading = Some(tokio::spawn(async move {
             let read = rows::fetch(&mut conn, &collection, what, &keys).await;
-            let rows = read.map(|rows| keys.iter().map(Key::encode).zip(rows).collect());
+            let read_now = |(_, row): &(KeyBytes, Fetched)| *row != Fetched::Later;
+            let rows = read.map(|rows| keys.iter().map(Key::encode).zip(rows).filter(read_now).collect());
             (conn, Ahead { collection: at, rows })
         }));
     }

@@ -10,7 +10,7 @@ use super::catalog::{quote, quote_table};
 use super::error::is_about_one_row;
 use super::session::{Conn, in_order};
 use super::value::{Param, Raw, carrier, cast, decode, select};
-use crate::endpoint::{CANDIDATES_MAX, Fetched};
+use crate::endpoint::{CANDIDATES_MAX, Fetched, Room};
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::model::{Collection, Column, Key, Kind, Normal, Row, Table, Value};
 
@@ -195,8 +195,8 @@ pub(super) fn fetched(collection: &Collection, what: Rows, keys: &[Key], answers
     Ok(rows)
 }
 
-/// Reads rows by key inside a transaction. A row the server can't read spoils only itself: the
-/// others are read without it (A74).
+/// Reads rows by key inside a transaction, as many as there is room for. A row the server can't read spoils only itself:
+/// the others are read without it (A74).
 pub(super) async fn fetch(conn: &mut Conn, collection: &Collection, what: Rows, keys: &[Key]) -> Result<Vec<Fetched>> {
     if keys.is_empty() {
         return Ok(Vec::new());
@@ -206,13 +206,21 @@ pub(super) async fn fetch(conn: &mut Conn, collection: &Collection, what: Rows, 
     let mut rows = vec![Fetched::Absent; keys.len()];
     let all = 0..keys.len();
     let mut ranges = vec![all];
+    let mut room = Room::of_a_fetch();
     while let Some(range) = ranges.pop() {
+        if room.is_full() {
+            rows[range].fill(Fetched::Later);
+            continue;
+        }
         let part = &keys[range.clone()];
         let columns = key_columns(&collection.table, part)?;
         let columns = as_params(&columns);
         let params = params(&columns);
-        let requests =
-            vec![conn.command("savepoint part")?, conn.request(&statement, &params)?, conn.command("release savepoint part")?];
+        let requests = vec![
+            conn.command("savepoint part")?,
+            conn.request_within(&statement, &params, &mut room)?,
+            conn.command("release savepoint part")?,
+        ];
         let mut answers = in_order(requests).await.into_iter();
         if let Some(Err(error)) = answers.next() {
             return conn.check(Err(error));
@@ -221,7 +229,8 @@ pub(super) async fn fetch(conn: &mut Conn, collection: &Collection, what: Rows, 
         match answers {
             Some(Ok(answers)) => {
                 for (slot, row) in rows[range].iter_mut().zip(fetched(collection, what, part, &answers)?) {
-                    *slot = row;
+                    // What had no room and what is not there look the same.
+                    *slot = if row == Fetched::Absent && room.is_full() { Fetched::Later } else { row };
                 }
             }
             Some(Err(error)) if is_about_one_row(&error) => {

@@ -11,11 +11,13 @@ use async_trait::async_trait;
 use deadpool_postgres::{
     Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, QueueMode, RecyclingMethod, Runtime, Timeouts,
 };
+use futures_util::TryStreamExt as _;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{NoTls, Row, Statement};
 
 use super::error::{Phase, convert, is_lost, is_stale_plan};
 use super::tls;
+use crate::endpoint::Room;
 use crate::error::{Error, Kind, Result};
 use crate::sql::Transaction;
 
@@ -198,6 +200,26 @@ impl Conn {
     pub(super) fn request<'a>(&'a self, statement: &'a Statement, params: &'a [&'a (dyn ToSql + Sync)]) -> Result<Request<'a>> {
         let object = self.object()?;
         Ok(Box::pin(async move { object.query(statement, params).await }))
+    }
+
+    /// As [`Conn::request`]; rows for which there is no room any more are let go as they come.
+    pub(super) fn request_within<'a>(
+        &'a self,
+        statement: &'a Statement,
+        params: &'a [&'a (dyn ToSql + Sync)],
+        room: &'a mut Room,
+    ) -> Result<Request<'a>> {
+        let object = self.object()?;
+        Ok(Box::pin(async move {
+            let mut stream = std::pin::pin!(object.query_raw(statement, params.iter().copied()).await?);
+            let mut rows = Vec::new();
+            while let Some(row) = stream.try_next().await? {
+                if room.takes(row.raw_size_bytes()) {
+                    rows.push(row);
+                }
+            }
+            Ok(rows)
+        }))
     }
 
     /// A request without parameters or rows, sent at its first poll.

@@ -86,7 +86,7 @@ impl Write for PgWrite {
         let answers = self.conn.query(&sql, &rows::params(&columns)).await?;
         let row = |fetched| match fetched {
             Fetched::Row(row, _) => Some(row),
-            Fetched::Absent | Fetched::Unreadable(_) => None,
+            Fetched::Absent | Fetched::Unreadable(_) | Fetched::Later => None,
         };
         Ok(rows::fetched(collection, Rows::Plain, keys, &answers)?.into_iter().map(row).collect())
     }
@@ -112,6 +112,7 @@ impl Write for PgWrite {
         // Locked now, so they stay as they are.
         let again: Vec<Key> = changed.iter().map(|at| keys[*at].clone()).collect();
         for (at, row) in changed.into_iter().zip(rows::fetch(&mut self.conn, collection, Rows::Plain, &again).await?) {
+            // One for which there is no room now is as one that is locked: it comes again.
             if let Fetched::Row(row, _) = row {
                 locked[at] = Some(Locked::Now(row));
             }

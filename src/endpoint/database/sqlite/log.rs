@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use super::session::fault;
 use super::tracking::{Names, tracking_names};
 use super::{rows, value};
-use crate::endpoint::{Fetched, Tracked, Unread};
+use crate::endpoint::{Fetched, Room, Tracked, Unread};
 use crate::error::{Error, Kind, Result};
 use crate::model::{Collection, Entry, Key, KeyBytes, Op, Pos, Position, Table, TableName, Value};
 
@@ -277,7 +277,7 @@ fn hidden_deletes(connection: &Connection, collection: &Collection, log: &Log, u
     }
     let keys: Vec<Key> = probes.iter().map(|i| events[*i].key.clone()).collect();
     let bare = Collection { table: collection.table.clone(), columns: Vec::new() };
-    let fetched = rows::fetch(connection, &bare, &keys)?;
+    let fetched = rows::fetch(connection, &bare, &keys, Room::endless())?;
     let gone: Vec<(usize, Key)> = probes
         .into_iter()
         .zip(keys)

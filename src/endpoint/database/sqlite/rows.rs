@@ -2,13 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use rusqlite::types::Value as Stored;
+use rusqlite::types::{Value as Stored, ValueRef};
 use rusqlite::{Connection, Row as Found, params_from_iter};
 
 use super::catalog::{Shape, quoted, shape};
 use super::session::fault;
 use super::value;
-use crate::endpoint::{CANDIDATES_MAX, Fetched};
+use crate::endpoint::{CANDIDATES_MAX, Fetched, Room};
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::model::{Collection, Key, Kind, Normal, Table, Value, normalised};
 
@@ -57,13 +57,16 @@ pub(super) fn key_of(table: &Table, row: &Found<'_>, first: usize) -> Result<Key
     Ok(Key(table.key_columns().enumerate().map(part).collect::<Result<Vec<_>>>()?))
 }
 
-/// The rows under these keys.
-pub(super) fn fetch(connection: &Connection, collection: &Collection, keys: &[Key]) -> Result<Vec<Fetched>> {
+/// The rows under these keys, as many as there is room for.
+pub(super) fn fetch(connection: &Connection, collection: &Collection, keys: &[Key], mut room: Room) -> Result<Vec<Fetched>> {
     let table = &collection.table;
     let shown = columns(table, collection.columns.iter().chain(&table.key).copied());
     let sql = format!("select {shown} {} where {}", from(table), by_key(table, 1));
     let mut statement = connection.prepare_cached(&sql).map_err(fault)?;
     let mut fetch_one = |key: &Key| {
+        if room.is_full() {
+            return Ok(Fetched::Later);
+        }
         let parameters = match parameters(table, key) {
             Ok(parameters) => parameters,
             Err(cause) => return Ok(Fetched::Unreadable(format!("its key can't be looked up: {cause}"))),
@@ -72,12 +75,21 @@ pub(super) fn fetch(connection: &Connection, collection: &Collection, keys: &[Ke
         while let Some(row) = rows.next().map_err(fault)? {
             // 1 and 1.0 are equal to every index, and still two keys (C19).
             if key_of(table, row, collection.columns.len())? == *key {
-                return read_row(collection, row);
+                return if room.takes(size_of_row(collection, row)?) { read_row(collection, row) } else { Ok(Fetched::Later) };
             }
         }
         Ok(Fetched::Absent)
     };
     keys.iter().map(&mut fetch_one).collect()
+}
+
+/// What a row takes in memory, about.
+fn size_of_row(collection: &Collection, row: &Found<'_>) -> Result<usize> {
+    let size = |i| match row.get_ref(i).map_err(fault)? {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Ok(size_of::<Value>() + bytes.len()),
+        ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) => Ok(size_of::<Value>()),
+    };
+    (0..collection.columns.len()).map(size).sum()
 }
 
 fn read_row(collection: &Collection, row: &Found<'_>) -> Result<Fetched> {

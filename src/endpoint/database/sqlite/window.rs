@@ -12,7 +12,7 @@ use super::consumer;
 use super::log::{self, Log};
 use super::rows::{self, SCAN_ROWS, Search};
 use super::session::Pool;
-use crate::endpoint::{Fetched, ReadReceipt, Tracked, Unread, Window};
+use crate::endpoint::{Fetched, ReadReceipt, Room, Tracked, Unread, Window};
 use crate::error::{Error, Kind, Result};
 use crate::model::{Collection, Entry, Key, KeyBytes, Normal, Position, Value};
 
@@ -106,7 +106,7 @@ impl Window for SqliteWindow {
 
     async fn fetch(&mut self, collection: usize, keys: &[Key]) -> Result<Vec<Fetched>> {
         let keys = keys.to_vec();
-        self.read(collection, move |connection, collection| rows::fetch(connection, collection, &keys)).await
+        self.read(collection, move |connection, collection| rows::fetch(connection, collection, &keys, Room::of_a_fetch())).await
     }
 
     async fn unread(&mut self, collection: usize, keys: &[Key], which: Unread) -> Result<HashSet<KeyBytes>> {

@@ -14,7 +14,7 @@ use super::rows::{self, Search};
 use super::session::{Pool, Writer, fault};
 use super::tracking::tracking_names;
 use super::{log, value};
-use crate::endpoint::{Change, Create, Fetched, Outcome, Reach, Write};
+use crate::endpoint::{Change, Create, Fetched, Outcome, Reach, Room, Write};
 use crate::error::{Error, Kind, Result};
 use crate::model::{Collection, Column, Key, Normal, Pos, Row, Table, Value};
 use crate::sql::{Fence, Session};
@@ -36,10 +36,10 @@ pub(super) async fn begin(pool: &Arc<Pool>, fence: &Fence) -> Result<SqliteWrite
 impl Write for SqliteWrite {
     async fn lock(&mut self, collection: &Collection, keys: &[Key]) -> Result<Vec<Option<Row>>> {
         let (collection, keys) = (collection.clone(), keys.to_vec());
-        let fetched = self.writer.run(move |connection| rows::fetch(connection, &collection, &keys)).await?;
+        let fetched = self.writer.run(move |connection| rows::fetch(connection, &collection, &keys, Room::endless())).await?;
         let row = |fetched| match fetched {
             Fetched::Row(row, _) => Some(row),
-            Fetched::Absent | Fetched::Unreadable(_) => None,
+            Fetched::Absent | Fetched::Unreadable(_) | Fetched::Later => None,
         };
         Ok(fetched.into_iter().map(row).collect())
     }
@@ -78,7 +78,7 @@ impl Write for SqliteWrite {
         let (collection, keys) = (collection.clone(), keys.to_vec());
         let read = move |connection: &Connection| {
             let last = log::end(connection, &tracking_names(&collection.table.name).log)?;
-            Ok((rows::fetch(connection, &collection, &keys)?, Pos(last)))
+            Ok((rows::fetch(connection, &collection, &keys, Room::endless())?, Pos(last)))
         };
         self.writer.run(read).await
     }
