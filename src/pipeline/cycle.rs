@@ -257,12 +257,9 @@ impl Pipeline {
                 Mode::Plan => self.plan_batch(doing, at, link, part, true).await?,
                 Mode::Apply => self.apply_batch(doing, at, link, part).await?,
             };
-            match later.len() {
-                // As many as were asked for: next time more.
-                0 if size == self.fit(link) && size < BATCH => drop(self.fit.insert(link.number, size)),
-                0 if size == BATCH => drop(self.fit.remove(&link.number)),
-                0 => {}
-                without => drop(self.fit.insert(link.number, size - without)),
+            // As many as were asked for: next time more.
+            if later.len() > 0 || size == self.fit(link) {
+                self.fit.insert(link.number, size.saturating_sub(later.len()));
             }
             queue.put_back(later);
         }

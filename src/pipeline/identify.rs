@@ -151,7 +151,8 @@ pub(super) fn beside_lost(todos: &[Todo]) -> BTreeSet<(Side, KeyBytes)> {
     let name = |todo: &Todo| (todo.side, todo.key.clone());
     let mut keys: BTreeSet<_> = todos.iter().filter(|todo| todo.lost.is_some()).map(name).collect();
     if !keys.is_empty() {
-        todos.iter().filter(|todo| todo.lost.is_none()).map(name).for_each(|named| drop(keys.remove(&named)));
+        let named: HashSet<_> = todos.iter().filter(|todo| todo.lost.is_none()).map(name).collect();
+        keys.retain(|key| !named.contains(key));
     }
     keys
 }

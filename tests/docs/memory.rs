@@ -13,10 +13,12 @@ fn large_values_need_no_more_memory_than_a_few_of_them() {
     scratch.sql("shop.db", rows);
     scratch
         .sql("shop.db", "delete from customer where id = 1; update customer set name = hex(randomblob(2000000)) where id = 2;");
-    let command = scratch.command(&[]);
+    let plain = scratch.command(&[]);
     let mut limited = std::process::Command::new("prlimit");
-    limited.args(["--as=400000000", TWINROW, "run", "--once"]).current_dir(command.get_current_dir().unwrap());
-    command.get_envs().for_each(|(name, _)| drop(limited.env_remove(name)));
+    limited.args(["--as=400000000", TWINROW, "run", "--once"]).current_dir(scratch.path());
+    for (name, _) in plain.get_envs() {
+        limited.env_remove(name);
+    }
     let ran = ran(limited.stdin(std::process::Stdio::null()).output().unwrap());
     assert_eq!(ran.code, 0, "{ran:?}");
     let sizes = "select count(*) || ' ' || sum(length(full_name) = 4000000) from contacts";
