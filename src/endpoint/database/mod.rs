@@ -8,6 +8,16 @@ pub mod sqlite;
 
 use crate::model::{Fingerprint, TableName};
 
+/// The parts of a key or a row, or the first that is none. (`collect` does not know how many come, and makes room for four of a
+/// key of one, sixteen thousand times.)
+pub(crate) fn all<T, E>(count: usize, parts: impl Iterator<Item = Result<T, E>>) -> Result<Vec<T>, E> {
+    let mut all = Vec::with_capacity(count);
+    for part in parts {
+        all.push(part?);
+    }
+    Ok(all)
+}
+
 /// What the names of a table's tracking objects end in: no identifier limit, quote, case rule or
 /// equal name in another schema can make two of them collide (A57).
 pub(crate) fn name_hash(table: &TableName) -> String {

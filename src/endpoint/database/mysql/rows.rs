@@ -8,6 +8,7 @@ use super::catalog::{qualified, quoted};
 use super::connection::Connection;
 use super::session::documents;
 use super::value::{assigned, compared, decode, encode, folds_case, selected};
+use crate::endpoint::database::all;
 use crate::endpoint::{CANDIDATES_MAX, Room};
 use crate::error::{Error, Kind as Failure, Result};
 use crate::model::{Collection, Column, Key, Kind, Normal, Table, Value};
@@ -73,7 +74,8 @@ pub(super) fn key_columns(table: &Table, alias: &str) -> String {
 
 /// The key in a row's fields from `at` on.
 pub(super) fn decode_key(table: &Table, fields: &mut impl Iterator<Item = Wire>) -> Option<Key> {
-    table.key_columns().map(|column| decode(column, fields.next()?).ok()).collect::<Option<Vec<_>>>().map(Key)
+    let part = |column| decode(column, fields.next().ok_or(())?).map_err(|_| ());
+    all(table.key.len(), table.key_columns().map(part)).map(Key).ok()
 }
 
 fn place(fields: &mut impl Iterator<Item = Wire>) -> Option<usize> {
@@ -121,7 +123,7 @@ pub(super) async fn by_key(
             if !room.takes(fields.iter().map(size_of).sum()) {
                 return;
             }
-            let values: Decoded = mapped.iter().zip(fields).map(|(column, wire)| decode(column, wire)).collect();
+            let values = all(mapped.len(), mapped.iter().zip(fields).map(|(column, wire)| decode(column, wire)));
             // A number may be equal and yet not the same key (a zero of another sign).
             if key.is_some_and(|key| keys.get(at).is_some_and(|asked| asked.encode() == key.encode())) {
                 found[at] = Some(values);

@@ -9,6 +9,7 @@ use super::catalog::quote_table;
 use super::position::{Cursor, Snapshot};
 use super::value::{Raw, carrier, decode};
 use crate::endpoint::Unread;
+use crate::endpoint::database::all;
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::model::{Column, Entry, Key, Kind, Op, Pos, Table, TableName, hex};
 
@@ -187,7 +188,7 @@ fn read_key(answer: &Answer, first: usize, table: &Table) -> Result<Key> {
         let raw: Raw<'_> = answer.try_get(first + i).map_err(|error| error.to_string())?;
         decode(&column.kind, &raw)
     };
-    table.key_columns().enumerate().map(part).collect::<std::result::Result<_, String>>().map(Key).map_err(|why| {
+    all(table.key.len(), table.key_columns().enumerate().map(part)).map(Key).map_err(|why| {
         Error::new(ErrorKind::Tracking, format!("the log of {} holds a key that can't be read: {why}", table.name))
             .hint("twinrow install")
     })

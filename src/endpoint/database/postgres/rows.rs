@@ -10,6 +10,7 @@ use super::catalog::{quote, quote_table};
 use super::error::is_about_one_row;
 use super::session::{Conn, in_order};
 use super::value::{Param, Raw, carrier, cast, decode, select};
+use crate::endpoint::database::all;
 use crate::endpoint::{CANDIDATES_MAX, Fetched, Room};
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::model::{Collection, Column, Key, Kind, Normal, Row, Table, Value};
@@ -118,13 +119,11 @@ pub(super) fn read_values<'a>(
     first: usize,
     columns: impl Iterator<Item = &'a Column>,
 ) -> std::result::Result<Row, String> {
-    columns
-        .enumerate()
-        .map(|(i, column)| {
-            let raw: Raw<'_> = answer.try_get(first + i).map_err(|error| error.to_string())?;
-            decode(&column.kind, &raw).map_err(|why| format!("column {}: {why}", column.name))
-        })
-        .collect()
+    let value = |(i, column): (usize, &Column)| {
+        let raw: Raw<'_> = answer.try_get(first + i).map_err(|error| error.to_string())?;
+        decode(&column.kind, &raw).map_err(|why| format!("column {}: {why}", column.name))
+    };
+    all(columns.size_hint().1.unwrap_or_default(), columns.enumerate().map(value))
 }
 
 /// What a query returns of each row.

@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use super::session::fault;
 use super::tracking::{Names, tracking_names};
 use super::{rows, value};
+use crate::endpoint::database::all;
 use crate::endpoint::{Fetched, Room, Tracked, Unread};
 use crate::error::{Error, Kind, Result};
 use crate::model::{Collection, Entry, Key, KeyBytes, Op, Pos, Position, Table, TableName, Value};
@@ -155,7 +156,7 @@ fn raw_of(table: &Table, row: &Row<'_>, writer: Option<&str>) -> Result<Raw> {
             .key_columns()
             .enumerate()
             .map(|(n, column)| Ok(value::read_key(&column.kind, row.get_ref(first + n).map_err(fault)?)));
-        parts.collect::<Result<Vec<_>>>().map(Key)
+        all(table.key.len(), parts).map(Key)
     };
     let old = if matches!(op, b'I' | b'T') { None } else { Some(key(3)?) };
     let second = if matches!(op, b'I' | b'U' | b'X') { Some(key(3 + table.key.len())?) } else { None };

@@ -8,6 +8,7 @@ use rusqlite::{Connection, Row as Found, params_from_iter};
 use super::catalog::{Shape, quoted, shape};
 use super::session::fault;
 use super::value;
+use crate::endpoint::database::all;
 use crate::endpoint::{CANDIDATES_MAX, Fetched, Room};
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::model::{Collection, Key, Kind, Normal, Table, Value, normalised};
@@ -54,7 +55,7 @@ pub(super) fn parameters(table: &Table, key: &Key) -> std::result::Result<Vec<St
 pub(super) fn key_of(table: &Table, row: &Found<'_>, first: usize) -> Result<Key> {
     let part =
         |(n, column): (usize, &crate::model::Column)| Ok(value::read_key(&column.kind, row.get_ref(first + n).map_err(fault)?));
-    Ok(Key(table.key_columns().enumerate().map(part).collect::<Result<Vec<_>>>()?))
+    all(table.key.len(), table.key_columns().enumerate().map(part)).map(Key)
 }
 
 /// The rows under these keys, as many as there is room for.
