@@ -74,7 +74,7 @@ pub async fn run(context: &Context, args: &Held) -> Result<()> {
         What::List => list(context, &mut *session, &integration.links).await,
         What::Show(record) => {
             let (link, side, work) = find(&mut *session, &integration.links, record).await?;
-            let conflict = undecided(&mut *session, &integration, link, side, &work.key).await?;
+            let conflict = undecided(&mut *session, &integration, link, &work).await?;
             let shown = Shown {
                 as_of: conflict.as_ref().map(|conflict| output::time(conflict.at)),
                 fields: conflict.as_ref().map_or_else(Vec::new, |conflict| fields(Some(link), conflict)),
@@ -114,17 +114,20 @@ pub async fn run(context: &Context, args: &Held) -> Result<()> {
     }
 }
 
-/// The conflict of a record that is held for a person: under the source's key where its pair has one.
+/// The conflict of a record that is held for a person: under the source's key where its pair has one, else under the
+/// target's.
 async fn undecided(
     session: &mut dyn Session,
     integration: &Integration,
     link: &Link,
-    side: Side,
-    key: &KeyBytes,
+    work: &Work,
 ) -> Result<Option<ShownConflict>> {
-    let pair = state::by_key(session, link, side, std::slice::from_ref(key)).await?.into_iter().next();
-    let source = pair.and_then(|pair| pair.key.source).map(|key| (Side::Source, key));
-    for (side, key) in source.into_iter().chain([(side, key.clone())]) {
+    let pairs = match work.lost {
+        Some(id) => state::by_id(session, link, &[id]).await?,
+        None => state::by_key(session, link, work.side, std::slice::from_ref(&work.key)).await?,
+    };
+    let live = |side: Side| Some((side, pairs.first()?.key[side].clone()?));
+    for (side, key) in Side::BOTH.into_iter().filter_map(live).chain([(work.side, work.key.clone())]) {
         let id = undecided_id(link.number, side, &key);
         let found = state::conflict(session, &integration.name, &id).await?;
         if found.is_some() {

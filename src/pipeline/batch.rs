@@ -127,7 +127,7 @@ pub(super) fn lost(pair: &Pair) -> bool {
 
 pub(super) fn decide_item(link: &Link, item: &Item, translator: &Translator<'_>) -> Decision {
     // A pair that lost a side is decided from the worklist, where it is under the brake.
-    if item.todo.lost.is_none() && item.pair.as_ref().is_some_and(lost) {
+    if item.lost().is_none() && item.pair.as_ref().is_some_and(lost) {
         return Decision { situation: Situation::Nothing, action: Action::Ignore };
     }
     let (source, target) = (item.slot.source.seen(), item.slot.target.seen());
@@ -136,6 +136,10 @@ pub(super) fn decide_item(link: &Link, item: &Item, translator: &Translator<'_>)
         let mut decision = reconcile::decide(&question);
         if item.linked_first() && matches!(decision.action, Action::Update(_)) {
             decision.situation = Situation::Found;
+        }
+        // It was decided that it stays, under another policy perhaps.
+        if item.survivor && matches!(decision.action, Action::Delete(..) | Action::Keep) {
+            decision.action = Action::Ignore;
         }
         return decision;
     }
@@ -274,9 +278,8 @@ pub(super) async fn hide_unread(moment: &mut Moment, link_at: usize, link: &Link
     for side in Side::BOTH {
         // What lost a side too: its key may be given back by what is not read yet (A20).
         let named = |item: &Item| {
-            let lost = || item.pair.as_ref().filter(|_| item.todo.side == side).and_then(|pair| pair.former[side].clone());
-            let lost = item.todo.lost.and_then(|_| lost());
-            item.key[side].clone().or(lost).filter(|_| item.decision.is_none())
+            let lost = || item.pair.as_ref().filter(|_| item.lost() == Some(side)).and_then(|pair| pair.former[side].clone());
+            item.key[side].clone().or_else(lost).filter(|_| item.decision.is_none())
         };
         let key = |item: &Item| named(item).as_ref().and_then(KeyBytes::decode);
         // A new record whose insert was read: no other insert of its key can follow but after a move. For all others an

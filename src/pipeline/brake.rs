@@ -239,7 +239,12 @@ impl Pipeline {
             let suspended = self.suspended.contains(&place);
             let waits = |item: &&mut Item| {
                 let lost = item.pair.as_ref().is_some_and(|pair| pair.gone(side.other()));
-                let held = if lost { lost_waits && !approved(item) || void(item) } else { braked || halted };
+                let held = match lost {
+                    // It was counted when its twin went.
+                    true if item.survivor => self.holds_lost(link, side),
+                    true => lost_waits && !approved(item) || void(item),
+                    false => braked || halted,
+                };
                 held && writes(item, side) || suspended && changes(item, side)
             };
             for item in batch.items.iter_mut().filter(waits) {

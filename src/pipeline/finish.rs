@@ -8,8 +8,8 @@ use super::batch::Batch;
 use super::item::{Item, Todo};
 use super::waits::refused_delete;
 use crate::error::Result;
-use crate::model::{Base, Both, KeyBytes, Link, Pair, Reason, Side, Work, waits_for};
-use crate::reconcile::{Action, Cause, Situation};
+use crate::model::{Base, Both, KeyBytes, Link, Pair, Reason, Side, Work, waits_for, work_name};
+use crate::reconcile::{Action, Cause, Decision, Situation};
 use crate::sql::Session;
 use crate::state::{self, BrakeKind};
 
@@ -29,11 +29,12 @@ impl Pipeline {
             let (decided, fate) = item.same_as.map_or((item, fate), |first| (&batch.items[first], &fates[first]));
             // Once they are a pair in the map, one entry stands for both.
             let in_map = item.same_as.is_some() && decided.linked_first();
-            let action = decision(decided).map(|decision| &decision.action).filter(|_| !in_map);
+            let decided = decision(decided).filter(|_| !in_map);
+            let action = decided.map(|decision| &decision.action);
             if matches!(fate, Fate::Refused(_)) {
                 self.remember_refused(link, item);
             }
-            if let Some(mut work) = self.unfinished(link, item.todo.clone(), action, fate) {
+            if let Some(mut work) = self.unfinished(link, item.todo.clone(), decided, fate) {
                 work.waits = work.waits.or_else(|| refused_delete(link, item, fate));
                 unfinished.push(work);
                 continue;
@@ -46,6 +47,9 @@ impl Pipeline {
                 unfinished.push(self.second_step(link, item));
             } else if item.todo.recorded {
                 finished.push(item.todo.name());
+            }
+            if matches!(action, Some(Action::End)) {
+                finished.extend(item.pair.iter().flat_map(lost_names));
             }
             if item.todo.lost.is_some() {
                 // Whoever has its key now may have waited for this.
@@ -126,8 +130,9 @@ impl Pipeline {
         self.work(link, &todo, Reason::Held, &format!("{name} {RESTLESS}"), None)
     }
 
-    fn unfinished(&self, link: &Link, todo: Todo, action: Option<&Action>, fate: &Fate) -> Option<Work> {
-        match (fate, action) {
+    fn unfinished(&self, link: &Link, todo: Todo, decision: Option<&Decision>, fate: &Fate) -> Option<Work> {
+        let situation = decision.map(|decision| decision.situation);
+        match (fate, decision.map(|decision| &decision.action)) {
             (Fate::Busy(cause), _) => Some(self.work(link, &todo, Reason::Busy, cause, None)),
             // A unique value may be on its way out: another record of the same change holds it.
             (Fate::Refused(cause), _) => {
@@ -141,7 +146,8 @@ impl Pipeline {
             }
             (Fate::Open, Some(Action::Hold(Cause::Held(cause)))) => Some(self.work(link, &todo, Reason::Held, cause, None)),
             (Fate::Open, Some(Action::Hold(Cause::Conflict))) => {
-                Some(self.work(link, &todo, Reason::Held, "both sides changed; this link holds conflicts for a person", None))
+                let cause = format!("{}; this link holds conflicts for a person", both_changed(situation));
+                Some(self.work(link, &todo, Reason::Held, &cause, None))
             }
             (Fate::Open, Some(Action::Hold(Cause::Parent(number, side, key)))) => {
                 let name = self.integration.links.iter().find(|link| link.number == *number);
@@ -183,6 +189,21 @@ pub(super) fn todo_of(work: Work) -> Todo {
     let set_off = work.reason == Reason::Unfinished || work.cause.ends_with(RESTLESS);
     let rounds = if set_off { attempts } else { 0 };
     Todo { lost: work.lost, attempts, recorded: true, rounds, approved: work.approved, ..Todo::new(work.side, work.key) }
+}
+
+/// What each side has done that makes a conflict.
+fn both_changed(situation: Option<Situation>) -> &'static str {
+    match situation {
+        Some(Situation::SourceGoneTargetChanged) => "deleted in the source, and changed in the target",
+        Some(Situation::TargetGoneSourceChanged) => "deleted in the target, and changed in the source",
+        _ => "both sides changed",
+    }
+}
+
+/// The names a pair is on the worklist under because it lost a side; each side has its own.
+fn lost_names(pair: &Pair) -> Vec<(Side, KeyBytes)> {
+    let name = |side: Side| Some((side, work_name(pair.former[side].as_ref()?, Some(pair.id))));
+    Side::BOTH.into_iter().filter_map(name).collect()
 }
 
 /// Under the live keys of both sides, a finished record may still stand on the worklist; under its own, one that came and

@@ -1,9 +1,10 @@
 //! The first sync of a link, which a person approves where both sides hold data, and the first one of a link whose
 //! configuration has changed.
 
-use super::{Counts, Pipeline};
+use super::{BATCH, Counts, Pipeline};
 use crate::error::Result;
-use crate::model::{Both, FirstSync, Integration, Link, Scan, ScanPart, Side};
+use crate::model::{Both, FirstSync, Integration, Link, Reason, Scan, ScanPart, Side, Work};
+use crate::sql::Session;
 use crate::state;
 use sha2::{Digest, Sha256};
 
@@ -77,9 +78,24 @@ impl Pipeline {
                 let part = under_way.filter(|part| matches!(part, ScanPart::Recheck(_))).unwrap_or(ScanPart::Source);
                 let scan = Scan { link: link.number, part, after: None, asked: self.door.now() };
                 state::write_scan(&mut *tx, &scan).await?;
+                ask_again(&mut *tx, link).await?;
             }
         }
         tx.commit().await
+    }
+}
+
+/// Records that lost a side, and are held: no compare looks at them, and under another policy they may be decided. The brake
+/// counts them anew.
+async fn ask_again(session: &mut dyn Session, link: &Link) -> Result<()> {
+    let mut after = None;
+    loop {
+        let page = state::list_work(session, link, after, BATCH as i64).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some((last.side, last.name()));
+        let held = page.into_iter().filter(|work| work.lost.is_some() && work.reason == Reason::Held);
+        let anew: Vec<Work> = held.map(|work| Work { reason: Reason::Gone, next_try: 0, cycle: 0, ..work }).collect();
+        state::write_work(session, &anew).await?;
     }
 }
 

@@ -36,7 +36,7 @@ impl Pipeline {
             let survivors: Vec<(usize, Row)> = items
                 .iter()
                 .enumerate()
-                .filter(|(_, item)| item.todo.lost.is_some() && item.todo.side == side && item.decision.is_none())
+                .filter(|(_, item)| item.lost() == Some(side) && item.decision.is_none())
                 .filter_map(|(at, item)| Some((at, item.slot[side.other()].row()?.clone())))
                 .collect();
             if survivors.is_empty() {
@@ -94,13 +94,14 @@ impl Pipeline {
 /// A pair that lost a record and has found one again in this very batch is not decided as lost, nor is one as long as
 /// nobody knows whether what was found is its record.
 pub(super) fn leave_to_found(items: &mut [Item], Candidates(candidates): Candidates) {
-    let here = |item: &&Item| item.todo.lost.is_none();
+    let here = |item: &&Item| item.lost().is_none();
     let found: HashSet<i64> = items.iter().filter(here).filter_map(|item| Some(item.pair.as_ref()?.id)).collect();
-    for item in items.iter_mut().filter(|item| item.decision.is_none() && item.todo.lost.is_some_and(|id| found.contains(&id))) {
+    let back = |item: &Item| item.lost().is_some() && item.pair.as_ref().is_some_and(|pair| found.contains(&pair.id));
+    for item in items.iter_mut().filter(|item| item.decision.is_none() && back(item)) {
         item.decide_as(Situation::Undecided, Action::Retry);
     }
     for (at, keys) in candidates {
-        let side = items[at].todo.side;
+        let Some(side) = items[at].lost() else { continue };
         let among = |item: &&Item| item.todo.side == side && item.pair.is_none() && keys.contains(&item.todo.key);
         let open = items.iter().filter(here).filter(among).filter_map(|item| Some(&item.decision.as_ref()?.action));
         let open: Vec<&Action> = open.collect();

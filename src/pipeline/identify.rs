@@ -4,10 +4,11 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::Pipeline;
 use super::batch::lost;
+use super::finish::todo_of;
 use super::item::{Item, Todo};
 use super::translate::Plain;
 use crate::error::Result;
-use crate::model::{Deletes, KeyBytes, KeySource, Keys, Kind, Link, Pair, PairStatus, Row, Side, work_name};
+use crate::model::{Deletes, KeyBytes, KeySource, Keys, Kind, Link, Pair, PairStatus, Reason, Row, Side, Work, work_name};
 use crate::reconcile::{self, Action, Situation};
 use crate::sql::Session;
 use crate::state;
@@ -19,7 +20,7 @@ impl Pipeline {
     }
 
     /// Keys to pairs. A pair that both sides name, or that this cycle has recorded already, comes once; one
-    /// that lost a side is decided only for its own entry on the worklist.
+    /// that lost a side is decided for its own entry on the worklist, or because its survivor changed.
     pub(super) async fn identify(
         &self,
         session: &mut dyn Session,
@@ -43,7 +44,8 @@ impl Pipeline {
             }
         }
         let mut items = self.lost_items(session, link, gone, &mut settled).await?;
-        let mut seen = HashSet::new();
+        let mut seen: HashSet<i64> = items.iter().filter_map(|item| Some(item.pair.as_ref()?.id)).collect();
+        let mut survivors = Vec::new();
         for pair in known {
             seen.insert(pair.id);
             let side = if pair.key.source.is_some() { Side::Source } else { Side::Target };
@@ -53,15 +55,46 @@ impl Pipeline {
         }
         for todo in todos {
             match by_key.get(&(todo.side, todo.key.clone())) {
-                Some(pair) if lost(pair) || pair.cycle == self.cycle || todo.is_echo(pair) || !seen.insert(pair.id) => {
-                    settled.push(todo);
-                }
+                Some(pair) if pair.cycle == self.cycle || todo.is_echo(pair) || !seen.insert(pair.id) => settled.push(todo),
+                Some(pair) if lost(pair) => survivors.push((todo, pair.clone())),
                 Some(pair) => items.push(Item::of_pair(todo, pair.clone())),
                 None if self.left.contains(&(link.number, todo.side, todo.key.clone())) => items.push(Item::undecided(todo)),
                 None => items.push(Item::new(todo)),
             }
         }
+        items.extend(self.survivors(session, link, survivors, &mut settled).await?);
         Ok((items, settled))
+    }
+
+    /// Survivors that were named anew. What is still to be decided about their loss is decided in its turn, or at once where it
+    /// is held (I7); one that was kept may bring its twin back.
+    async fn survivors(
+        &self,
+        session: &mut dyn Session,
+        link: &Link,
+        named: Vec<(Todo, Pair)>,
+        settled: &mut Vec<Todo>,
+    ) -> Result<Vec<Item>> {
+        let mut open: HashMap<i64, Work> = HashMap::new();
+        for side in Side::BOTH.into_iter().filter(|_| self.has_work && link.deletes != Deletes::Keep) {
+            let lost = named.iter().filter(|(todo, _)| todo.side != side);
+            let names: Vec<KeyBytes> =
+                lost.filter_map(|(_, pair)| Some(work_name(pair.former[side].as_ref()?, Some(pair.id)))).collect();
+            let works = state::read_work(session, link, side, &names).await?;
+            open.extend(works.into_iter().filter_map(|work| Some((work.lost?, work))));
+        }
+        let mut items = Vec::new();
+        for (todo, pair) in named {
+            match open.remove(&pair.id) {
+                Some(work) if matches!(work.reason, Reason::Held | Reason::Waiting) => {
+                    settled.push(todo);
+                    items.push(Item::of_pair(todo_of(work), pair));
+                }
+                None if reconcile::may_come_back(link, todo.side) => items.push(Item::survivor(todo, pair)),
+                Some(_) | None => settled.push(todo),
+            }
+        }
+        Ok(items)
     }
 
     /// The pairs that entries of the worklist are about because they lost a side. One that found its record again, or

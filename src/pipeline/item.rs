@@ -101,6 +101,8 @@ pub(super) struct Item {
     /// The same two records, just found to be twins, are in the batch already, met from the other side: as this item. What
     /// becomes of that one becomes of this one.
     pub(super) same_as: Option<usize>,
+    /// Its pair lost the other side, and it was kept: what it is now may bring its twin back, and nothing else is done about it.
+    pub(super) survivor: bool,
     /// Foreign keys left NULL in step one, to be filled in later: field indexes.
     pub(super) left_out: Vec<usize>,
     /// A field that our write has changed though it was not sent, by a trigger of the application's: a
@@ -114,7 +116,31 @@ impl Item {
         let mut key = Both::default();
         key[todo.side] = Some(todo.key.clone());
         let slot = Both { source: Slot::None, target: Slot::None };
-        Item { todo, pair: None, key, slot, linking: false, same_as: None, left_out: Vec::new(), set_off: None, decision: None }
+        Item {
+            todo,
+            pair: None,
+            key,
+            slot,
+            linking: false,
+            same_as: None,
+            survivor: false,
+            left_out: Vec::new(),
+            set_off: None,
+            decision: None,
+        }
+    }
+
+    /// See [`Item::survivor`].
+    pub(super) fn survivor(todo: Todo, pair: Pair) -> Item {
+        Item { survivor: true, ..Item::of_pair(todo, pair) }
+    }
+
+    /// The side on which its pair lost a record, if that is what is to be decided.
+    pub(super) fn lost(&self) -> Option<Side> {
+        match self.todo.lost {
+            Some(_) => Some(self.todo.side),
+            None => self.survivor.then(|| self.todo.side.other()),
+        }
     }
 
     /// One that comes again: what was read of it is older than the map.

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use super::batch::{Queue, read_through};
+use super::batch::{Queue, lost, read_through};
 use super::cycle::Doing;
 use super::identify::{Known, same_record};
 use super::item::Todo;
@@ -179,12 +179,13 @@ impl Pipeline {
         scan.after = Some(last.id.to_be_bytes().to_vec());
         // What this cycle has written is newer than this moment's rows.
         pairs.retain(|pair| pair.cycle != self.cycle);
-        let settled_elsewhere: HashSet<i64> =
-            pairs.iter().filter(|pair| pair.gone(Side::Source) || pair.gone(Side::Target)).map(|pair| pair.id).collect();
-        let mut pairs = self.mark_missing(doing, at, link, pairs, replaced).await?;
-        // What had lost a side is on the worklist until it is settled.
-        pairs.retain(|pair| !settled_elsewhere.contains(&pair.id));
-        self.run_batch(doing, at, link, Vec::new(), pairs).await?;
+        let half: HashSet<i64> = pairs.iter().filter(|pair| lost(pair)).map(|pair| pair.id).collect();
+        let pairs = self.mark_missing(doing, at, link, pairs, replaced).await?;
+        // What had lost a side is on the worklist until it is settled; then it may have changed.
+        let (half, pairs): (Vec<Pair>, Vec<Pair>) = pairs.into_iter().partition(|pair| half.contains(&pair.id));
+        let survivor = |pair: &Pair, side: Side| Some(Todo::new(side, pair.key[side].clone()?));
+        let survivors = Side::BOTH.into_iter().flat_map(|side| half.iter().filter_map(move |pair| survivor(pair, side)));
+        self.run_batch(doing, at, link, survivors.collect(), pairs).await?;
         Ok(!complete)
     }
 

@@ -178,27 +178,14 @@ fn create(question: &Question<'_>, row: &Row, from: Side, to: Side) -> Action {
 }
 
 fn decide_pair(question: &Question<'_>, pair: &Pair) -> Decision {
-    let changed = |row: &Row, side: Side| {
-        let is_other = |at: usize| is_other(question.link, at, &pair.bases, row, side, question.translate);
-        (0..pair.bases.len().min(row.len())).any(is_other)
-    };
-    let keeps = |side: Side| pair.bases.iter().flatten().any(|base| protected(base, side));
     match (question.source, question.target) {
         (Seen::Unreadable(cause), _) | (_, Seen::Unreadable(cause)) => undecided(cause),
         (Seen::Unexplained | Seen::None, _) | (_, Seen::Unexplained | Seen::None) => {
             Decision { situation: Situation::Undecided, action: Action::Retry }
         }
         (Seen::Gone, Seen::Gone) => Decision { situation: Situation::BothGone, action: Action::End },
-        (Seen::Gone, Seen::Row(row)) => {
-            let changed = changed(row, Side::Target) || keeps(Side::Target);
-            let situation = if changed { Situation::SourceGoneTargetChanged } else { Situation::SourceGone };
-            survivor(question, situation, row, Side::Target, changed)
-        }
-        (Seen::Row(row), Seen::Gone) => {
-            let changed = changed(row, Side::Source) || keeps(Side::Source);
-            let situation = if changed { Situation::TargetGoneSourceChanged } else { Situation::TargetGone };
-            survivor(question, situation, row, Side::Source, changed)
-        }
+        (Seen::Gone, Seen::Row(row)) => survivor(question, pair, row, Side::Target),
+        (Seen::Row(row), Seen::Gone) => survivor(question, pair, row, Side::Source),
         (Seen::Row(source), Seen::Row(target)) => decide_rows(question.link, &pair.bases, source, target, question.translate),
     }
 }
@@ -231,10 +218,25 @@ fn is_same_in_another_form(link: &Link, at: usize, base: Base, row: &Row, side: 
     translate.translate(at, &alone, side).as_ref() == Ok(&row[at])
 }
 
-fn survivor(question: &Question<'_>, situation: Situation, row: &Row, side: Side, changed: bool) -> Decision {
-    let action = match choose(situation, question.link) {
-        Choice::Delete(side) => Action::Delete(side, changed),
+/// The row that is left of a pair, on this side.
+fn survivor(question: &Question<'_>, pair: &Pair, row: &Row, side: Side) -> Decision {
+    let link = question.link;
+    let fields = 0..pair.bases.len().min(row.len());
+    let changed: Vec<usize> = fields.filter(|at| is_other(link, *at, &pair.bases, row, side, question.translate)).collect();
+    // A change that may not travel is no change of that side: it makes no conflict of the other one's delete.
+    let travels = changed.iter().any(|at| link.fields[*at].direction.writes(side.other()));
+    let situation = match (side, travels) {
+        (Side::Target, false) => Situation::SourceGone,
+        (Side::Target, true) => Situation::SourceGoneTargetChanged,
+        (Side::Source, false) => Situation::TargetGone,
+        (Side::Source, true) => Situation::TargetGoneSourceChanged,
+    };
+    // Whatever the other side does not know is kept before it is deleted.
+    let unknown = !changed.is_empty() || pair.bases.iter().flatten().any(|base| protected(base, side));
+    let action = match choose(situation, link) {
+        Choice::Delete(side) => Action::Delete(side, unknown),
         Choice::Create(to) => create(question, row, side, to),
+        Choice::Hold => Action::Hold(Cause::Conflict),
         _ => Action::Keep,
     };
     Decision { situation, action }

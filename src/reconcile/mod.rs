@@ -11,4 +11,4 @@ mod tests;
 pub use decide::{Action, Cause, Decision, Question, Seen, Translate, Update, decide, link_found, rows_agree};
 pub use fold::{Dirty, Folded, PairIndex, coalesce, fold, put_back};
 pub use guard::{SetHash, tripped};
-pub use situation::{Choice, Situation, choose, table};
+pub use situation::{Choice, Situation, choose, may_come_back, table};

@@ -17,11 +17,11 @@ pub enum Situation {
     Conflict,
     /// Linked; deleted in the source, the target is as it was.
     SourceGone,
-    /// Linked; deleted in the source and changed in the target.
+    /// Linked; deleted in the source, and changed in the target by what may travel.
     SourceGoneTargetChanged,
     /// Linked; deleted in the target, the source is as it was.
     TargetGone,
-    /// Linked; deleted in the target and changed in the source.
+    /// Linked; deleted in the target, and changed in the source by what may travel.
     TargetGoneSourceChanged,
     /// Linked; deleted on both sides.
     BothGone,
@@ -151,27 +151,44 @@ pub fn choose(situation: Situation, link: &Link) -> Choice {
         Situation::TargetChanged => write(Side::Source, Choice::Update(Side::Source)),
         Situation::Agreed => Choice::Record,
         Situation::Conflict => conflict(link),
-        Situation::SourceGone | Situation::SourceGoneTargetChanged => match link.deletes {
-            Deletes::Delete if link.direction.writes(Side::Target) => Choice::Delete(Side::Target),
-            Deletes::Recreate if link.direction.writes(Side::Source) => Choice::Create(Side::Source),
-            Deletes::Keep | Deletes::Delete | Deletes::Recreate => Choice::Keep,
-        },
-        Situation::TargetGone => match link.deletes {
-            Deletes::Delete if link.direction.writes(Side::Source) => Choice::Delete(Side::Source),
-            Deletes::Recreate if link.direction.writes(Side::Target) => Choice::Create(Side::Target),
-            Deletes::Keep | Deletes::Delete | Deletes::Recreate => Choice::Keep,
-        },
-        // The source wins: what it says now is newer than the delete (rule 12).
-        Situation::TargetGoneSourceChanged => match link.deletes {
-            Deletes::Delete | Deletes::Recreate if link.direction.writes(Side::Target) => Choice::Create(Side::Target),
-            Deletes::Keep | Deletes::Delete | Deletes::Recreate => Choice::Keep,
-        },
+        Situation::SourceGone => survivor(link, Side::Target),
+        Situation::TargetGone => survivor(link, Side::Source),
+        Situation::SourceGoneTargetChanged => changed_survivor(link, Side::Target),
+        Situation::TargetGoneSourceChanged => changed_survivor(link, Side::Source),
         Situation::BothGone => Choice::End,
         Situation::SourceOnly => write(Side::Target, Choice::Create(Side::Target)),
         Situation::TargetOnly => write(Side::Source, Choice::Create(Side::Source)),
         Situation::Found => Choice::Link,
         Situation::Ambiguous => Choice::Hold,
         Situation::Undecided => Choice::Retry,
+    }
+}
+
+/// A record that was deleted on the other side, and is as it was on this one.
+fn survivor(link: &Link, side: Side) -> Choice {
+    let gone = side.other();
+    match link.deletes {
+        Deletes::Delete if link.direction.writes(side) => Choice::Delete(side),
+        Deletes::Recreate if link.direction.writes(gone) => Choice::Create(gone),
+        Deletes::Keep | Deletes::Delete | Deletes::Recreate => Choice::Keep,
+    }
+}
+
+/// A record that was deleted on the other side, and changed on this one. Where deletes travel, that is a conflict; but a delete
+/// that may not travel is no change of that side (rule 12).
+fn changed_survivor(link: &Link, side: Side) -> Choice {
+    let gone = side.other();
+    match link.deletes {
+        Deletes::Keep | Deletes::Recreate => survivor(link, side),
+        Deletes::Delete if !link.direction.writes(side) => Choice::Create(gone),
+        Deletes::Delete => match conflict(link) {
+            Choice::Hold => Choice::Hold,
+            Choice::Wins(winner) if winner == side => Choice::Create(gone),
+            Choice::Wins(_) => Choice::Delete(side),
+            // What is gone has no field to join and no time: the source wins.
+            _ if side == Side::Source => Choice::Create(gone),
+            _ => Choice::Delete(side),
+        },
     }
 }
 
@@ -200,6 +217,12 @@ fn conflict(link: &Link) -> Choice {
         ConflictPolicy::Newest => Choice::Newest,
         ConflictPolicy::Hold => Choice::Hold,
     }
+}
+
+/// Whether a survivor that was kept when its twin was deleted may bring that back.
+pub fn may_come_back(link: &Link, survivor: Side) -> bool {
+    let comes_back = |choice: Choice| matches!(choice, Choice::Create(_) | Choice::Hold);
+    comes_back(self::survivor(link, survivor)) || comes_back(changed_survivor(link, survivor))
 }
 
 /// The table of one link, as `plan` prints it.

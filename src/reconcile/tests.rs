@@ -148,6 +148,76 @@ fn s4_12_every_cell_of_the_decision_table() {
     is(ask(&delete, Some(&unlinked), changed, same), Situation::Unlinked, "Ignore");
 }
 
+/// Deleted on one side, changed on the other: what is done, by policy; first where the source has gone.
+fn deleted_and_changed(link: &Link) -> [Decision; 2] {
+    let changed = row(2, 1);
+    [cell(link, Seen::Gone, Seen::Row(&changed)), cell(link, Seen::Row(&changed), Seen::Gone)]
+}
+
+#[test]
+fn i4_a_record_deleted_here_and_changed_there_is_a_conflict() {
+    let all = |conflict: ConflictPolicy, deletes: Deletes| {
+        let link = Link { conflict, deletes, newest: Some(0), ..link() };
+        let decisions = deleted_and_changed(&link);
+        let situations = [Situation::SourceGoneTargetChanged, Situation::TargetGoneSourceChanged];
+        assert_eq!(decisions.each_ref().map(|decision| decision.situation), situations);
+        // What `plan` prints is what is done.
+        for (decision, situation) in decisions.iter().zip(situations) {
+            let done = match &decision.action {
+                Action::Create(side, _) => Choice::Create(*side),
+                Action::Delete(side, true) => Choice::Delete(*side),
+                Action::Hold(Cause::Conflict) => Choice::Hold,
+                Action::Keep => Choice::Keep,
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(choose(situation, &link), done);
+        }
+        situations.map(|situation| choose(situation, &link))
+    };
+    use ConflictPolicy::*;
+    for source_wins in [Source, Merge, Newest] {
+        assert_eq!(all(source_wins, Deletes::Delete), [Choice::Delete(Side::Target), Choice::Create(Side::Target)]);
+    }
+    assert_eq!(all(Target, Deletes::Delete), [Choice::Create(Side::Source), Choice::Delete(Side::Source)]);
+    assert_eq!(all(Hold, Deletes::Delete), [Choice::Hold, Choice::Hold]);
+    for any in [Source, Target, Merge, Newest, Hold] {
+        assert_eq!(all(any, Deletes::Keep), [Choice::Keep, Choice::Keep], "a delete that does not travel is no conflict");
+        assert_eq!(all(any, Deletes::Recreate), [Choice::Create(Side::Source), Choice::Create(Side::Target)], "it never wins");
+    }
+}
+
+#[test]
+fn i4_a_delete_that_may_not_travel_loses_to_its_owners_change() {
+    let one_way = |direction: Direction, conflict: ConflictPolicy| {
+        let mut link = Link { direction, conflict, ..link() };
+        link.fields.iter_mut().for_each(|field| field.direction = direction);
+        deleted_and_changed(&link).map(|decision| (decision.situation, decision.action))
+    };
+    for conflict in [ConflictPolicy::Source, ConflictPolicy::Target, ConflictPolicy::Hold] {
+        let created = |side: Side| Action::Create(side, row(2, 1));
+        let [gone, changed] = one_way(Direction::ToTarget, conflict);
+        assert_eq!(gone, (Situation::SourceGone, Action::Delete(Side::Target, true)), "its values are kept");
+        assert_eq!(changed, (Situation::TargetGoneSourceChanged, created(Side::Target)));
+        let [changed, gone] = one_way(Direction::ToSource, conflict);
+        assert_eq!(gone, (Situation::TargetGone, Action::Delete(Side::Source, true)), "its values are kept");
+        assert_eq!(changed, (Situation::SourceGoneTargetChanged, created(Side::Source)));
+    }
+}
+
+#[test]
+fn i4_what_may_not_travel_saves_no_record_from_a_delete() {
+    let mut link = Link { conflict: ConflictPolicy::Hold, ..link() };
+    link.fields[0].direction = Direction::ToTarget;
+    let [gone, _] = deleted_and_changed(&link);
+    assert_eq!((gone.situation, gone.action), (Situation::SourceGone, Action::Delete(Side::Target, true)), "it is kept");
+    // Nor does a value that the other side's blank was not let clear: nobody has changed it.
+    let (source, target) = (vec![Value::Null, Value::Int(1)], row(5, 1));
+    let mut pair = pair(&source, &target);
+    pair.bases[0] = Some(Base { diverged: true, ..Base::agreed(source[0].fingerprint(), target[0].fingerprint()) });
+    let gone = ask(&link, Some(&pair), Seen::Gone, Seen::Row(&target));
+    assert_eq!((gone.situation, gone.action), (Situation::SourceGone, Action::Delete(Side::Target, true)), "it is kept");
+}
+
 #[test]
 fn rule_2_absence_without_evidence_decides_nothing() {
     let old = row(1, 1);

@@ -11,6 +11,7 @@ mod oracle;
 mod restore;
 mod run;
 mod scripts;
+mod scripts_deleted;
 mod scripts_map;
 mod scripts_replaced;
 mod scripts_twins;
