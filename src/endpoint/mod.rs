@@ -334,6 +334,13 @@ pub trait Window: Send {
     /// room for in memory ([`ROWS_BYTES`]), one at least: for the others [`Fetched::Later`].
     async fn fetch(&mut self, collection: usize, keys: &[Key]) -> Result<Vec<Fetched>>;
 
+    /// For each of `keys`, as a foreign key holds it, the key of the one row it refers to, as the collection itself spells it: a
+    /// collation, or the type of a column, may take several spellings for the same. `None`: there is no such row, or its key is
+    /// nothing but its bytes. A part may be of another kind than the key's column. One query.
+    async fn spelled(&mut self, _collection: usize, keys: &[Key]) -> Result<Vec<Option<Key>>> {
+        Ok(vec![None; keys.len()])
+    }
+
     /// A hint that these rows will be fetched next: they may be read at once, while the caller is busy with others. Only
     /// where it makes no difference when a row is read, because the moment is one transaction.
     fn ahead(&mut self, _collection: usize, _keys: Vec<Key>) {}

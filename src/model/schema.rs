@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::Value;
+
 /// A table or app object by name. `schema` is PostgreSQL's schema or MySQL's database; empty where
 /// the endpoint has only one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -89,6 +91,28 @@ pub enum Kind {
     Any,
     /// A type with no counterpart; maps only to the same kind, under its engine's name for it.
     Other(String),
+}
+
+impl Kind {
+    /// Whether a value is of this kind. A column may hold others (SQLite), and one without a type, or with one that is not
+    /// known here, promises none.
+    pub fn holds(&self, value: &Value) -> bool {
+        match self {
+            Kind::Bool => matches!(value, Value::Bool(_)),
+            Kind::Int { .. } => matches!(value, Value::Int(_)),
+            Kind::Decimal { .. } | Kind::Number => matches!(value, Value::Decimal(_)),
+            Kind::Float { .. } => matches!(value, Value::Float(_)),
+            Kind::Text { .. } | Kind::Enum(_) => matches!(value, Value::Text(_)),
+            Kind::Bytes { .. } => matches!(value, Value::Bytes(_)),
+            Kind::Date => matches!(value, Value::Date(_)),
+            Kind::Time { .. } => matches!(value, Value::Time(_)),
+            Kind::DateTime { .. } => matches!(value, Value::DateTime(_)),
+            Kind::Instant { .. } => matches!(value, Value::Instant(_)),
+            Kind::Uuid => matches!(value, Value::Uuid(_)),
+            Kind::Json | Kind::JsonDoubles => matches!(value, Value::Json(_)),
+            Kind::Any | Kind::Other(_) => false,
+        }
+    }
 }
 
 /// Which characters a text column can store.

@@ -97,7 +97,7 @@ impl Pipeline {
             target: items.iter().filter_map(|item| item.slot.target.row()).collect(),
         };
         self.timings.enter(Phase::Identifying);
-        let mut parents = self.parents(session, link, &rows).await?;
+        let mut parents = self.parents(session, moment, link, &rows).await?;
         self.decide_open(moment, link, &parents, &mut items).await?;
         if self.link_first(link_at, &mut parents, &mut items).await? {
             self.decide_open(moment, link, &parents, &mut items).await?;
@@ -324,7 +324,7 @@ async fn hide_moved_parents(
             continue;
         }
         for side in Side::BOTH {
-            let referring = referring(items, link, field, side, |key| parents.twin(via, side, key));
+            let referring = referring(items, link, field, side, |key| parents.keys(via, side, key));
             for at in [side, side.other()] {
                 let keys: Vec<Key> = referring.iter().filter_map(|(_, keys)| keys[at].decode()).collect();
                 if keys.is_empty() {
@@ -342,12 +342,12 @@ async fn hide_moved_parents(
 }
 
 /// The items whose reference in a field is new on either side and leads from `side` to a known parent, with its keys.
-fn referring<'a>(
+fn referring(
     items: &[Item],
     link: &Link,
     field: usize,
     side: Side,
-    twin: impl Fn(&KeyBytes) -> Option<&'a KeyBytes>,
+    keys: impl Fn(KeyBytes) -> Option<Both<KeyBytes>>,
 ) -> Vec<(usize, Both<KeyBytes>)> {
     let moved = |item: &Item, part: usize| {
         let base = item.pair.as_ref().filter(|pair| !lost(pair)).and_then(|pair| pair.bases[part]);
@@ -358,10 +358,7 @@ fn referring<'a>(
     let changed = |item: &Item| mapped.group(&field).iter().any(|part| moved(item, *part));
     let reference = |(at, item): (usize, &Item)| {
         let row = item.slot[side].row().filter(|_| item.decision.is_none() && changed(item))?;
-        let own = mapped.reference(field, row, side)?.encode();
-        let mut keys = Both { source: twin(&own)?.clone(), target: twin(&own)?.clone() };
-        keys[side] = own;
-        Some((at, keys))
+        Some((at, keys(mapped.reference(field, row, side)?.encode())?))
     };
     items.iter().enumerate().filter_map(reference).collect()
 }

@@ -218,7 +218,7 @@ impl Pipeline {
         let rule: Vec<_> = link.matching.iter().map(|rule| (rule.field, rule.normal)).collect();
         let mut both = Both::default();
         both[side] = rows.to_vec();
-        let parents = self.parents(session, link, &both).await?;
+        let parents = self.parents(session, moment, link, &both).await?;
         let translator = Translator { link, links: &self.integration.links, parents: &parents, left_out: &[] };
         // What has no form on the other side matches nothing there.
         let value = |row: &Row, field: usize| translator.translate(field, row, side.other()).unwrap_or(Value::Null);

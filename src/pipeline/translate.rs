@@ -1,11 +1,12 @@
 //! How values cross over: types through `mapping`, foreign keys through the pairs of their link.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::Pipeline;
+use super::capture::Moment;
 use crate::error::Result;
 use crate::mapping;
-use crate::model::{Both, KeyBytes, Link, Pair, Row, Side, Value};
+use crate::model::{Both, Column, Key, KeyBytes, Kind, Link, Lossy, Pair, Row, Side, Table, Value};
 use crate::reconcile::{Cause, Translate};
 use crate::sql::Session;
 use crate::state;
@@ -15,12 +16,24 @@ use crate::state;
 pub(super) struct Parents {
     /// By index of the parent's link and side of the known key: its key on the other side.
     twins: HashMap<(usize, Side, KeyBytes), KeyBytes>,
+    /// The keys of parents that rows refer to by another spelling.
+    spelled: HashMap<(usize, Side, KeyBytes), KeyBytes>,
 }
 
 impl Parents {
-    /// The key of a parent on the other side.
-    pub(super) fn twin(&self, via: usize, from: Side, key: &KeyBytes) -> Option<&KeyBytes> {
-        self.twins.get(&(via, from, key.clone()))
+    /// A parent's key as its own table has it.
+    fn own(&self, via: usize, from: Side, reference: KeyBytes) -> KeyBytes {
+        let place = (via, from, reference);
+        self.spelled.get(&place).cloned().unwrap_or(place.2)
+    }
+
+    /// The keys of the parent that rows of a side refer to so, on both sides.
+    pub(super) fn keys(&self, via: usize, from: Side, reference: KeyBytes) -> Option<Both<KeyBytes>> {
+        let own = self.own(via, from, reference);
+        let twin = self.twins.get(&(via, from, own.clone()))?.clone();
+        let mut keys = Both { source: twin.clone(), target: twin };
+        keys[from] = own;
+        Some(keys)
     }
 
     /// Both records of a pair of the link `via` are each other's twins.
@@ -53,9 +66,9 @@ impl Translate for Translator<'_> {
         let Some(parent) = mapped.reference(field, row, from) else {
             return Err(Cause::Held("another part of the same foreign key is empty: it refers to nothing".into()));
         };
-        let parent = parent.encode();
+        let parent = self.parents.own(via, from, parent.encode());
         let (part, parents) = (mapped.part(field, to), &self.links[via].collection[to].table);
-        let twin = self.parents.twin(via, from, &parent).and_then(KeyBytes::decode);
+        let twin = self.parents.keys(via, from, parent.clone()).and_then(|keys| keys[to].decode());
         match twin.and_then(|key| key.0.into_iter().nth(part)) {
             // The parent's key as its own table has it; the referring column may be of a wider type.
             Some(key) => {
@@ -83,22 +96,93 @@ fn convert(link: &Link, field: usize, value: &Value, to: Side) -> std::result::R
 }
 
 impl Pipeline {
-    /// Looks up the twins of all parents these rows refer to: one query per foreign key and side.
-    pub(super) async fn parents(&self, session: &mut dyn Session, link: &Link, rows: &Both<Vec<&Row>>) -> Result<Parents> {
+    /// Looks up the twins of all parents these rows refer to: one query per foreign key and side, and another one for what no
+    /// pair has.
+    pub(super) async fn parents(
+        &self,
+        session: &mut dyn Session,
+        moment: &mut Moment,
+        link: &Link,
+        rows: &Both<Vec<&Row>>,
+    ) -> Result<Parents> {
+        let links = &self.integration.links;
         let mut parents = Parents::default();
         for (at, field) in link.fields.iter().enumerate() {
             // Of several parts, all are looked up with the first.
             let Some(via) = field.via.filter(|_| field.group(&at).first() == Some(&at)) else { continue };
             for side in Side::BOTH {
-                let mut keys: Vec<KeyBytes> =
-                    rows[side].iter().filter_map(|row| field.reference(at, row, side)).map(|key| key.encode()).collect();
-                keys.sort_unstable();
-                keys.dedup();
-                for pair in state::by_key(session, &self.integration.links[via], side, &keys).await? {
+                let references = rows[side].iter().filter_map(|row| field.reference(at, row, side));
+                let mut unknown: BTreeMap<KeyBytes, Key> = references.map(|key| (key.encode(), key)).collect();
+                let keys: Vec<KeyBytes> = unknown.keys().cloned().collect();
+                for pair in state::by_key(session, &links[via], side, &keys).await? {
                     parents.learn(via, &pair);
+                    if let Some(key) = &pair.key[side] {
+                        unknown.remove(key);
+                    }
                 }
+                self.learn_spelled(session, moment, Reference { link, at, via, side }, unknown, &mut parents).await?;
             }
         }
         Ok(parents)
     }
+
+    /// References that no pair has may be another spelling of a key for the database, which knows the row.
+    async fn learn_spelled(
+        &self,
+        session: &mut dyn Session,
+        moment: &mut Moment,
+        reference: Reference<'_>,
+        mut unknown: BTreeMap<KeyBytes, Key>,
+        parents: &mut Parents,
+    ) -> Result<()> {
+        let Reference { via, side, .. } = reference;
+        let of = &self.integration.links[via];
+        let table = &of.collection[side].table;
+        unknown.retain(|_, key| may_be_spelled_otherwise(table, key));
+        if unknown.is_empty() || !self.goes(via) {
+            return Ok(());
+        }
+        let asked: Vec<Key> = unknown.values().map(|key| reference.as_kept(table, key)).collect();
+        let (window, place) = moment.window(via, of, side);
+        let own = window.spelled(place, &asked).await?.into_iter().map(|own| own.map(|key| key.encode()));
+        let found = unknown.into_keys().zip(own).filter_map(|(spelled, own)| Some((spelled, own?)));
+        let found: Vec<(KeyBytes, KeyBytes)> = found.filter(|(spelled, own)| spelled != own).collect();
+        let keys: Vec<KeyBytes> = found.iter().map(|(_, own)| own.clone()).collect();
+        for pair in state::by_key(session, of, side, &keys).await? {
+            parents.learn(via, &pair);
+        }
+        parents.spelled.extend(found.into_iter().map(|(spelled, own)| ((via, side, spelled), own)));
+        Ok(())
+    }
+}
+
+/// The foreign key that a field of a link is the first part of, on one side.
+#[derive(Clone, Copy)]
+struct Reference<'a> {
+    link: &'a Link,
+    at: usize,
+    /// The index of the parent's link.
+    via: usize,
+    side: Side,
+}
+
+impl Reference<'_> {
+    /// A value of it in the types of the key it refers to, as far as those take it.
+    fn as_kept(&self, parents: &Table, key: &Key) -> Key {
+        let Reference { link, at, side, .. } = self;
+        let parts = &link.fields[*at].parts[*side];
+        let parts = if parts.is_empty() { std::slice::from_ref(at) } else { parts };
+        let kept = |((column, value), part): ((&Column, &Value), &usize)| {
+            let from = link.collection[*side].column(*part);
+            mapping::convert(value, from, column, Lossy::Hold).unwrap_or_else(|_| value.clone())
+        };
+        Key(parents.key_columns().zip(&key.0).zip(parts).map(kept).collect())
+    }
+}
+
+/// Whether a key may be equal to another one for the database, and not for us: by a collation, or by another type.
+fn may_be_spelled_otherwise(table: &Table, key: &Key) -> bool {
+    let exact =
+        |kind: &Kind, value: &Value| matches!(kind, Kind::Int { .. } | Kind::Uuid | Kind::Bytes { .. }) && kind.holds(value);
+    !table.key_columns().zip(&key.0).all(|(column, value)| exact(&column.kind, value))
 }

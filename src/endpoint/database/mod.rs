@@ -6,7 +6,7 @@ pub mod mysql;
 pub mod postgres;
 pub mod sqlite;
 
-use crate::model::{Fingerprint, TableName};
+use crate::model::{Fingerprint, Key, Table, TableName};
 
 /// The parts of a key or a row, or the first that is none. (`collect` does not know how many come, and makes room for four of a
 /// key of one, sixteen thousand times.)
@@ -23,4 +23,13 @@ pub(crate) fn all<T, E>(count: usize, parts: impl Iterator<Item = Result<T, E>>)
 pub(crate) fn name_hash(table: &TableName) -> String {
     let Fingerprint(hash) = Fingerprint::of(format!("{}\0{}", table.schema, table.name).as_bytes());
     format!("{hash:016x}")
+}
+
+/// The places of those keys whose parts are of their columns' kinds: others are no row's, and a server would make something
+/// of them (MySQL takes a word for the number 0), or refuse them all.
+pub(crate) fn of_their_kinds(table: &Table, keys: &[Key]) -> Vec<usize> {
+    let fits = |key: &Key| {
+        key.0.len() == table.key.len() && table.key_columns().zip(&key.0).all(|(column, value)| column.kind.holds(value))
+    };
+    (0..keys.len()).filter(|at| fits(&keys[*at])).collect()
 }

@@ -26,6 +26,7 @@ mod replaced;
 mod rights;
 mod set_off;
 mod several;
+mod spelled;
 mod stopped;
 mod taken;
 mod told;

@@ -8,7 +8,7 @@ use super::catalog::{qualified, quoted};
 use super::connection::Connection;
 use super::session::documents;
 use super::value::{assigned, compared, decode, encode, folds_case, selected};
-use crate::endpoint::database::all;
+use crate::endpoint::database::{all, of_their_kinds};
 use crate::endpoint::{CANDIDATES_MAX, Room};
 use crate::error::{Error, Kind as Failure, Result};
 use crate::model::{Collection, Column, Key, Kind, Normal, Table, Value};
@@ -32,21 +32,22 @@ pub(super) fn json_table(prefixes: &[(&str, usize)]) -> String {
     out
 }
 
-/// The table as `t`, joined by its key to `a`.
+/// The table as `t`, joined by its key to `a`, byte by byte: the collation finds the row by its index, the bytes say whether
+/// it is the one (C6).
 pub(super) async fn keyed(connection: &mut Connection, table: &Table) -> Result<String> {
-    let index = connection.key_index(table).await?;
-    Ok(format!("{} as t {index} on {}", qualified(&table.name, &connection.server.database), on_key(table)))
+    let same = |column: &Column, name: &str, source: &str| {
+        let equal = format!("{name} = {}", compared(column, source));
+        if is_text(column) { format!("{equal} and {} = unhex({source})", bytes_of(name)) } else { equal }
+    };
+    keyed_by(connection, table, same).await
 }
 
-/// `t`'s key is that of `a`, byte by byte: the collation finds the row by its index, the bytes say whether it is
-/// the one (C6).
-fn on_key(table: &Table) -> String {
-    let parts = table.key_columns().enumerate().map(|(i, column)| {
-        let (name, source) = (format!("t.{}", quoted(&column.name)), format!("a.k{i}"));
-        let equal = format!("{name} = {}", compared(column, &source));
-        if is_text(column) { format!("{equal} and {} = unhex({source})", bytes_of(&name)) } else { equal }
-    });
-    parts.collect::<Vec<_>>().join(" and ")
+/// As [`keyed`], with what makes a column `name` of `t` the same as `source`.
+async fn keyed_by(connection: &mut Connection, table: &Table, same: impl Fn(&Column, &str, &str) -> String) -> Result<String> {
+    let index = connection.key_index(table).await?;
+    let part = |(i, column): (usize, &Column)| same(column, &format!("t.{}", quoted(&column.name)), &format!("a.k{i}"));
+    let parts: Vec<String> = table.key_columns().enumerate().map(part).collect();
+    Ok(format!("{} as t {index} on {}", qualified(&table.name, &connection.server.database), parts.join(" and ")))
 }
 
 fn is_text(column: &Column) -> bool {
@@ -144,6 +145,31 @@ pub(super) async fn by_key(
 /// What a field takes in memory, about.
 fn size_of(wire: &Wire) -> usize {
     size_of_val(wire) + if let Wire::Bytes(bytes) = wire { bytes.len() } else { 0 }
+}
+
+/// As [`Window::spelled`](crate::endpoint::Window::spelled): as the key's own collation compares, which is how the server
+/// checks a foreign key.
+pub(super) async fn spelled(connection: &mut Connection, table: &Table, keys: &[Key]) -> Result<Vec<Option<Key>>> {
+    let by_collation = |column: &Column, name: &str, source: &str| format!("{name} = {}", compared(column, source));
+    let sql = format!(
+        "select a.at_row, {} from {} straight_join {}",
+        key_columns(table, "t."),
+        json_table(&[("k", table.key.len())]),
+        keyed_by(connection, table, by_collation).await?,
+    );
+    let asked = of_their_kinds(table, keys);
+    let (mut found, mut offset) = (vec![None; keys.len()], 0);
+    for (json, size) in documents(asked.iter().map(|at| key_json(table, &keys[*at])), connection.json_max()) {
+        for row in connection.rows(&sql, vec![Wire::Bytes(json)]).await? {
+            let mut fields = row.unwrap().into_iter();
+            let at = offset + place(&mut fields).ok_or_else(unexpected)?;
+            if let Some(at) = asked.get(at) {
+                found[*at] = decode_key(table, &mut fields);
+            }
+        }
+        offset += size;
+    }
+    Ok(found)
 }
 
 /// Those of `keys` that exist, locked; for statements that only say how many they found.

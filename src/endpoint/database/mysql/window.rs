@@ -283,6 +283,11 @@ impl Window for Snapshot {
         Ok(found.into_iter().map(told).collect())
     }
 
+    async fn spelled(&mut self, collection: usize, keys: &[Key]) -> Result<Vec<Option<Key>>> {
+        let table = self.side(collection)?.collection.table.clone();
+        rows::spelled(&mut self.connection, &table, keys).await
+    }
+
     /// Reads what is in the log after the window's own entries: nothing, unless there is more than its limit.
     async fn unread(&mut self, collection: usize, keys: &[Key], which: Unread) -> Result<HashSet<KeyBytes>> {
         let side = self.side(collection)?;

@@ -10,7 +10,7 @@ use super::catalog::{quote, quote_table};
 use super::error::is_about_one_row;
 use super::session::{Conn, in_order};
 use super::value::{Param, Raw, carrier, cast, decode, select};
-use crate::endpoint::database::all;
+use crate::endpoint::database::{all, of_their_kinds};
 use crate::endpoint::{CANDIDATES_MAX, Fetched, Room};
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::model::{Collection, Column, Key, Kind, Normal, Row, Table, Value};
@@ -247,6 +247,32 @@ pub(super) async fn fetch(conn: &mut Conn, collection: &Collection, what: Rows, 
         }
     }
     Ok(rows)
+}
+
+/// As [`Window::spelled`](crate::endpoint::Window::spelled): a collation may not be deterministic, and `citext` is blind to case.
+pub(super) async fn spelled(conn: &mut Conn, table: &Table, keys: &[Key]) -> Result<Vec<Option<Key>>> {
+    let mut found = vec![None; keys.len()];
+    let asked = of_their_kinds(table, keys);
+    if asked.is_empty() {
+        return Ok(found);
+    }
+    let some: Vec<Key> = asked.iter().map(|at| keys[*at].clone()).collect();
+    let columns = key_columns(table, &some)?;
+    let columns = as_params(&columns);
+    let sql = format!(
+        "select v.ord, {} from {} join {} t on {}",
+        select_key(table),
+        unnest_keyed(named_key(table)),
+        quote_table(&table.name),
+        same_key(table)
+    );
+    let answers = conn.query(&sql, &params(&columns)).await?;
+    for (at, key) in by_ordinal(table, &answers)? {
+        if let Some(at) = asked.get(at) {
+            found[*at] = Some(key);
+        }
+    }
+    Ok(found)
 }
 
 /// As [`Window::find`](crate::endpoint::Window::find).

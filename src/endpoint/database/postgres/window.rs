@@ -303,6 +303,11 @@ impl Window for PgWindow {
         self.reader.fetch(at, &collection, keys).await
     }
 
+    async fn spelled(&mut self, collection: usize, keys: &[Key]) -> Result<Vec<Option<Key>>> {
+        let table = self.collection(collection)?.table.clone();
+        rows::spelled(self.reader.conn().await?, &table, keys).await
+    }
+
     fn ahead(&mut self, at: usize, keys: Vec<Key>) {
         if let Ok(collection) = self.collection(at).cloned() {
             self.reader.begin(at, collection, keys);

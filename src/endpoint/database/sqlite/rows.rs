@@ -93,6 +93,22 @@ fn size_of_row(collection: &Collection, row: &Found<'_>) -> Result<usize> {
     (0..collection.columns.len()).map(size).sum()
 }
 
+/// As [`Window::spelled`](crate::endpoint::Window::spelled): as the key's own collation and affinity compare, which is how
+/// SQLite checks a foreign key.
+pub(super) fn spelled(connection: &Connection, table: &Table, keys: &[Key]) -> Result<Vec<Option<Key>>> {
+    let same: Vec<String> = table.key.iter().enumerate().map(|(n, i)| format!("{} = ?{}", column(table, *i), n + 1)).collect();
+    let sql = format!("select {} {} where {}", columns(table, table.key.iter().copied()), from(table), same.join(" and "));
+    let mut statement = connection.prepare_cached(&sql).map_err(fault)?;
+    let mut one = |key: &Key| {
+        let Ok(parameters) = parameters(table, key) else { return Ok(None) };
+        let mut rows = statement.query(params_from_iter(parameters)).map_err(fault)?;
+        let found = rows.next().map_err(fault)?.map(|row| key_of(table, row, 0)).transpose()?;
+        // Where the key's index has another collation, several may be equal.
+        Ok(found.filter(|_| matches!(rows.next(), Ok(None))))
+    };
+    keys.iter().map(&mut one).collect()
+}
+
 fn read_row(collection: &Collection, row: &Found<'_>) -> Result<Fetched> {
     let mut values = Vec::with_capacity(collection.columns.len());
     for (i, column) in collection.mapped().enumerate() {

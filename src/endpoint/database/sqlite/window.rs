@@ -109,6 +109,11 @@ impl Window for SqliteWindow {
         self.read(collection, move |connection, collection| rows::fetch(connection, collection, &keys, Room::of_a_fetch())).await
     }
 
+    async fn spelled(&mut self, collection: usize, keys: &[Key]) -> Result<Vec<Option<Key>>> {
+        let keys = keys.to_vec();
+        self.read(collection, move |connection, collection| rows::spelled(connection, &collection.table, &keys)).await
+    }
+
     async fn unread(&mut self, collection: usize, keys: &[Key], which: Unread) -> Result<HashSet<KeyBytes>> {
         let (keys, position) = (rows::set(keys), self.positions[collection].clone());
         let named = move |connection: &Connection, collection: &Collection| {
