@@ -1,2 +1,2 @@
 {create} definer={definer} procedure {procedure} ({parameters}) modifies sql data
-  insert into {log} (op, origin, {columns}) values (p_op, @twinrow_origin, {values})
+  insert into {log} (op, origin, writer, {columns}) values (p_op, @twinrow_origin, {writer}, {values})

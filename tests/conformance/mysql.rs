@@ -47,6 +47,8 @@ macro_rules! both {
     })* };
 }
 
+mod order;
+
 both! {
     a12_truncate_is_found,
     a3_a_missing_right_to_see_who_is_named,
@@ -55,7 +57,13 @@ both! {
     a13_cascades_are_logged_by_the_parent,
     a13_keys_that_come_down_two_cascades_are_renames,
     a13_cascades_in_a_circle_compare_the_whole,
+    a15_a_reading_that_ends_within_a_replace_tells_one_record,
+    a15_a_replace_beside_other_writers_is_one_record,
+    a15_a_replace_by_several_unique_keys_is_one_record,
+    a15_a_replace_is_one_record_where_a_drain_ends_within_it,
+    a15_compaction_makes_no_replace_of_two_statements,
     i5_a_parent_is_written_whatever_became_of_its_child,
+    a32_a_log_of_the_third_version_gets_its_column,
     a32_a_parents_trigger_of_the_second_version_is_replaced,
     a31_a_swapped_table_is_found,
     a31_a_trigger_that_is_lost_after_a_swap_is_repaired_for_good,
@@ -114,6 +122,7 @@ async fn caught(future: impl Future<Output = ()>) -> std::thread::Result<()> {
 }
 
 mod tests {
+    pub use super::order::*;
     use super::*;
 
     pub async fn a12_truncate_is_found(lab: &MysqlLab) {

@@ -1,10 +1,13 @@
 //! Keeping logs short: the queue, where a log has several consumers, and a log itself, where it has one.
 
+use std::collections::HashMap;
+
 use mysql_async::Value as Wire;
 
 use super::catalog::quoted;
 use super::connection::{Connection, field_text};
 use super::log::{self, Log, Logged, Stand, What};
+use super::replaced;
 use crate::endpoint::Tracked;
 use crate::endpoint::database::compaction::Compaction;
 use crate::error::Result;
@@ -18,7 +21,12 @@ const SLICE: usize = 5_000;
 pub(super) struct Compactions {
     log: Compaction,
     queue: Compaction,
+    before: Before,
 }
+
+/// Updates that may go, by session, with the newer entry of each, until it is seen what their session did before them. Behind a delete
+/// one stays: without it, an insert after it would stand right behind that delete, as in a REPLACE (A15).
+type Before = HashMap<u64, (i64, i64)>;
 
 /// The next slice of one log, inside a fenced transaction; whether there is more to do.
 ///
@@ -31,7 +39,7 @@ pub(super) async fn step(connection: &mut Connection, log: &Log, state: &mut Com
     if consumers.first().is_none_or(|(consumers, _)| *consumers != 1) {
         return Ok(more);
     }
-    Ok(direct(connection, log, &mut state.log).await? || more)
+    Ok(direct(connection, log, &mut state.log, &mut state.before).await? || more)
 }
 
 /// Numbers of the queue are given out after commit, so whoever is before an entry will also read the newer one.
@@ -61,22 +69,33 @@ async fn queue(connection: &mut Connection, log: &Log, compaction: &mut Compacti
     Ok(compaction.looked(lowest, rows.len() < SLICE))
 }
 
-async fn direct(connection: &mut Connection, log: &Log, compaction: &mut Compaction) -> Result<bool> {
+async fn direct(connection: &mut Connection, log: &Log, compaction: &mut Compaction, before: &mut Before) -> Result<bool> {
     let named = quoted(&log.name);
     let end = one(connection, &sql!("log_end").replace("{log}", &named), Vec::new()).await?;
     let Some(below) = compaction.below(0, end) else { return Ok(false) };
+    if below == i64::MAX {
+        before.clear();
+    }
     let rows: Vec<Logged> = log::newest(connection, log, below, SLICE).await?;
     let mut repeated = Vec::new();
     for logged in &rows {
+        let session = replaced::session(logged.writer);
+        let later = before.remove(&session).filter(|_| !matches!(logged.what, What::Delete(_)));
+        repeated.extend(later);
         if let Some(newer) = is_repeated(compaction, &logged.what, logged.seq) {
-            repeated.push(serde_json::Value::from(vec![logged.seq, newer]));
+            before.insert(session, (logged.seq, newer));
         }
     }
+    let bottom = rows.len() < SLICE;
+    if bottom {
+        repeated.extend(before.drain().map(|(_, update)| update));
+    }
+    let repeated: Vec<[i64; 2]> = repeated.into_iter().map(|(seq, newer)| [seq, newer]).collect();
     if !repeated.is_empty() {
-        let json = serde_json::Value::from(repeated).to_string();
+        let json = serde_json::json!(repeated).to_string();
         connection.write(&sql!("log_remove_repeated").replace("{log}", &named), vec![json.into()]).await?;
     }
-    Ok(compaction.looked(rows.last().map_or(below, |last| last.seq), rows.len() < SLICE))
+    Ok(compaction.looked(rows.last().map_or(below, |last| last.seq), bottom))
 }
 
 /// The newer entry that repeats this one.
@@ -88,7 +107,7 @@ fn is_repeated(compaction: &mut Compaction, what: &What, seq: i64) -> Option<i64
             note(old.encode(), false);
             note(new.encode(), false)
         }
-        What::Insert(key) | What::Delete(key) => note(key.encode(), false),
+        What::Insert(key) | What::Delete(key) | What::Replace(key) => note(key.encode(), false),
         What::Anything | What::Epoch => None,
     }
 }

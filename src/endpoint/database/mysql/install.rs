@@ -20,7 +20,7 @@ macro_rules! migration {
 }
 
 /// The version of a table's log and triggers; a greater one is not ours to touch (F15).
-pub(super) const VERSION: i64 = 3;
+pub(super) const VERSION: i64 = 4;
 /// In its place while a table's tracking is being repaired.
 pub(super) const IN_DOUBT: i64 = 0;
 
@@ -75,7 +75,11 @@ async fn parts(connection: &mut Connection, present: &BTreeSet<String>, home: bo
 pub(super) async fn upgrade(connection: &mut Connection, home: bool) -> Result<Vec<Step>> {
     let present = own(connection).await?;
     let parts = parts(connection, &present, home).await?;
-    if parts.iter().any(Part::outdated) { own_tables(connection, &parts, &present).await } else { Ok(Vec::new()) }
+    if !parts.iter().any(Part::outdated) {
+        return Ok(Vec::new());
+    }
+    let columns = own_columns(connection).await?;
+    Ok(own_tables(&connection.server.database, &parts, &present, &columns))
 }
 
 /// What an installation would do.
@@ -105,7 +109,8 @@ pub(super) async fn plan(connection: &mut Connection, tables: &[Table], home: bo
     let database = connection.server.database.clone();
     let definer = login.capture(&database);
     let parts = parts(connection, &present.tables, home).await?;
-    let mut steps = own_tables(connection, &parts, &present.tables).await?;
+    let columns = own_columns(connection).await?;
+    let mut steps = own_tables(&database, &parts, &present.tables, &columns);
     let triggers = wanted(connection, tables).await?;
     present.refuse_blind(&login, tables, &triggers, &connection.server)?;
     let mut account_made = false;
@@ -116,7 +121,7 @@ pub(super) async fn plan(connection: &mut Connection, tables: &[Table], home: bo
         if gap {
             of_table.push(doubt(&table.name, &database));
         }
-        log_steps(table, &present, &database, &mut of_table);
+        log_steps(table, &present, &columns, &database, &mut of_table);
         let log = Log::of(table, &database);
         let procedure = present.procedures.get(&log.name);
         if connection.server.flavour.one_writer() && !super::triggers::writes(&log, &database, procedure) {
@@ -191,12 +196,15 @@ pub(super) fn step(sql: String, what: String, schema: &str, table: &str) -> Step
     Step { sql, what, table: (schema.to_owned(), table.to_owned()) }
 }
 
-/// What is missing of our own tables: definition statements commit by themselves, so each says what it makes.
-async fn own_tables(connection: &mut Connection, parts: &[Part], present: &BTreeSet<String>) -> Result<Vec<Step>> {
+/// The columns of our own tables, each behind its table's name.
+async fn own_columns(connection: &mut Connection) -> Result<BTreeSet<String>> {
     let database = connection.server.database.clone();
-    let sql = sql!("tracking_columns");
-    let rows = connection.rows(sql, vec![database.as_str().into()]).await?;
-    let columns = rows.iter().map(|row| field_text(row, 0)).collect::<Result<BTreeSet<_>>>()?;
+    let rows = connection.rows(sql!("tracking_columns"), vec![database.as_str().into()]).await?;
+    rows.iter().map(|row| field_text(row, 0)).collect()
+}
+
+/// What is missing of our own tables: definition statements commit by themselves, so each says what it makes.
+fn own_tables(database: &str, parts: &[Part], present: &BTreeSet<String>, columns: &BTreeSet<String>) -> Vec<Step> {
     let mut steps = Vec::new();
     for part in parts {
         let before = steps.len();
@@ -214,18 +222,18 @@ async fn own_tables(connection: &mut Connection, parts: &[Part], present: &BTree
                     (None, "create") => format!("created table {table}"),
                     _ => String::new(),
                 };
-                let sql = statement.replacen(table, &format!("{}.{}", quoted(&database), quoted(table)), 1);
-                steps.push(step(sql, what, &database, table));
+                let sql = statement.replacen(table, &format!("{}.{}", quoted(database), quoted(table)), 1);
+                steps.push(step(sql, what, database, table));
             }
         }
         let now = part.current();
         if !part.settled() || steps.len() > before {
             let version =
-                format!("replace into {}.twinrow_version (part, version) values ('{}', {now})", quoted(&database), part.name);
-            steps.push(step(version, String::new(), &database, "twinrow_version"));
+                format!("replace into {}.twinrow_version (part, version) values ('{}', {now})", quoted(database), part.name);
+            steps.push(step(version, String::new(), database, "twinrow_version"));
         }
     }
-    Ok(steps)
+    steps
 }
 
 /// The statements of a migration.
@@ -235,8 +243,9 @@ fn statements(script: &str) -> Vec<String> {
     code.split(';').map(str::trim).filter(|statement| !statement.is_empty()).map(str::to_owned).collect()
 }
 
-/// The log, with the row that says which log it is (A11).
-fn log_steps(table: &Table, present: &Present, database: &str, steps: &mut Vec<Step>) {
+/// The log, with the row that says which log it is (A11). One of an older version does not note who wrote (version 4): the column is
+/// there before anything writes it.
+fn log_steps(table: &Table, present: &Present, columns: &BTreeSet<String>, database: &str, steps: &mut Vec<Step>) {
     let log = Log::of(table, database);
     let name = format!("{}.{}", quoted(database), quoted(&log.name));
     let there = present.tables.contains(&log.name);
@@ -244,6 +253,9 @@ fn log_steps(table: &Table, present: &Present, database: &str, steps: &mut Vec<S
         let comment: String = format!("changes of {}", table.name).chars().take(1000).collect();
         let sql = LOG.replace("{log}", &name).replace("{columns}", &log.columns()).replace("{comment}", &literal(&comment));
         steps.push(step(sql.trim().to_owned(), format!("created the log of {}", table.name), database, &log.name));
+    } else if !columns.contains(&format!("{} writer", log.name)) {
+        let sql = format!("alter table {name} add column writer bigint unsigned");
+        steps.push(step(sql, format!("added column writer to the log of {}", table.name), database, &log.name));
     }
     if !there || present.unmarked.contains(&log.name) {
         let what = if there { format!("marked the log of {} as a new one", table.name) } else { String::new() };

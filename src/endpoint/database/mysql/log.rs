@@ -5,18 +5,19 @@
 //! move to `twinrow_queue`, under new numbers given out in one transaction at a time; there a cursor is safe.
 
 use std::collections::btree_map::Entry::{Occupied, Vacant};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use mysql_async::{Row, Value as Wire};
 use sha2::{Digest, Sha256};
 
 use super::catalog::{quoted, schema_of};
 use super::connection::{Connection, field_optional, field_text};
+use super::replaced;
 use super::session::documents;
 use super::value::{decode_logged, from_log, logged_type};
 use crate::endpoint::{Acknowledge, Unread};
 use crate::error::{Error, Kind, Result};
-use crate::model::{Column, Key, KeyBytes, Position, Table, TableName, hex};
+use crate::model::{Column, Key, KeyBytes, KeySource, Position, Table, TableName, hex};
 
 /// Rows moved or removed in one step.
 const STEP: usize = 5_000;
@@ -29,6 +30,8 @@ pub(super) struct Log {
     /// The log's table.
     pub(super) name: String,
     key: Vec<Column>,
+    /// The engine numbers the rows.
+    pub(super) generated: bool,
 }
 
 /// One row of a log or of the queue.
@@ -41,6 +44,8 @@ pub(super) struct Logged {
     pub(super) n: Option<i64>,
     pub(super) what: What,
     pub(super) origin: Option<String>,
+    /// [`WRITER`](super::replaced::WRITER); `None` in the queue, and of entries that an older version wrote.
+    pub(super) writer: Option<u64>,
 }
 
 /// What a log row says.
@@ -49,6 +54,8 @@ pub(super) enum What {
     Insert(Key),
     Update(Key, Key),
     Delete(Key),
+    /// What is left of a REPLACE, whose delete only says that the row changed.
+    Replace(Key),
     /// Anything may have happened: a marker, or a key that can't be read (A74).
     Anything,
     /// The first row of every log: which log this is (A11).
@@ -68,7 +75,8 @@ impl What {
     /// taken.
     pub(super) fn moves(&self, which: Unread) -> Named<'_> {
         match self {
-            What::Delete(key) => Named::Keys(vec![key]),
+            // Of a REPLACE the match rule may yet say that it is another record.
+            What::Delete(key) | What::Replace(key) => Named::Keys(vec![key]),
             What::Update(old, new) if old.encode() != new.encode() => Named::Keys(vec![old, new]),
             What::Insert(key) if which == Unread::Births => Named::Keys(vec![key]),
             What::Insert(_) | What::Update(..) | What::Epoch => Named::Keys(Vec::new()),
@@ -86,7 +94,8 @@ impl Log {
             text.push('\0');
             text.push_str(&logged_type(column));
         }
-        Log { collection: table.name.to_string(), name: format!("twinrow_log_{}", short_hash(&text)), key }
+        let generated = table.key_source == KeySource::Generated;
+        Log { collection: table.name.to_string(), name: format!("twinrow_log_{}", short_hash(&text)), key, generated }
     }
 
     /// Its columns, as they are created.
@@ -118,7 +127,7 @@ impl Log {
             })
         };
         let keys: Vec<String> = side('o').chain(side('n')).collect();
-        format!("(select {at}, seq, op, origin, {} from {} {which})", keys.join(", "), quoted(&self.name))
+        format!("(select {at}, seq, op, origin, writer, {} from {} {which})", keys.join(", "), quoted(&self.name))
     }
 
     fn key(&self, row: &Row, from: usize) -> Option<Key> {
@@ -128,9 +137,10 @@ impl Log {
 
     fn logged(&self, log: usize, row: &Row, width: usize) -> Result<Logged> {
         let op = field_text(row, 2)?;
-        let (old, new) = (self.key(row, 4), self.key(row, 4 + width));
+        let (old, new) = (self.key(row, 5), self.key(row, 5 + width));
+        let writer = field_optional(row, 4)?.and_then(|text| text.parse().ok());
         let what = what(&op, old, new);
-        Ok(Logged { log, seq: number(row, 1)?, n: None, what, origin: field_optional(row, 3)? })
+        Ok(Logged { log, seq: number(row, 1)?, n: None, what, origin: field_optional(row, 3)?, writer })
     }
 }
 
@@ -140,6 +150,7 @@ pub(super) fn what(op: &str, old: Option<Key>, new: Option<Key>) -> What {
         ("I", _, Some(new)) => What::Insert(new),
         ("U", Some(old), Some(new)) => What::Update(old, new),
         ("D", Some(old), _) => What::Delete(old),
+        ("R", _, Some(new)) => What::Replace(new),
         _ => What::Anything,
     }
 }
@@ -190,11 +201,23 @@ pub(super) async fn newest(connection: &mut Connection, log: &Log, below: i64, m
     rows.iter().map(|row| log.logged(0, row, width)).collect()
 }
 
-/// The keys that rows of this kind after the boundary name, or all keys of the collection.
+/// The rows that have these numbers.
+pub(super) async fn numbered(connection: &mut Connection, log: &Log, seqs: &[i64]) -> Result<Vec<Logged>> {
+    if seqs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let width = log.key.len();
+    let seqs: Vec<String> = seqs.iter().map(i64::to_string).collect();
+    let sql = log.rows(0, width, &format!("where seq in ({}) order by seq", seqs.join(", ")));
+    let rows = connection.rows(&sql, Vec::new()).await.map_err(missing)?;
+    rows.iter().map(|row| log.logged(0, row, width)).collect()
+}
+
+/// The keys that rows of this kind after the boundary name, or all keys of the collection; those with numbers of `read` are read.
 pub(super) async fn unread(
     connection: &mut Connection,
     log: &Log,
-    after: i64,
+    (after, read): (i64, &HashSet<i64>),
     which: Unread,
     mut found: impl FnMut(Named<'_>) + Send,
 ) -> Result<()> {
@@ -206,6 +229,7 @@ pub(super) async fn unread(
     let sql = log.rows(0, width, &format!("where ({births} and not (op = 'U' and {same})) and seq > {after} order by seq"));
     let mut failed = None;
     let each = |row: Row| match log.logged(0, &row, width) {
+        Ok(logged) if read.contains(&logged.seq) => {}
         Ok(logged) => found(logged.what.moves(which)),
         Err(error) => failed = Some(error),
     };
@@ -250,13 +274,11 @@ pub(super) async fn drain(connection: &mut Connection, logs: &[&Log]) -> Result<
 /// One step inside a transaction; whether there may be more.
 pub(super) async fn drain_step(connection: &mut Connection, logs: &[(usize, &Log, i64)]) -> Result<bool> {
     let mut n = lock_drain(connection).await?;
-    let all = read(connection, logs, STEP).await?;
+    let (all, full) = read_step(connection, logs).await?;
     let mut removed: BTreeMap<usize, Vec<i64>> = BTreeMap::new();
-    let mut seen: HashMap<usize, usize> = HashMap::new();
     let mut moved = Vec::new();
     let names: HashMap<usize, &Log> = logs.iter().map(|(at, log, _)| (*at, *log)).collect();
     for logged in &all {
-        *seen.entry(logged.log).or_default() += 1;
         let Some(log) = names.get(&logged.log) else { continue };
         if matches!(logged.what, What::Epoch) {
             continue;
@@ -277,7 +299,24 @@ pub(super) async fn drain_step(connection: &mut Connection, logs: &[(usize, &Log
     if !removed.is_empty() {
         connection.write(sql!("drain_write"), vec![n.into()]).await?;
     }
-    Ok(seen.values().any(|count| *count >= STEP))
+    Ok(full)
+}
+
+/// What one step moves, with both halves of each REPLACE, and whether there may be more. In the queue a cursor may stop anywhere: there
+/// each half says what it is.
+async fn read_step(connection: &mut Connection, logs: &[(usize, &Log, i64)]) -> Result<(Vec<Logged>, bool)> {
+    let (mut all, mut full) = (Vec::new(), false);
+    let read = read(connection, logs, STEP).await?;
+    for (at, log, _) in logs {
+        let mut rows: Vec<Logged> = read.iter().filter(|logged| logged.log == *at).cloned().collect();
+        if let Some(last) = rows.last().map(|logged| logged.seq).filter(|_| rows.len() >= STEP) {
+            full = true;
+            replaced::complete(connection, log, &mut rows, last).await?;
+        }
+        all.extend(rows);
+    }
+    replaced::mark(&mut all, |at| logs.iter().any(|(other, log, _)| *other == at && log.generated));
+    Ok((all, full))
 }
 
 fn queued(n: i64, collection: &str, logged: &Logged) -> String {
@@ -286,6 +325,7 @@ fn queued(n: i64, collection: &str, logged: &Logged) -> String {
         What::Insert(new) => ('I', None, Some(new)),
         What::Update(old, new) => ('U', Some(old), Some(new)),
         What::Delete(old) => ('D', Some(old), None),
+        What::Replace(new) => ('R', None, Some(new)),
         What::Anything | What::Epoch => ('T', None, None),
     };
     let origin = serde_json::Value::from(logged.origin.clone());
@@ -330,6 +370,7 @@ pub(super) async fn read_queue(connection: &mut Connection, logs: &[(usize, &Log
             n: Some(number(&row, 4)?),
             what: what(&field_text(&row, 2)?, key(5), key(6)),
             origin: field_optional(&row, 3)?,
+            writer: None,
         });
     }
     Ok(all)

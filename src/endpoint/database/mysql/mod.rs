@@ -22,6 +22,7 @@ mod open;
 mod present;
 mod reach;
 mod removable;
+mod replaced;
 mod rights;
 mod rows;
 mod session;

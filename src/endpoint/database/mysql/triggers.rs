@@ -11,6 +11,7 @@ use super::connection::{Connection, Server, field_text};
 use super::grants::Object;
 use super::log::{Log, short_hash};
 use super::present::{Procedure, RecordedTrigger};
+use super::replaced::WRITER;
 use super::value::logged;
 use crate::error::Result;
 use crate::model::{Column, Table};
@@ -175,7 +176,7 @@ fn own(table: &Table, server: &Server) -> Vec<Trigger> {
             format!("call {}.{} ('{op}', {})", quoted(database), quoted(&log.name), [old, new].concat().join(", "))
         } else {
             let into = into(&log, database, columns.len(), &['o', 'n']);
-            format!("insert into {into} values ('{op}', @twinrow_origin, {})", [old, new].concat().join(", "))
+            format!("insert into {into} values ('{op}', @twinrow_origin, {WRITER}, {})", [old, new].concat().join(", "))
         };
         Trigger { body, reads: reads_of(table, database), ..empty(table, database, event) }
     };
@@ -195,7 +196,8 @@ pub(super) fn procedure(log: &Log, database: &str, definer: Option<&str>, replac
     let sql = PROCEDURE.replace("{create}", if replace { "create or replace" } else { "create" });
     let sql = sql.replace("{definer}", definer.unwrap_or("current_user")).replace("{procedure}", &name);
     let sql = sql.replace("{parameters}", &format!("p_op char(1){}", parameters.collect::<String>()));
-    sql.replace("{log}", &name).replace("{columns}", &list("")).replace("{values}", &list("p_")).trim().to_owned()
+    let sql = sql.replace("{log}", &name).replace("{columns}", &list("")).replace("{values}", &list("p_"));
+    sql.replace("{writer}", WRITER).trim().to_owned()
 }
 
 /// Whether the procedure does what it should, as far as this user may see what it does.
@@ -218,11 +220,11 @@ fn reads_of(table: &Table, database: &str) -> BTreeMap<(String, String), BTreeSe
     BTreeMap::from([(name, table.key_columns().map(|column| column.name.clone()).collect())])
 }
 
-/// `` `db`.`log` (op, origin, o1, n1) ``.
+/// `` `db`.`log` (op, origin, writer, o1, n1) ``.
 fn into(log: &Log, database: &str, width: usize, letters: &[char]) -> String {
     let columns: Vec<String> = letters.iter().flat_map(|letter| (1..=width).map(move |i| format!("{letter}{i}"))).collect();
     let columns = if columns.is_empty() { String::new() } else { format!(", {}", columns.join(", ")) };
-    format!("{}.{} (op, origin{columns})", quoted(database), quoted(&log.name))
+    format!("{}.{} (op, origin, writer{columns})", quoted(database), quoted(&log.name))
 }
 
 /// Triggers on the tables whose cascades reach this one (A13).
@@ -346,9 +348,10 @@ fn on_parent(table: &Table, path: &[&Reference], event: &'static str, op: char, 
         or_mark(&mark, &format!("for r in (select {} {rows}) do call {procedure} ('{op}', {each}); end for", named.join(", ")))
     } else {
         let mark = into(&log, database, 0, &[]);
-        let mark = format!("insert into {mark} select 'T', @twinrow_origin from dual where {condition}");
+        let mark = format!("insert into {mark} select 'T', @twinrow_origin, {WRITER} from dual where {condition}");
         let into = into(&log, database, columns.len(), &['o', 'n']);
-        or_mark(&mark, &format!("insert into {into} select '{op}', @twinrow_origin, {} {rows}", [old, new].concat().join(", ")))
+        let select = format!("select '{op}', @twinrow_origin, {WRITER}, {}", [old, new].concat().join(", "));
+        or_mark(&mark, &format!("insert into {into} {select} {rows}"))
     };
     Trigger {
         schema: top.parent.0.clone(),

@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use super::catalog::{qualified, schema_of};
 use super::connection::{Connection, field_optional};
 use super::log::{self, Log, Logged, Named, Stand, What};
-use super::rows;
+use super::{replaced, rows};
 use crate::endpoint::{Fetched, ReadReceipt, Room, Tracked, Unread, Window};
 use crate::error::{Error, Kind, Result};
-use crate::model::{Collection, Entry, Key, KeyBytes, KeySource, Normal, Op, Pos, Position, Value};
+use crate::model::{Collection, Entry, Key, KeyBytes, Normal, Op, Pos, Position, Value};
 
 /// Below this many rows, by the server's estimate, they are counted.
 const COUNT_MAX: u64 = 100_000;
@@ -34,6 +34,8 @@ struct Side {
     read: Vec<i64>,
     /// The last row of the log that was read; all before it were.
     boundary: i64,
+    /// Rows after it that were read: they belong to rows before it.
+    beyond: HashSet<i64>,
     /// The last number of the queue that was read.
     queue: i64,
     /// The log, or the queue, has more.
@@ -91,6 +93,7 @@ fn sides(connection: &Connection, collections: &[Tracked]) -> Result<Vec<Side>> 
             read: Vec::new(),
             // Below the first row, which says which log it is.
             boundary: -1,
+            beyond: HashSet::new(),
             queue: 0,
             log_more: false,
             queue_more: false,
@@ -164,7 +167,20 @@ async fn read_logs(connection: &mut Connection, sides: &mut [Side], limit: usize
             break;
         }
     }
+    for (at, side) in sides.iter_mut().enumerate().filter(|(_, side)| side.direct && side.log_more && side.log.generated) {
+        all.extend(halves(connection, at, side, &all).await?);
+    }
     Ok(all)
+}
+
+/// What a window that ends within a REPLACE lacks of it.
+async fn halves(connection: &mut Connection, at: usize, side: &mut Side, all: &[Logged]) -> Result<Vec<Logged>> {
+    let mut rows: Vec<Logged> = all.iter().filter(|logged| logged.log == at).cloned().collect();
+    let kept = rows.len();
+    let added = replaced::complete(connection, &side.log, &mut rows, side.boundary).await?;
+    side.read.extend(&added);
+    side.beyond.extend(added);
+    Ok(rows.split_off(kept))
 }
 
 /// What of a log's rows belongs to this window.
@@ -225,30 +241,18 @@ async fn read_all(connection: &mut Connection, sides: &mut [Side], asked: &[usiz
 
 /// Log rows as entries, the collections one after the other, each in the order of its log.
 fn entries(sides: &[Side], mut read: Vec<Logged>, own: &HashSet<String>) -> Vec<Entry> {
-    read.sort_by_key(|logged| (logged.log, logged.n.is_none(), logged.n, logged.seq));
+    replaced::mark(&mut read, |at| sides.get(at).is_some_and(|side| side.log.generated));
     let mut entries: Vec<Entry> = Vec::with_capacity(read.len());
-    // The entry before, as long as it is a delete.
-    let mut deleted: Option<(usize, KeyBytes)> = None;
     for logged in read {
-        let generated = sides.get(logged.log).is_some_and(|side| side.collection.table.key_source == KeySource::Generated);
-        let (mut op, key) = match logged.what {
+        let (op, key) = match logged.what {
             What::Insert(new) => (Op::Insert, new),
             What::Update(old, new) if old.encode() == new.encode() => (Op::Update, new),
             What::Update(old, new) => (Op::Rename { to: new }, old),
             What::Delete(old) => (Op::Delete, old),
+            What::Replace(new) => (Op::Replace, new),
             What::Anything => (Op::Truncate, Key(Vec::new())),
             What::Epoch => continue,
         };
-        // REPLACE deletes and inserts, one right after the other: the same record under a number (A15). What is deleted
-        // and comes back later may be another one.
-        let here = (logged.log, key.encode());
-        if op == Op::Insert && generated && deleted.as_ref() == Some(&here) {
-            op = Op::Replace;
-            if let Some(entry) = entries.last_mut() {
-                entry.op = Op::Update;
-            }
-        }
-        deleted = (op == Op::Delete).then_some(here);
         let own = logged.origin.as_ref().is_some_and(|origin| own.contains(origin));
         entries.push(Entry { collection: logged.log, op, key, pos: Pos(logged.seq), transaction: None, own });
     }
@@ -291,7 +295,7 @@ impl Window for Snapshot {
     /// Reads what is in the log after the window's own entries: nothing, unless there is more than its limit.
     async fn unread(&mut self, collection: usize, keys: &[Key], which: Unread) -> Result<HashSet<KeyBytes>> {
         let side = self.side(collection)?;
-        let (log, boundary, queue) = (side.log.clone(), side.boundary, side.queue);
+        let (log, boundary, beyond, queue) = (side.log.clone(), side.boundary, side.beyond.clone(), side.queue);
         let (in_log, in_queue, locked) = (side.log_more, side.queue_more, side.stand.is_none());
         let asked: HashSet<KeyBytes> = keys.iter().map(Key::encode).collect();
         if locked {
@@ -308,7 +312,7 @@ impl Window for Snapshot {
             }
         }
         if in_log {
-            log::unread(&mut self.connection, &log, boundary, which, note).await?;
+            log::unread(&mut self.connection, &log, (boundary, &beyond), which, note).await?;
         }
         Ok(unread)
     }

@@ -1,0 +1,174 @@
+//! What the order of a log's entries tells: the halves of a REPLACE, and which of two writers was first.
+
+use std::time::Duration;
+
+use super::MysqlLab;
+use crate::suite::bench::{Bench, op};
+use crate::support::Lab;
+
+/// Waits until a statement of this database waits for a lock. InnoDB looks again only if nobody has asked for a tenth of a second.
+async fn a_lock_is_waited_for(lab: &MysqlLab) {
+    let waiting = "select count(*) from information_schema.innodb_trx as t join information_schema.processlist as p \
+                   on p.id = t.trx_mysql_thread_id where t.trx_state = 'LOCK WAIT' and p.db = database()";
+    let waits = async {
+        while lab.user_rows(waiting).await[0][0].as_deref() == Some("0") {
+            tokio::time::sleep(Duration::from_millis(150)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), waits).await.unwrap();
+}
+
+/// What windows of this size say, one after the other.
+async fn in_windows(bench: &mut Bench<'_>, limit: usize) -> Vec<String> {
+    let mut ops = Vec::new();
+    loop {
+        let window = bench.endpoint.window(&bench.tracked, limit).await.unwrap();
+        ops.extend(window.entries().iter().map(op));
+        let more = window.more();
+        bench.acknowledge(window).await;
+        if !more {
+            return ops;
+        }
+    }
+}
+
+async fn log_of(lab: &MysqlLab, collection: &str) -> String {
+    let log = lab.user_rows(&format!("select log from twinrow_collection where name = '{collection}'")).await;
+    log[0][0].clone().unwrap()
+}
+
+/// A trigger of the application's waits between the delete and the insert, and meanwhile others write: their entry comes between
+/// the two.
+pub async fn a15_a_replace_beside_other_writers_is_one_record(lab: &MysqlLab) {
+    lab.user("create table place (id int primary key)").await;
+    lab.user("insert into place values (1)").await;
+    let mut bench = Bench::item(lab).await;
+    // Newer than ours, so it comes after.
+    let pause = "set @paused = (select count(*) from place where id = 1 lock in share mode)";
+    lab.user(&format!("create trigger pause after delete on item for each row {pause}")).await;
+    lab.user("insert into item (id, name) values (5, 'Ann'), (6, 'Bob')").await;
+    bench.read().await;
+    let mut beside = None;
+    for _ in 0..2 {
+        let (mut place, mut replacing) = (lab.open().await, lab.open().await);
+        place.run("select id from place where id = 1 for update").await;
+        let replace = async {
+            replacing.run("replace into item (id, name) values (5, 'Bea')").await;
+            replacing.commit().await;
+        };
+        let other = async {
+            a_lock_is_waited_for(lab).await;
+            lab.user("update item set name = concat(name, '.') where id = 6").await;
+            place.commit().await;
+        };
+        tokio::join!(replace, other);
+        // Alone, and then beside another integration.
+        for reader in std::iter::once(&mut bench).chain(&mut beside) {
+            assert_eq!(reader.ops().await.join(", "), "update 5, update 6, replace 5");
+        }
+        if beside.is_none() {
+            beside = Some(bench.beside("slow").await);
+        }
+    }
+}
+
+/// Wherever a reading ends: of the log itself, of the queue, and of what an older version wrote.
+pub async fn a15_a_reading_that_ends_within_a_replace_tells_one_record(lab: &MysqlLab) {
+    let mut bench = Bench::item(lab).await;
+    let log = log_of(lab, "item").await;
+    lab.user("insert into item (id, code) values (1, 'a'), (2, 'b'), (3, 'c'), (4, 'd')").await;
+    bench.read().await;
+    let mut beside: Option<Bench<'_>> = None;
+    for kind in ["log", "older", "queue"] {
+        if kind == "queue" {
+            beside = Some(bench.beside("slow").await);
+        }
+        for limit in 1..=6 {
+            lab.user("update item set qty = qty + 1 where id = 4").await;
+            lab.user("replace into item (id, code) select id, code from (select * from item where id < 4) as old").await;
+            if kind == "older" {
+                lab.user(&format!("update {log} set writer = null")).await;
+            }
+            let told = "update 4, update 1, replace 1, update 2, replace 2, update 3, replace 3";
+            for reader in std::iter::once(&mut bench).chain(&mut beside) {
+                assert_eq!(in_windows(reader, limit).await.join(", "), told, "{kind}, {limit}");
+            }
+        }
+    }
+}
+
+/// A row for each unique index that is in the way goes, and then one comes.
+pub async fn a15_a_replace_by_several_unique_keys_is_one_record(lab: &MysqlLab) {
+    let mut bench = Bench::item(lab).await;
+    for limit in [1, 2, 100] {
+        lab.user("insert into item (id, code) values (1, 'a'), (2, 'b'), (3, 'c')").await;
+        bench.read().await;
+        lab.user("replace into item (id, code) values (1, 'b')").await;
+        let mut told = in_windows(&mut bench, limit).await;
+        told.sort();
+        assert_eq!(told, ["delete 2", "replace 1", "update 1"], "{limit}");
+        // By statements of their own, what comes back is the last that went, or it is new.
+        lab.user("delete from item").await;
+        lab.user("insert into item (id, code) values (1, 'z')").await;
+        assert_eq!(in_windows(&mut bench, limit).await, ["delete 1", "delete 3", "insert 1"], "{limit}");
+        lab.user("delete from item").await;
+        bench.read().await;
+    }
+}
+
+/// Entries move to the queue in steps; nor does one of these end within a REPLACE.
+pub async fn a15_a_replace_is_one_record_where_a_drain_ends_within_it(lab: &MysqlLab) {
+    let mut bench = Bench::item(lab).await;
+    lab.user("insert into item (code) values (1)").await;
+    for _ in 0..12 {
+        lab.user("insert into item (code) select code + (select max(id) from item as a) from item").await;
+    }
+    bench.read().await;
+    let mut beside = bench.beside("slow").await;
+    lab.user("update item set qty = 2 where id = 1").await;
+    lab.user("replace into item (id, code) select id, code from (select * from item) as old").await;
+    bench.window().await;
+    let queued = lab.user_rows("select op, count(*) from twinrow_queue group by op order by op").await;
+    let queued: Vec<String> = queued.into_iter().flatten().flatten().collect();
+    assert_eq!(queued, ["R", "4096", "U", "4097"], "each says by itself what it is");
+    for reader in [&mut bench, &mut beside] {
+        let ops = reader.ops().await;
+        let halves = |what: &str| ops.iter().filter(|op| op.starts_with(what)).count();
+        assert_eq!([halves("update"), halves("replace"), ops.len()], [4097, 4096, 8193]);
+    }
+}
+
+/// The log of version 3 did not note who wrote. What it holds is read after the upgrade, and nothing is lost.
+pub async fn a32_a_log_of_the_third_version_gets_its_column(lab: &MysqlLab) {
+    let mut bench = Bench::item(lab).await;
+    let log = log_of(lab, "item").await;
+    lab.user("insert into item (id, code) values (1, 'a'), (2, 'b')").await;
+    lab.user("replace into item (id, code) values (1, 'a')").await;
+    lab.user(&format!("alter table {log} drop column writer")).await;
+    lab.user("update twinrow_collection set version = 3").await;
+    let found = bench.tracking().inspect(&bench.tables()).await.unwrap();
+    assert!(found.len() == 1 && !found[0].gap, "older, and nothing is missing: {found:?}");
+    bench.tracking().install(&bench.tables(), true).await.unwrap();
+    assert_eq!(bench.tracking().inspect(&bench.tables()).await.unwrap(), []);
+    lab.user("delete from item where id = 2").await;
+    assert_eq!(bench.ops().await, ["insert 1", "insert 2", "update 1", "replace 1", "delete 2"]);
+}
+
+/// What stood between a delete and an insert of the same key says that they are no REPLACE, also where a newer entry repeats it.
+pub async fn a15_compaction_makes_no_replace_of_two_statements(lab: &MysqlLab) {
+    let mut bench = Bench::item(lab).await;
+    let rows: Vec<String> = (1..=100).map(|id| format!("({id}, 'c{id}')")).collect();
+    lab.user(&format!("insert into item (id, code) values {}", rows.join(", "))).await;
+    bench.read().await;
+    lab.user("delete from item where id = 3").await;
+    lab.user("update item set name = 'between' where id = 2").await;
+    lab.user("insert into item (id, code) values (3, 'another')").await;
+    for _ in 0..120 {
+        lab.user("update item set qty = qty + 1 where id <> 3").await;
+    }
+    while bench.endpoint.compact(&bench.fence, &bench.tables()).await.unwrap() {}
+    let ops = bench.ops().await;
+    assert!(ops.len() < 1_000, "{} entries are left", ops.len());
+    let three: Vec<&String> = ops.iter().filter(|op| op.ends_with(" 3")).collect();
+    assert_eq!(three, ["delete 3", "insert 3"]);
+}
