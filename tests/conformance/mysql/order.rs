@@ -138,6 +138,52 @@ pub async fn a15_a_replace_is_one_record_where_a_drain_ends_within_it(lab: &Mysq
     }
 }
 
+/// Whoever has a child when its parent goes was before that: what the parent's trigger writes of it comes after (rule 6).
+pub async fn a13_what_goes_with_a_parent_comes_after_what_was_done_to_it(lab: &MysqlLab) {
+    lab.user("create table parent (id int primary key)").await;
+    let reference = "foreign key (up) references parent (id) on delete cascade on update cascade";
+    lab.user(&format!("create table child (id int primary key, up int, name varchar(20), {reference})")).await;
+    lab.user(&format!("create table line (up int, n int, name varchar(20), primary key (up, n), {reference})")).await;
+    lab.user("insert into parent values (1), (2)").await;
+    lab.user("insert into child (id, up) values (11, 1), (12, 1), (13, 1), (14, 1), (15, 1), (16, 1)").await;
+    lab.user("insert into line (up, n) values (2, 1), (2, 2), (2, 3), (2, 4), (2, 5), (2, 6)").await;
+    let mut bench = Bench::new(lab, &["child", "line"]).await;
+    for (mine, theirs, told) in [
+        (
+            ["select id from child where id = 16 for update", "update child set name = 'mine' where id = 16"],
+            "delete from parent where id = 1",
+            ["update 16", "delete 11", "delete 12", "delete 13", "delete 14", "delete 15", "delete 16"],
+        ),
+        (
+            ["select n from line where up = 2 and n = 6 for update", "update line set name = 'mine' where up = 2 and n = 6"],
+            "update parent set id = 22 where id = 2",
+            [
+                "update 2,6",
+                "rename 2,1 to 22,1",
+                "rename 2,2 to 22,2",
+                "rename 2,3 to 22,3",
+                "rename 2,4 to 22,4",
+                "rename 2,5 to 22,5",
+                "rename 2,6 to 22,6",
+            ],
+        ),
+    ] {
+        let (mut having, mut parent) = (lab.open().await, lab.open().await);
+        having.run(mine[0]).await;
+        let going = async {
+            parent.run(theirs).await;
+            parent.commit().await;
+        };
+        let writing = async {
+            a_lock_is_waited_for(lab).await;
+            having.run(mine[1]).await;
+            having.commit().await;
+        };
+        tokio::join!(going, writing);
+        assert_eq!(bench.ops().await, told);
+    }
+}
+
 /// The log of version 3 did not note who wrote. What it holds is read after the upgrade, and nothing is lost.
 pub async fn a32_a_log_of_the_third_version_gets_its_column(lab: &MysqlLab) {
     let mut bench = Bench::item(lab).await;

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::catalog::{Reference, quoted, references, schema_of};
+use super::catalog::{Reference, key_index, quoted, references, schema_of};
 use super::connection::{Connection, Server, field_text};
 use super::grants::Object;
 use super::log::{Log, short_hash};
@@ -157,7 +157,11 @@ pub(super) async fn wanted(connection: &mut Connection, tables: &[Table]) -> Res
     let mut triggers = Vec::new();
     for table in tables {
         triggers.extend(own(table, &connection.server));
-        triggers.extend(cascades(table, &all, &connection.server));
+        let paths = paths(table, &all, &connection.server);
+        if !paths.is_empty() {
+            let child = Child { table, primary: key_index(connection, table).await? == "PRIMARY" };
+            triggers.extend(cascades(&child, &paths, &connection.server));
+        }
     }
     Ok(triggers)
 }
@@ -231,11 +235,48 @@ fn into(log: &Log, database: &str, width: usize, letters: &[char]) -> String {
 ///
 /// InnoDB carries out CASCADE and SET NULL itself, and the child's triggers stay silent. So before the parent's row goes, a
 /// trigger on the parent writes the keys of the rows that will go with it into their log: the parent's row is locked by
-/// then, the children are read under a lock too, and what the statement undoes undoes the entries. It costs the
-/// parent's statement one look into the index that every foreign key has. Where the way down is a circle, or there are
+/// then, and what the statement undoes undoes the entries. The children are locked too, before the first of them is written down,
+/// for an entry about a row gets its number while the row is locked, and so do those of whoever has it just now (rule 6). It costs the
+/// parent's statement one look into the index that every foreign key has, and one at each child. Where the way down is a circle, or there are
 /// several on which a new key comes further down than to the children, only a mark is written: compare the whole
 /// collection. With `foreign_key_checks = 0` nothing cascades, and nothing is logged.
-fn cascades(table: &Table, all: &[Reference], server: &Server) -> Vec<Trigger> {
+fn cascades(child: &Child<'_>, paths: &[(Vec<&Reference>, bool)], server: &Server) -> Vec<Trigger> {
+    let moves = |parent: &(String, String)| {
+        let from = |path: &[&Reference]| path.last().is_some_and(|top| top.parent == *parent) && gives_key(child.table, path);
+        paths.iter().filter(|(path, _)| from(path)).count()
+    };
+    let mut triggers = Vec::new();
+    for (path, circle) in paths {
+        let several = path.len() > 1 && path.last().is_some_and(|top| moves(&top.parent) > 1);
+        triggers.extend(on_delete(child, path, *circle, server));
+        triggers.extend(on_update(child, path, *circle || several, server));
+    }
+    triggers.sort_by(|a, b| (&a.schema, &a.table, a.event, &a.body).cmp(&(&b.schema, &b.table, b.event, &b.body)));
+    triggers.dedup_by(|a, b| (&a.schema, &a.table, a.event, &a.body) == (&b.schema, &b.table, b.event, &b.body));
+    triggers
+}
+
+/// A tracked table that cascades reach.
+struct Child<'a> {
+    table: &'a Table,
+    /// Its key is the primary key, by which InnoDB stores its rows.
+    primary: bool,
+}
+
+impl Child<'_> {
+    /// Its rows, as `t0` has them, once more by the key: the index of a foreign key often has all that is asked of `t0`, and then a
+    /// share lock is on its entry alone, which whoever changes another column of the row does not touch.
+    fn rows(&self, database: &str) -> String {
+        let name = (schema_of(&self.table.name, database).to_owned(), self.table.name.name.clone());
+        let index = if self.primary { " force index (primary)" } else { "" };
+        let on: Vec<String> = self.table.key_columns().map(|column| quoted(&column.name)).collect();
+        let on: Vec<String> = on.iter().map(|column| format!("k.{column} = t0.{column}")).collect();
+        format!("straight_join {} as k{index} on {}", named(&name), on.join(" and "))
+    }
+}
+
+/// The ways down to a table, lowest foreign key first, and whether each is a circle.
+fn paths<'a>(table: &Table, all: &'a [Reference], server: &Server) -> Vec<(Vec<&'a Reference>, bool)> {
     let start = (schema_of(&table.name, &server.database).to_owned(), table.name.name.clone());
     let mut open: Vec<Vec<&Reference>> = all.iter().filter(|link| link.child == start).map(|link| vec![link]).collect();
     let mut paths = Vec::new();
@@ -248,23 +289,11 @@ fn cascades(table: &Table, all: &[Reference], server: &Server) -> Vec<Trigger> {
         }
         paths.push((path, circle));
     }
-    let moves = |parent: &(String, String)| {
-        let from = |path: &[&Reference]| path.last().is_some_and(|top| top.parent == *parent) && gives_key(table, path);
-        paths.iter().filter(|(path, _)| from(path)).count()
-    };
-    let mut triggers = Vec::new();
-    for (path, circle) in &paths {
-        let several = path.len() > 1 && path.last().is_some_and(|top| moves(&top.parent) > 1);
-        triggers.extend(on_delete(table, path, *circle, server));
-        triggers.extend(on_update(table, path, *circle || several, server));
-    }
-    triggers.sort_by(|a, b| (&a.schema, &a.table, a.event, &a.body).cmp(&(&b.schema, &b.table, b.event, &b.body)));
-    triggers.dedup_by(|a, b| (&a.schema, &a.table, a.event, &a.body) == (&b.schema, &b.table, b.event, &b.body));
-    triggers
+    paths
 }
 
 /// A row of the last parent is deleted. Every link but the lowest must delete, the lowest may set NULL.
-fn on_delete(table: &Table, path: &[&Reference], circle: bool, server: &Server) -> Option<Trigger> {
+fn on_delete(child: &Child<'_>, path: &[&Reference], circle: bool, server: &Server) -> Option<Trigger> {
     let (lowest, above) = path.split_first()?;
     let reaches = Reference::changes(&lowest.on_delete) && above.iter().all(|link| link.on_delete == "CASCADE");
     if !reaches {
@@ -272,11 +301,11 @@ fn on_delete(table: &Table, path: &[&Reference], circle: bool, server: &Server) 
     }
     let op = if lowest.on_delete == "CASCADE" { 'D' } else { 'U' };
     let condition = "@@foreign_key_checks = 1";
-    Some(on_parent(table, path, "before delete", if circle { 'T' } else { op }, condition, server))
+    Some(on_parent(child, path, "before delete", if circle { 'T' } else { op }, condition, server))
 }
 
 /// The referenced columns of the last parent get new values. `mark`: what that does to the keys, nobody can tell.
-fn on_update(table: &Table, path: &[&Reference], mark: bool, server: &Server) -> Option<Trigger> {
+fn on_update(child: &Child<'_>, path: &[&Reference], mark: bool, server: &Server) -> Option<Trigger> {
     let top = path.last()?;
     if !hands_on(path) {
         return None;
@@ -292,9 +321,9 @@ fn on_update(table: &Table, path: &[&Reference], mark: bool, server: &Server) ->
         .map(|column| format!("not (cast(old.{0} as binary) <=> cast(new.{0} as binary))", quoted(column)))
         .collect();
     let condition = format!("@@foreign_key_checks = 1 and ({})", changed.join(" or "));
-    let unknown = gives_key(table, path) && path.iter().any(|link| link.on_update != "CASCADE");
+    let unknown = gives_key(child.table, path) && path.iter().any(|link| link.on_update != "CASCADE");
     let op = if mark || unknown { 'T' } else { 'U' };
-    Some(on_parent(table, path, "before update", op, &condition, server))
+    Some(on_parent(child, path, "before update", op, &condition, server))
 }
 
 /// Whether an update goes all the way down.
@@ -318,7 +347,8 @@ fn referenced<'a>(link: &'a Reference, column: &str) -> Option<&'a str> {
     link.referenced.get(at).map(String::as_str)
 }
 
-fn on_parent(table: &Table, path: &[&Reference], event: &'static str, op: char, condition: &str, server: &Server) -> Trigger {
+fn on_parent(child: &Child<'_>, path: &[&Reference], event: &'static str, op: char, condition: &str, server: &Server) -> Trigger {
+    let table = child.table;
     let top = path[path.len() - 1];
     let columns: Vec<&Column> = table.key_columns().collect();
     let kept: Vec<String> = columns.iter().map(|column| logged(column, &format!("t0.{}", quoted(&column.name)))).collect();
@@ -333,9 +363,9 @@ fn on_parent(table: &Table, path: &[&Reference], event: &'static str, op: char, 
         'U' => (kept.clone(), moved.collect()),
         _ => (none.clone(), none),
     };
-    let limit = if op == 'T' { " limit 1" } else { "" };
-    let rows = format!("from {} where {condition} and {}{limit} lock in share mode", tables(path), joined(path));
     let database = &server.database;
+    let (children, limit) = if op == 'T' { (String::new(), " limit 1") } else { (format!(" {}", child.rows(database)), "") };
+    let rows = format!("from {}{children} where {condition} and {}{limit} lock in share mode", tables(path), joined(path));
     let log = Log::of(table, database);
     let body = if server.flavour.one_writer() {
         let values: Vec<String> = [old, new].concat();
@@ -350,7 +380,8 @@ fn on_parent(table: &Table, path: &[&Reference], event: &'static str, op: char, 
         let mark = into(&log, database, 0, &[]);
         let mark = format!("insert into {mark} select 'T', @twinrow_origin, {WRITER} from dual where {condition}");
         let into = into(&log, database, columns.len(), &['o', 'n']);
-        let select = format!("select '{op}', @twinrow_origin, {WRITER}, {}", [old, new].concat().join(", "));
+        // Buffered: numbers are given out in blocks, and none may be before all rows are locked.
+        let select = format!("select sql_buffer_result '{op}', @twinrow_origin, {WRITER}, {}", [old, new].concat().join(", "));
         or_mark(&mark, &format!("insert into {into} {select} {rows}"))
     };
     Trigger {
@@ -363,9 +394,9 @@ fn on_parent(table: &Table, path: &[&Reference], event: &'static str, op: char, 
 }
 
 /// What says that a child can't be read: it got another name or was dropped, with its schema (1146, 1049, 1100 under LOCK TABLES),
-/// a column of it was (1054), or the account may not read it any more where it is in another database (1142, 1143, 1044). Nothing else is caught: after a deadlock there
-/// is no transaction to go on with.
-const UNREADABLE: &str = "1146, 1049, 1100, 1054, 1142, 1143, 1044";
+/// a column of it was (1054), or its primary key (1176), or the account may not read it any more where it is in another database (1142, 1143, 1044).
+/// Nothing else is caught: after a deadlock there is no transaction to go on with.
+const UNREADABLE: &str = "1146, 1049, 1100, 1054, 1176, 1142, 1143, 1044";
 
 /// A statement of the application's never fails because a child is not what it was (I5): nobody knows then which rows went along, and the
 /// mark says so.
