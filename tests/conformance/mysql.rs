@@ -57,6 +57,7 @@ both! {
     a13_cascades_are_logged_by_the_parent,
     a13_keys_that_come_down_two_cascades_are_renames,
     a13_cascades_in_a_circle_compare_the_whole,
+    a13_what_a_parent_that_stays_was_to_take_along_stays,
     a13_what_goes_with_a_parent_comes_after_what_was_done_to_it,
     a15_a_reading_that_ends_within_a_replace_tells_one_record,
     a15_a_replace_beside_other_writers_is_one_record,

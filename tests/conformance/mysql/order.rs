@@ -200,6 +200,43 @@ pub async fn a32_a_log_of_the_third_version_gets_its_column(lab: &MysqlLab) {
     assert_eq!(bench.ops().await, ["insert 1", "insert 2", "update 1", "replace 1", "delete 2"]);
 }
 
+/// Another child keeps the parent, and the statement passes over it: none of its children has gone, nor moved.
+pub async fn a13_what_a_parent_that_stays_was_to_take_along_stays(lab: &MysqlLab) {
+    lab.user("create table parent (id int primary key)").await;
+    let cascade = "foreign key (up) references parent (id) on delete cascade on update cascade";
+    lab.user(&format!("create table line (up int, n int, name varchar(20), primary key (up, n), {cascade})")).await;
+    lab.user("create table keeper (up int, foreign key (up) references parent (id))").await;
+    lab.user("insert into parent values (1), (2), (3)").await;
+    lab.user("insert into keeper values (1), (3)").await;
+    lab.user("insert into line (up, n) values (1, 1), (1, 2), (2, 1), (3, 1)").await;
+    let mut bench = Bench::new(lab, &["line"]).await;
+    let mut beside = bench.beside("slow").await;
+    lab.user("update line set name = 'new' where n = 1").await;
+    for statement in ["delete ignore from parent where id < 3", "update ignore parent set id = id + 30"] {
+        lab.user(statement).await;
+    }
+    // Whatever the server makes of IGNORE: what is there has neither gone nor moved, and what is not has.
+    let rows = lab.user_rows("select concat(up, ',', n) from line order by up, n").await;
+    let there: Vec<String> = rows.into_iter().flatten().flatten().collect();
+    for reader in [&mut bench, &mut beside] {
+        let ops = reader.ops().await;
+        let went = |key: &str| ops.iter().any(|op| *op == format!("delete {key}") || op.starts_with(&format!("rename {key} ")));
+        for key in ["1,1", "1,2", "2,1", "3,1"] {
+            assert_eq!(went(key), !there.contains(&key.to_owned()), "{key}: {ops:?}, there is {there:?}");
+        }
+        assert!(went("2,1"), "its parent has gone: {ops:?}");
+    }
+    // What has gone and is there again has gone.
+    lab.user("insert into parent values (7)").await;
+    lab.user("insert into line (up, n) values (7, 1)").await;
+    lab.user("delete from parent where id = 7").await;
+    lab.user("insert into parent values (7)").await;
+    lab.user("insert into line (up, n) values (7, 1)").await;
+    for reader in [&mut bench, &mut beside] {
+        assert_eq!(reader.ops().await, ["insert 7,1", "delete 7,1", "insert 7,1"]);
+    }
+}
+
 /// What stood between a delete and an insert of the same key says that they are no REPLACE, also where a newer entry repeats it.
 pub async fn a15_compaction_makes_no_replace_of_two_statements(lab: &MysqlLab) {
     let mut bench = Bench::item(lab).await;

@@ -46,6 +46,8 @@ pub(super) struct Logged {
     pub(super) origin: Option<String>,
     /// [`WRITER`](super::replaced::WRITER); `None` in the queue, and of entries that an older version wrote.
     pub(super) writer: Option<u64>,
+    /// The trigger of a parent wrote it, before anything went: see [`cascaded`](super::cascaded).
+    pub(super) hint: bool,
 }
 
 /// What a log row says.
@@ -140,7 +142,7 @@ impl Log {
         let (old, new) = (self.key(row, 5), self.key(row, 5 + width));
         let writer = field_optional(row, 4)?.and_then(|text| text.parse().ok());
         let what = what(&op, old, new);
-        Ok(Logged { log, seq: number(row, 1)?, n: None, what, origin: field_optional(row, 3)?, writer })
+        Ok(Logged { log, seq: number(row, 1)?, n: None, what, origin: field_optional(row, 3)?, writer, hint: is_hint(&op) })
     }
 }
 
@@ -148,11 +150,16 @@ pub(super) fn what(op: &str, old: Option<Key>, new: Option<Key>) -> What {
     match (op, old, new) {
         ("E", ..) => What::Epoch,
         ("I", _, Some(new)) => What::Insert(new),
-        ("U", Some(old), Some(new)) => What::Update(old, new),
-        ("D", Some(old), _) => What::Delete(old),
+        ("U" | "M", Some(old), Some(new)) => What::Update(old, new),
+        ("D" | "C", Some(old), _) => What::Delete(old),
         ("R", _, Some(new)) => What::Replace(new),
         _ => What::Anything,
     }
+}
+
+/// What goes, or moves, with a parent.
+fn is_hint(op: &str) -> bool {
+    matches!(op, "C" | "M")
 }
 
 /// Twelve hexadecimal digits: names stay within 64 characters whatever the table is called (A57).
@@ -323,8 +330,8 @@ fn queued(n: i64, collection: &str, logged: &Logged) -> String {
     let key = |key: Option<&Key>| key.map_or("null".to_owned(), |key| format!("\"{}\"", hex(&key.encode().0)));
     let (op, old, new) = match &logged.what {
         What::Insert(new) => ('I', None, Some(new)),
-        What::Update(old, new) => ('U', Some(old), Some(new)),
-        What::Delete(old) => ('D', Some(old), None),
+        What::Update(old, new) => (if logged.hint { 'M' } else { 'U' }, Some(old), Some(new)),
+        What::Delete(old) => (if logged.hint { 'C' } else { 'D' }, Some(old), None),
         What::Replace(new) => ('R', None, Some(new)),
         What::Anything | What::Epoch => ('T', None, None),
     };
@@ -364,13 +371,15 @@ pub(super) async fn read_queue(connection: &mut Connection, logs: &[(usize, &Log
             Some(Wire::Bytes(bytes)) => KeyBytes(bytes.clone()).decode(),
             _ => None,
         };
+        let op = field_text(&row, 2)?;
         all.push(Logged {
             log: usize::try_from(number(&row, 0)?).unwrap_or(usize::MAX),
             seq: number(&row, 1)?,
             n: Some(number(&row, 4)?),
-            what: what(&field_text(&row, 2)?, key(5), key(6)),
+            what: what(&op, key(5), key(6)),
             origin: field_optional(&row, 3)?,
             writer: None,
+            hint: is_hint(&op),
         });
     }
     Ok(all)

@@ -10,6 +10,7 @@ macro_rules! sql {
     };
 }
 
+mod cascaded;
 mod catalog;
 mod compact;
 mod connection;

@@ -79,6 +79,7 @@ pub(super) fn mark(read: &mut [Logged], generated: impl Fn(usize) -> bool) {
         // A key that people give: another record may have got it (rule 8).
         if generated(read[inserted].log) {
             read[deleted].what = What::Update(key.clone(), key.clone());
+            read[deleted].hint = false;
             read[inserted].what = What::Replace(key);
         }
     }

@@ -172,10 +172,9 @@ pub(super) async fn spelled(connection: &mut Connection, table: &Table, keys: &[
     Ok(found)
 }
 
-/// Those of `keys` that exist, locked; for statements that only say how many they found.
-pub(super) async fn existing(connection: &mut Connection, table: &Table, keys: &[Key]) -> Result<Vec<bool>> {
+/// Which of `keys` exist. `lock`: how their rows are locked, or nothing.
+pub(super) async fn existing(connection: &mut Connection, table: &Table, keys: &[Key], lock: &str) -> Result<Vec<bool>> {
     let keys_only = Collection { table: table.clone(), columns: Vec::new() };
-    let lock = connection.server.flavour.lock();
     Ok(by_key(connection, &keys_only, keys, lock, &mut Room::endless()).await?.iter().map(Option::is_some).collect())
 }
 

@@ -363,6 +363,12 @@ fn on_parent(child: &Child<'_>, path: &[&Reference], event: &'static str, op: ch
         'U' => (kept.clone(), moved.collect()),
         _ => (none.clone(), none),
     };
+    // What may yet be skipped is a hint.
+    let op = match op {
+        'D' => 'C',
+        'U' if old != new => 'M',
+        op => op,
+    };
     let database = &server.database;
     let (children, limit) = if op == 'T' { (String::new(), " limit 1") } else { (format!(" {}", child.rows(database)), "") };
     let rows = format!("from {}{children} where {condition} and {}{limit} lock in share mode", tables(path), joined(path));

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::catalog::{qualified, schema_of};
 use super::connection::{Connection, field_optional};
 use super::log::{self, Log, Logged, Named, Stand, What};
-use super::{replaced, rows};
+use super::{cascaded, replaced, rows};
 use crate::endpoint::{Fetched, ReadReceipt, Room, Tracked, Unread, Window};
 use crate::error::{Error, Kind, Result};
 use crate::model::{Collection, Entry, Key, KeyBytes, Normal, Op, Pos, Position, Value};
@@ -74,8 +74,32 @@ impl Snapshot {
         let rest = limit.saturating_sub(read.len()).max(1);
         read.extend(read_logs(&mut connection, &mut sides, rest).await?);
         let more = sides.iter().any(|side| side.log_more && side.direct || side.queue_more);
-        let entries = entries(&sides, read, own);
-        Ok(Snapshot { connection, sides, entries, more })
+        replaced::mark(&mut read, |at| sides.get(at).is_some_and(|side| side.log.generated));
+        let mut snapshot = Snapshot { connection, sides, entries: Vec::new(), more };
+        snapshot.settle(&mut read).await?;
+        snapshot.entries = entries(read, own);
+        Ok(snapshot)
+    }
+
+    /// Where only the rows themselves say whether they went with their parents, they are asked. About a key of which something is
+    /// unread they tell nothing: then what was written down is taken as it is.
+    async fn settle(&mut self, read: &mut [Logged]) -> Result<()> {
+        let mut by_log: BTreeMap<usize, Vec<(usize, Key)>> = BTreeMap::new();
+        for (place, log, key) in cascaded::open(read) {
+            by_log.entry(log).or_default().push((place, key));
+        }
+        for (log, hints) in by_log {
+            let keys: Vec<Key> = hints.iter().map(|(_, key)| key.clone()).collect();
+            let unread = self.unread(log, &keys, Unread::Births).await?;
+            let table = self.side(log)?.collection.table.clone();
+            let there = rows::existing(&mut self.connection, &table, &keys, "").await?;
+            for ((place, key), there) in hints.iter().zip(there) {
+                if there && !unread.contains(&key.encode()) {
+                    cascaded::refute(&mut read[*place]);
+                }
+            }
+        }
+        Ok(())
     }
 
     fn side(&self, at: usize) -> Result<&Side> {
@@ -240,8 +264,7 @@ async fn read_all(connection: &mut Connection, sides: &mut [Side], asked: &[usiz
 }
 
 /// Log rows as entries, the collections one after the other, each in the order of its log.
-fn entries(sides: &[Side], mut read: Vec<Logged>, own: &HashSet<String>) -> Vec<Entry> {
-    replaced::mark(&mut read, |at| sides.get(at).is_some_and(|side| side.log.generated));
+fn entries(read: Vec<Logged>, own: &HashSet<String>) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::with_capacity(read.len());
     for logged in read {
         let (op, key) = match logged.what {

@@ -47,7 +47,8 @@ impl Writing {
         let table = &collection.table;
         let keys: Vec<Key> = rows.iter().map(|change| change.key.clone()).collect();
         // Only the count comes back, so the missing ones are looked for beforehand where there can be any.
-        let found = existing(connection, table, &keys).await?;
+        let lock = connection.server.flavour.lock();
+        let found = existing(connection, table, &keys, lock).await?;
         if fields.is_empty() {
             return Ok(outcomes(&keys, &found));
         }
@@ -76,7 +77,8 @@ impl Writing {
     async fn delete_all(&mut self, collection: &Collection, keys: &[Key]) -> Result<Vec<Outcome>> {
         let connection = self.fenced.connection()?;
         let table = &collection.table;
-        let found = existing(connection, table, keys).await?;
+        let lock = connection.server.flavour.lock();
+        let found = existing(connection, table, keys, lock).await?;
         let sql =
             format!("delete t from {} straight_join {}", json_table(&[("k", table.key.len())]), keyed(connection, table).await?);
         let present = keys.iter().zip(&found).filter(|(_, found)| **found).map(|(key, _)| key_json(table, key));
