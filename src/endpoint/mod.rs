@@ -460,6 +460,17 @@ pub trait Write: Send {
         Ok(self.lock(collection, &keys).await?.into_iter().map(|row| row.map(Locked::Now)).collect())
     }
 
+    /// Those of `keys`, whose rows [`Write::lock`] has returned, about which the log has an entry by now that says who has
+    /// which key ([`Unread::Births`]) and that a window had not read: where it stood, and what it had removed, `since` and
+    /// `read` say. A row that looks as it did then may be another record's (rule 3). One query, or two.
+    async fn moved(
+        &mut self,
+        collection: &Collection,
+        keys: &[Key],
+        since: &Position,
+        read: &ReadReceipt,
+    ) -> Result<HashSet<KeyBytes>>;
+
     /// Makes the locks of these rows, which [`Write::lock`] has returned, as strong as a delete, a new key or a new value of a
     /// unique column needs, for other rows may be about to refer to them; without waiting. `false`: someone holds the row against
     /// it, and it goes back to work (rule 19). An engine with one kind of lock has nothing to do.

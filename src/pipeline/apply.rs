@@ -189,7 +189,8 @@ impl Pipeline {
         let endpoint = self.endpoints[link.endpoint[side]].clone();
         let mut write = endpoint.begin(&self.fence).await?;
         self.door.step("apply.begun").await?;
-        let mut job = Job { link, side, part: part.to_vec(), busy: Vec::new(), refused: Vec::new() };
+        let known = moment.known(link_at, link, side);
+        let mut job = Job { link, side, known, part: part.to_vec(), busy: Vec::new(), refused: Vec::new() };
         let done = match job.run(&mut *write, &batch.items, park).await {
             Ok(done) => done,
             Err(error) => {

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use futures_util::future::join_all;
 
 use super::batch::read_through;
+use super::job::Known;
 use super::translate::Plain;
 use super::{BATCH, Mode, Pipeline, WINDOW_MAX};
 use crate::endpoint::{Fetched, Tracked, Window};
@@ -48,6 +49,12 @@ impl Moment {
     /// Whether the entries that were read tell how the record that has this key got it.
     pub(super) fn born(&self, link_at: usize, side: Side, key: &KeyBytes) -> bool {
         self.last[link_at][side].get(key).is_some_and(|(_, born)| *born)
+    }
+
+    /// How far the log of a link's side is read at this moment.
+    pub(super) fn known(&self, link_at: usize, link: &Link, side: Side) -> Known {
+        let (window, place) = (&self.windows[link.endpoint[side]], self.places[link_at][side]);
+        Known { position: window.position(place), receipt: window.receipt(place) }
     }
 
     pub(super) fn place(&self, link_at: usize, side: Side) -> usize {

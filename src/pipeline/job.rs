@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::apply::{Do, todo};
 use super::item::{Item, Slot};
-use crate::endpoint::{Change, Create, Fetched, Locked, Outcome, Reach, Write};
+use crate::endpoint::{Change, Create, Fetched, Locked, Outcome, Reach, ReadReceipt, Write};
 use crate::error::{Context, Error, Kind, Result};
-use crate::model::{Collection, Key, KeyBytes, KeySource, Link, Pos, Row, Side, Value};
+use crate::model::{Collection, Key, KeyBytes, KeySource, Link, Pos, Position, Row, Side, Value};
 
 /// One item's write as the server has it.
 pub(super) struct Done {
@@ -24,10 +24,18 @@ struct Move {
     to: KeyBytes,
 }
 
+/// How far the log was read at the moment the rows are of that were decided about.
+#[derive(Clone)]
+pub(super) struct Known {
+    pub(super) position: Position,
+    pub(super) receipt: ReadReceipt,
+}
+
 /// The writes of one transaction.
 pub(super) struct Job<'a> {
     pub(super) link: &'a Link,
     pub(super) side: Side,
+    pub(super) known: Known,
     pub(super) part: Vec<usize>,
     pub(super) busy: Vec<(usize, String)>,
     pub(super) refused: Vec<(usize, String)>,
@@ -71,7 +79,7 @@ impl Job<'_> {
                 rows.push((key, items[*at].slot[self.side].version().cloned()));
             }
         }
-        let mut unlocked = HashSet::new();
+        let (mut unlocked, mut alike) = (HashSet::new(), Vec::new());
         if wanted.is_empty() {
             return Ok(unlocked);
         }
@@ -84,10 +92,33 @@ impl Job<'_> {
             if !same {
                 unlocked.insert(at);
                 self.busy(at, if now.is_none() { "the row is locked by someone else" } else { "the row changed meanwhile" });
+            } else if now != Some(Locked::AsRead) {
+                alike.extend(self.key_of(&items[at]).map(|key| (at, key)));
             }
         }
+        self.leave_moved(write, alike, &mut unlocked).await?;
         self.lock_identity(write, items, jobs, &mut unlocked).await?;
         Ok(unlocked)
+    }
+
+    /// A row that looks as it did may be another record's by now: one that has taken its key since it was read (rule 3).
+    /// From here on nobody can, for it is locked.
+    async fn leave_moved(
+        &mut self,
+        write: &mut dyn Write,
+        alike: Vec<(usize, Key)>,
+        unlocked: &mut HashSet<usize>,
+    ) -> Result<()> {
+        if alike.is_empty() {
+            return Ok(());
+        }
+        let keys: Vec<Key> = alike.iter().map(|(_, key)| key.clone()).collect();
+        let moved = write.moved(self.collection(), &keys, &self.known.position, &self.known.receipt).await?;
+        for (at, _) in alike.into_iter().filter(|(_, key)| moved.contains(&key.encode())) {
+            unlocked.insert(at);
+            self.busy(at, "its key may be another record's since it was read");
+        }
+        Ok(())
     }
 
     /// Rows that go, or get a new key or another unique value: someone may be about to refer to them.

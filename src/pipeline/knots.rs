@@ -12,7 +12,7 @@ use super::counts::count;
 use super::cycle::Doing;
 use super::finish::todo_of;
 use super::item::{Item, Todo};
-use super::job::{Done, Job, done};
+use super::job::{Done, Job, Known, done};
 use super::record::{Proof, Written};
 use super::{BATCH, Pipeline};
 use crate::endpoint::{Change, Write};
@@ -42,6 +42,7 @@ struct Tie {
 /// What of a knot belongs to one link.
 struct Part {
     link: usize,
+    known: Known,
     batch: Batch,
     fates: Vec<Fate>,
 }
@@ -136,7 +137,7 @@ impl Pipeline {
         let integration = self.integration.clone();
         let links = &integration.links;
         let order = Order::of(links, side, &knot, ties);
-        let (mut parts, places) = parts(knot);
+        let (mut parts, places) = parts(knot, |at| doing.moment.known(at, &links[at], side));
         if let Err(error) = self.transact_knot(side, &mut parts, &places, ties, &order).await {
             let fate = match error.kind() {
                 Kind::Rejected | Kind::Duplicate => Fate::Refused(match &order.ring {
@@ -251,7 +252,8 @@ async fn cut(
     for part in parts {
         let all: Vec<usize> = (0..part.batch.items.len()).collect();
         let deletes: Vec<(usize, Do)> = all.iter().map(|at| (*at, Do::Delete)).collect();
-        let mut job = Job { link: &links[part.link], side, part: all, busy: Vec::new(), refused: Vec::new() };
+        let (link, known) = (&links[part.link], part.known.clone());
+        let mut job = Job { link, side, known, part: all, busy: Vec::new(), refused: Vec::new() };
         if !job.lock(write, &part.batch.items, &deletes).await?.is_empty() {
             return Err(in_the_way(&job));
         }
@@ -441,15 +443,12 @@ fn named(links: &[Link], side: Side, knot: &[Member], tie: &Tie) -> String {
 }
 
 /// A knot by its links, and where each member is then.
-fn parts(knot: Vec<Member>) -> (Vec<Part>, Vec<(usize, usize)>) {
+fn parts(knot: Vec<Member>, known: impl Fn(usize) -> Known) -> (Vec<Part>, Vec<(usize, usize)>) {
     let (mut parts, mut places): (Vec<Part>, Vec<(usize, usize)>) = (Vec::new(), Vec::new());
     for Member { link, item } in knot {
         let at = parts.iter().position(|part| part.link == link).unwrap_or_else(|| {
-            parts.push(Part {
-                link,
-                batch: Batch { items: Vec::new(), settled: Vec::new(), later: Queue::default() },
-                fates: Vec::new(),
-            });
+            let batch = Batch { items: Vec::new(), settled: Vec::new(), later: Queue::default() };
+            parts.push(Part { link, known: known(link), batch, fates: Vec::new() });
             parts.len() - 1
         });
         places.push((at, parts[at].fates.len()));

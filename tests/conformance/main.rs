@@ -67,6 +67,7 @@ macro_rules! conformance {
             rule18_reach_tells_what_a_delete_would_take_along,
             b1_own_writes_are_tagged,
             lock_returns_the_row_as_it_is_now,
+            rule3_keys_that_moved_since_a_window_are_told,
             rule19_lock_does_not_wait,
             a44_rows_taken_in_opposite_order_never_fail_the_application,
             rule6_read_back_orders_own_writes_and_later_ones,

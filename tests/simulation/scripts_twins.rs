@@ -2,9 +2,9 @@
 
 use twinrow::model::{ConflictPolicy, Value};
 
-use crate::database::X;
+use crate::database::{X, Y};
 use crate::scripts::{S, Script, T, TABLE, add, quiet, set};
-use crate::world::{Options, Shape};
+use crate::world::{Home, Options, Shape};
 
 const HELD: i64 = 2;
 
@@ -204,4 +204,79 @@ fn c15_twins_in_a_ring_that_differ_are_held_for_a_person() {
     script.sync();
     assert_eq!(script.reasons(), [HELD; 2], "their values differ, nothing waits");
     script.ends_well();
+}
+
+/// Two records of the source that look the same to us, and so do their twins: the keys of these, in the same order. What is
+/// not mapped tells the twins apart; it is returned too.
+fn look_alikes(script: &mut Script) -> ([i64; 2], [i64; 2], [Value; 2]) {
+    script.0.world().setup.mapped = false;
+    let one = script.insert(S);
+    let row = script.0.world().databases[S].tables[TABLE].rows[&one].clone();
+    let other = script.0.world().databases[S].new_key(TABLE);
+    script.user(S, |statement, world| statement.put_back(world, TABLE, other, row));
+    script.sync();
+    // Whose twin is whose shows as long as they differ.
+    let number = script.0.world().id() as i64;
+    for key in [one, other] {
+        script.user(S, |statement, world| {
+            let before = world.databases[S].tables[TABLE].rows[&key].clone();
+            statement.set(world, TABLE, key, &before, X, number);
+        });
+        if key == one {
+            script.sync();
+        }
+    }
+    let now = script.0.world().databases[S].tables[TABLE].rows[&one][X].clone();
+    let rows = script.0.world().databases[T].tables[TABLE].rows.clone();
+    let (twins, others): (Vec<i64>, Vec<i64>) = rows.keys().partition(|key| rows[*key][X] == now);
+    let twins = [twins[0], others[0]];
+    twins.iter().for_each(|key| script.update(T, *key, Y));
+    script.sync();
+    let rows = &script.0.world().databases[T].tables[TABLE].rows;
+    assert_eq!(rows[&twins[0]][X], rows[&twins[1]][X]);
+    ([one, other], twins, twins.map(|key| rows[&key][Y].clone()))
+}
+
+/// Two records of a side exchange their keys, in one transaction.
+fn exchange(script: &mut Script, at: usize, keys: [i64; 2]) {
+    script.user(at, |statement, world| {
+        let rows = keys.map(|key| world.databases[at].tables[TABLE].rows[&key].clone());
+        let [one, other] = rows;
+        statement.move_to(world, TABLE, keys[0], one.clone(), keys[0] + 7_000);
+        statement.move_to(world, TABLE, keys[1], other, keys[0]);
+        statement.move_to(world, TABLE, keys[0] + 7_000, one, keys[1]);
+    });
+}
+
+#[test]
+fn rule3_records_that_look_the_same_may_exchange_their_keys_before_one_is_written() {
+    for home in [Home::Target, Home::Third] {
+        let mut script = Script::new(Options { home, ..quiet() });
+        let ([one, _], twins, marks) = look_alikes(&mut script);
+        script.update(S, one, X);
+        let now = script.0.world().databases[S].tables[TABLE].rows[&one][X].clone();
+        let process = script.start_until("apply.begun");
+        exchange(&mut script, T, twins);
+        script.polls(process, 600);
+        script.crash();
+        script.sync();
+        let world = script.0.world();
+        let written = world.databases[T].tables[TABLE].rows.values().filter(|row| row[X] == now);
+        assert_eq!(written.map(|row| row[Y].clone()).collect::<Vec<_>>(), [marks[0].clone()], "{home:?}");
+    }
+}
+
+#[test]
+fn rule3_records_that_look_the_same_may_exchange_their_keys_before_one_is_deleted() {
+    let mut script = Script::new(quiet());
+    let ([one, _], twins, marks) = look_alikes(&mut script);
+    script.delete(S, one);
+    let process = script.start_until("apply.begun");
+    exchange(&mut script, T, twins);
+    script.polls(process, 600);
+    script.crash();
+    script.sync();
+    let world = script.0.world();
+    let left = world.databases[T].tables[TABLE].rows.values();
+    assert_eq!(left.map(|row| row[Y].clone()).collect::<Vec<_>>(), [marks[1].clone()]);
 }

@@ -393,6 +393,11 @@ impl Statement {
         self.step(&mut world.databases[self.at], table, Did::Rename(key, to), Some(row));
     }
 
+    /// A record gets another key, and that is all.
+    pub fn move_to(&mut self, world: &mut World, table: usize, key: i64, row: Row, to: i64) {
+        self.step(&mut world.databases[self.at], table, Did::Rename(key, to), Some(row));
+    }
+
     /// Two records exchange their keys, over one that nobody has.
     pub fn swap(&mut self, world: &mut World, table: usize, one: i64, other: i64) {
         let aside = world.databases[self.at].new_key(table);

@@ -1,14 +1,16 @@
 //! Our write transactions on a database in memory.
 
+use std::collections::{BTreeSet, HashSet};
+
 use async_trait::async_trait;
-use twinrow::endpoint::{Change, Create, Fetched, Outcome, Reach, Write};
+use twinrow::endpoint::{Change, Create, Fetched, Outcome, Reach, ReadReceipt, Write};
 use twinrow::error::{Error, Kind, Result};
-use twinrow::model::{Collection, Key, Normal, Pos, Row, TableName, Value};
+use twinrow::model::{Collection, Key, KeyBytes, Normal, Pos, Position, Row, TableName, Value};
 use twinrow::sql::{Cells, Session, Transaction};
 
-use crate::database::{Database, Did, ENTITY, KEY, PARENT, Pending, Why, X};
+use crate::database::{Database, Did, ENTITY, KEY, Logged, PARENT, Pending, Why, X};
 use crate::endpoint::{Memory, denied_here, int, pause, places, project, table_of};
-use crate::moment::matching;
+use crate::moment::{matching, seen};
 use crate::session;
 use crate::users::Effect;
 use crate::world::{OnDelete, Trouble, World, locked};
@@ -160,6 +162,29 @@ impl Write for Open {
                 rows.push(row.map(|row| project(&row, &places)));
             }
             Ok(rows)
+        })
+        .await
+    }
+
+    async fn moved(
+        &mut self,
+        collection: &Collection,
+        keys: &[Key],
+        since: &Position,
+        _read: &ReadReceipt,
+    ) -> Result<HashSet<KeyBytes>> {
+        let (at, table) = (self.endpoint.at, table_of(&collection.table.name));
+        self.rows(|world, _| {
+            let database = &world.databases[at];
+            let seen = seen(since, database.tables[table].log)?;
+            let later = database.log.iter().filter(|entry| entry.table == table && !seen.covers(entry));
+            let named = |entry: &Logged| match entry.did {
+                Did::Truncate | Did::Mark => keys.iter().map(int).collect(),
+                Did::Update(_) => Vec::new(),
+                did => did.old().into_iter().chain(did.key_after()).collect::<Vec<_>>(),
+            };
+            let moved: BTreeSet<i64> = later.flat_map(named).collect();
+            Ok(keys.iter().filter(|key| moved.contains(&int(key))).map(Key::encode).collect())
         })
         .await
     }

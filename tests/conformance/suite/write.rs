@@ -135,6 +135,60 @@ pub async fn lock_returns_the_row_as_it_is_now(lab: &dyn Lab) {
     assert_eq!(locked[2].as_ref().unwrap()[NAME], t("Bea"), "now, not when the window opened");
 }
 
+/// Rows that look as they did when the window opened, though others stand there now, or may.
+pub async fn rule3_keys_that_moved_since_a_window_are_told(lab: &dyn Lab) {
+    let mut bench = Bench::item(lab).await;
+    // Read from the log by one integration, and by two, each its own way.
+    for round in 0..2 {
+        let first = 1_000 + round * 100;
+        let key = |n: i64| Key::int(first + n);
+        for n in 0..8 {
+            lab.user(&format!("insert into item (id, name) values ({}, 'Ann')", first + n)).await;
+        }
+        bench.read().await;
+        let mut open = if lab.dialect().concurrent_writers { Some(lab.open().await) } else { None };
+        if let Some(open) = &mut open {
+            // Its entries have lower numbers than some that the window sees.
+            open.run(&format!("update item set id = {} where id = {}", first + 90, first + 6)).await;
+            open.run(&format!("update item set id = {} where id = {}", first + 6, first + 7)).await;
+        }
+        lab.user(&format!("update item set id = {} where id = {}", first + 80, first + 5)).await;
+        lab.user(&format!("update item set id = {} where id = {}", first + 5, first + 80)).await;
+        let window = bench.window().await;
+        let (since, read) = (window.position(0), window.receipt(0));
+        for (from, to) in [(0, 70), (1, 0), (70, 1)] {
+            lab.user(&format!("update item set id = {} where id = {}", first + to, first + from)).await;
+        }
+        lab.user(&format!("delete from item where id = {}", first + 2)).await;
+        lab.user(&format!("insert into item (id, name) values ({}, 'Ann')", first + 2)).await;
+        lab.user(&format!("update item set name = 'Bea' where id = {}", first + 3)).await;
+        if let Some(open) = open {
+            open.commit().await;
+        }
+        // What we have made ourselves since then is nobody else's.
+        let made = bench.create(&[NAME], vec![t("Ann")]).await.unwrap();
+        let keys: Vec<Key> = (0..7).map(key).chain([made]).collect();
+        let mut write = bench.begin().await;
+        assert!(write.lock(bench.collection(), &keys[..6]).await.unwrap().iter().all(Option::is_some));
+        let moved = write.moved(bench.collection(), &keys, &since, &read).await.unwrap();
+        let told: Vec<bool> = keys[..7].iter().map(|key| moved.contains(&key.encode())).collect();
+        let others = lab.dialect().concurrent_writers;
+        assert_eq!(told, [true, true, true, false, false, false, others], "round {round}");
+        write.rollback().await.unwrap();
+        drop(window);
+        bench.read().await;
+        let window = bench.window().await;
+        let mut write = bench.begin().await;
+        let moved = write.moved(bench.collection(), &keys, &window.position(0), &window.receipt(0)).await.unwrap();
+        assert!(moved.is_empty(), "what was read has moved before: {moved:?}");
+        write.rollback().await.unwrap();
+        drop(window);
+        if round == 0 {
+            bench.beside("other").await;
+        }
+    }
+}
+
 pub async fn rule19_lock_does_not_wait(lab: &dyn Lab) {
     let bench = Bench::item(lab).await;
     lab.user("insert into item (id, name) values (1, 'Ann'), (2, 'Bob')").await;

@@ -228,16 +228,45 @@ pub(super) async fn unread(
     which: Unread,
     mut found: impl FnMut(Named<'_>) + Send,
 ) -> Result<()> {
+    let births = if which == Unread::Births { "true" } else { "op <> 'I'" };
+    each_move(connection, log, &format!("{births} and seq > {after}"), read, |what| found(what.moves(which))).await
+}
+
+/// The keys that rows name which a window had not read, of its log and of the queue: what they say of who has which key.
+/// What this transaction's own integration has created says nothing of a record that was there before.
+pub(super) async fn unread_since(
+    connection: &mut Connection,
+    log: &Log,
+    since: &Stand,
+    read: &HashSet<i64>,
+    mut found: impl FnMut(Named<'_>) + Send,
+) -> Result<()> {
+    let which = "not (op = 'I' and origin <=> @twinrow_origin)";
+    each_move(connection, log, which, read, |what| found(what.moves(Unread::Births))).await?;
+    // After the log: what is drained meanwhile is met in one of the two.
+    for logged in read_queue(connection, &[(0, log, since.n)], usize::MAX >> 1).await? {
+        found(logged.what.moves(Unread::Births));
+    }
+    Ok(())
+}
+
+/// The rows of a log that may say who has which key, as far as `which` goes, in order; those with numbers of `read` are read.
+async fn each_move(
+    connection: &mut Connection,
+    log: &Log,
+    which: &str,
+    read: &HashSet<i64>,
+    mut found: impl FnMut(What) + Send,
+) -> Result<()> {
     let width = log.key.len();
     // By their bytes: with blanks behind it, a text is another key, whatever its collation says (C6).
     let same: Vec<String> = (1..=width).map(|i| format!("cast(o{i} as binary) <=> cast(n{i} as binary)")).collect();
     let same = same.join(" and ");
-    let births = if which == Unread::Births { "true" } else { "op <> 'I'" };
-    let sql = log.rows(0, width, &format!("where ({births} and not (op = 'U' and {same})) and seq > {after} order by seq"));
+    let sql = log.rows(0, width, &format!("where ({which} and not (op = 'U' and {same})) order by seq"));
     let mut failed = None;
     let each = |row: Row| match log.logged(0, &row, width) {
         Ok(logged) if read.contains(&logged.seq) => {}
-        Ok(logged) => found(logged.what.moves(which)),
+        Ok(logged) => found(logged.what),
         Err(error) => failed = Some(error),
     };
     connection.each(&sql, Vec::new(), each).await.map_err(missing)?;

@@ -1,19 +1,21 @@
 //! Write transactions: a batch is one statement, whatever its size.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use mysql_async::Value as Wire;
 
 use super::catalog::{qualified, quoted};
 use super::connection::Connection;
-use super::log::{self, Log, number};
+use super::log::{self, Log, Named, Stand, number};
 use super::reach;
 use super::rows::{by_key, by_match, existing, json_table, key_json, keyed};
 use super::session::{Fenced, documents};
 use super::value::{assigned, decode_logged, encode, from_log};
 use super::window::fetched;
-use crate::endpoint::{Change, Create, Fetched, Outcome, Reach, Room, Write};
+use crate::endpoint::{Change, Create, Fetched, Outcome, Reach, ReadReceipt, Room, Write};
 use crate::error::{Error, Kind, Result};
-use crate::model::{Collection, Column, Key, KeySource, Normal, Pos, Row, Table, Value};
+use crate::model::{Collection, Column, Key, KeyBytes, KeySource, Normal, Pos, Position, Row, Table, Value};
 use crate::sql::{Cell, Session};
 
 /// Warnings that speak of the statement's wording, not of its values: deprecated words and character sets, and
@@ -242,6 +244,28 @@ impl Write for Writing {
         let found = self.fenced.note(answer)?;
         // A row that can't be read is treated as locked: it goes back to work, where fetch says why.
         Ok(found.into_iter().map(|row| row.and_then(std::result::Result::ok)).collect())
+    }
+
+    /// Under the locks: whoever moved one of these rows has committed, under whatever number its log row has.
+    async fn moved(
+        &mut self,
+        collection: &Collection,
+        keys: &[Key],
+        since: &Position,
+        read: &ReadReceipt,
+    ) -> Result<HashSet<KeyBytes>> {
+        let connection = self.fenced.connection()?;
+        let log = Log::of(&collection.table, &connection.server.database);
+        let asked: HashSet<KeyBytes> = keys.iter().map(Key::encode).collect();
+        let mut moved = HashSet::new();
+        let note = |named: Named<'_>| match named {
+            Named::Keys(keys) => moved.extend(keys.iter().map(|key| key.encode()).filter(|key| asked.contains(key))),
+            Named::All => moved.extend(asked.iter().cloned()),
+        };
+        let read = read.0.iter().copied().collect();
+        let answer = log::unread_since(connection, &log, &Stand::parse(since)?, &read, note).await;
+        self.fenced.note(answer)?;
+        Ok(moved)
     }
 
     async fn find(&mut self, collection: &Collection, rule: &[(usize, Normal)], values: &[Vec<Value>]) -> Result<Vec<Vec<Key>>> {

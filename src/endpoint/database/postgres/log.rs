@@ -1,6 +1,6 @@
 //! Change logs: their names, and the statements that read them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sha2::{Digest, Sha256};
 use tokio_postgres::Row as Answer;
@@ -11,7 +11,7 @@ use super::value::{Raw, carrier, decode};
 use crate::endpoint::Unread;
 use crate::endpoint::database::all;
 use crate::error::{Error, Kind as ErrorKind, Result};
-use crate::model::{Column, Entry, Key, Kind, Op, Pos, Table, TableName, hex};
+use crate::model::{Column, Entry, Key, KeyBytes, Kind, Op, Pos, Table, TableName, hex};
 
 /// What a table's tracking objects have in their names: of fixed length, whatever the table's name (A57).
 pub(super) fn mark(name: &TableName) -> String {
@@ -123,6 +123,15 @@ pub(super) fn unread_sql(table: &Table, which: Unread) -> String {
         same_key(table, 'o'),
         same_key(table, 'n')
     )
+}
+
+/// The keys that an answer to [`unread_sql`] about `keys` names.
+pub(super) fn named_keys(keys: &[Key], answers: &[Answer]) -> HashSet<KeyBytes> {
+    let named: Vec<i64> = answers.iter().map(|row| row.get(0)).collect();
+    if named.contains(&0) {
+        return keys.iter().map(Key::encode).collect();
+    }
+    named.iter().filter_map(|ord| keys.get(usize::try_from(ord - 1).ok()?)).map(Key::encode).collect()
 }
 
 /// Key columns as arrays, in the parameters from `first` on.

@@ -8,7 +8,8 @@ use tokio_postgres::types::ToSql;
 use super::ahead::Reader;
 use super::catalog::{quote, quote_table};
 use super::log::{
-    Range, collection_name, entries_sql, fold_replacements, lsn_text, read_before_sql, read_entry, unread_any_sql, unread_sql,
+    Range, collection_name, entries_sql, fold_replacements, lsn_text, named_keys, read_before_sql, read_entry, unread_any_sql,
+    unread_sql,
 };
 use super::position::{Cursor, Partial, Snapshot};
 use super::rows::{self, Rows};
@@ -341,12 +342,7 @@ impl Window for PgWindow {
         let columns = rows::key_columns(&table, keys)?;
         let columns = rows::as_params(&columns);
         params.extend(rows::params(&columns));
-        let named: Vec<i64> =
-            self.reader.conn().await?.query(&unread_sql(&table, which), &params).await?.iter().map(|row| row.get(0)).collect();
-        if named.contains(&0) {
-            return Ok(keys.iter().map(Key::encode).collect());
-        }
-        Ok(named.iter().filter_map(|ord| keys.get(usize::try_from(ord - 1).ok()?)).map(Key::encode).collect())
+        Ok(named_keys(keys, &self.reader.conn().await?.query(&unread_sql(&table, which), &params).await?))
     }
 
     async fn find(&mut self, collection: usize, rule: &[(usize, Normal)], values: &[Vec<Value>]) -> Result<Vec<Vec<Key>>> {

@@ -1,5 +1,6 @@
 //! Write transactions.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -7,15 +8,16 @@ use tokio_postgres::types::ToSql;
 
 use super::Shared;
 use super::catalog::{literal, quote, quote_table};
-use super::log::collection_name;
+use super::log::{Range, collection_name, named_keys, unread_sql};
+use super::position::Cursor;
 use super::reach;
 use super::returned::Returned;
 use super::rows::{self, Rows, named_key, same_key, select_key, unnest_keyed};
 use super::session::{Conn, in_order};
 use super::value::{Param, cast};
-use crate::endpoint::{Change, Create, Fetched, Locked, Outcome, Reach, Write};
+use crate::endpoint::{Change, Create, Fetched, Locked, Outcome, Reach, ReadReceipt, Unread, Write};
 use crate::error::{Error, Kind, Result};
-use crate::model::{Collection, Column, Key, Normal, Pos, Row, Value};
+use crate::model::{Collection, Column, Key, KeyBytes, Normal, Pos, Position, Row, Value};
 use crate::sql::{Cell, Fence, Session};
 
 /// A [`Write`] of PostgreSQL.
@@ -118,6 +120,22 @@ impl Write for PgWrite {
             }
         }
         Ok(locked)
+    }
+
+    /// What the snapshot of the window did not see, under the locks: whoever moved one of these rows has committed.
+    async fn moved(
+        &mut self,
+        collection: &Collection,
+        keys: &[Key],
+        since: &Position,
+        _read: &ReadReceipt,
+    ) -> Result<HashSet<KeyBytes>> {
+        let range = Range::after(&Cursor::parse(since)?);
+        let columns = rows::key_columns(&collection.table, keys)?;
+        let columns = rows::as_params(&columns);
+        let mut params: Vec<&(dyn ToSql + Sync)> = vec![&range.from, &range.open, &range.mid, &range.lsn];
+        params.extend(rows::params(&columns));
+        Ok(named_keys(keys, &self.conn.query(&unread_sql(&collection.table, Unread::Births), &params).await?))
     }
 
     /// A foreign key may refer to any unique key, and PostgreSQL does not ask whether one does.

@@ -1,7 +1,7 @@
 //! A write transaction. It holds the file's one write lock from its first statement on: what it
 //! reads can't change under it, and so nothing else has to be locked.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -14,9 +14,9 @@ use super::rows::{self, Search};
 use super::session::{Pool, Writer, fault};
 use super::tracking::tracking_names;
 use super::{log, value};
-use crate::endpoint::{Change, Create, Fetched, Outcome, Reach, Room, Write};
+use crate::endpoint::{Change, Create, Fetched, Outcome, Reach, ReadReceipt, Room, Unread, Write};
 use crate::error::{Error, Kind, Result};
-use crate::model::{Collection, Column, Key, Normal, Pos, Row, Table, Value};
+use crate::model::{Collection, Column, Key, KeyBytes, Normal, Pos, Position, Row, Table, Value};
 use crate::sql::{Fence, Session};
 
 pub(super) struct SqliteWrite {
@@ -42,6 +42,22 @@ impl Write for SqliteWrite {
             Fetched::Absent | Fetched::Unreadable(_) | Fetched::Later => None,
         };
         Ok(fetched.into_iter().map(row).collect())
+    }
+
+    async fn moved(
+        &mut self,
+        collection: &Collection,
+        keys: &[Key],
+        since: &Position,
+        _read: &ReadReceipt,
+    ) -> Result<HashSet<KeyBytes>> {
+        let (table, keys, since) = (collection.table.clone(), rows::set(keys), since.clone());
+        let moved = move |connection: &Connection| {
+            let log = log::Log::of(connection, &table.name)?;
+            let upto = log.place(&table.name, &since)?;
+            log::structural(connection, &table, &log, upto, &keys, Unread::Births)
+        };
+        self.writer.run(moved).await
     }
 
     async fn find(&mut self, collection: &Collection, rule: &[(usize, Normal)], values: &[Vec<Value>]) -> Result<Vec<Vec<Key>>> {
