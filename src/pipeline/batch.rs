@@ -102,7 +102,7 @@ impl Pipeline {
         if self.link_first(link_at, &mut parents, &mut items).await? {
             self.decide_open(moment, link, &parents, &mut items).await?;
         }
-        self.break_cycles(session, link_at, &parents, &mut items).await?;
+        self.break_cycles(session, moment, link_at, &parents, &mut items).await?;
         Ok(Batch { items, settled, later })
     }
 

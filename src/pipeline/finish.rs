@@ -35,7 +35,7 @@ impl Pipeline {
                 self.remember_refused(link, item);
             }
             if let Some(mut work) = self.unfinished(link, item.todo.clone(), decided, fate) {
-                work.waits = work.waits.or_else(|| refused_delete(link, item, fate));
+                work.waits = work.waits.or_else(|| item.waits.clone()).or_else(|| refused_delete(link, item, fate));
                 unfinished.push(work);
                 continue;
             }

@@ -105,6 +105,10 @@ pub(super) struct Item {
     pub(super) survivor: bool,
     /// Foreign keys left NULL in step one, to be filled in later: field indexes.
     pub(super) left_out: Vec<usize>,
+    /// Records that match it but for these, and are certainly not its twin: keys on the other side.
+    pub(super) others: Vec<KeyBytes>,
+    /// What it waits for, in a ring, though it is held for another reason too.
+    pub(super) waits: Option<Vec<u8>>,
     /// A field that our write has changed though it was not sent, by a trigger of the application's: a
     /// change of that side (rule 5), which the echo of our write must not settle.
     pub(super) set_off: Option<usize>,
@@ -125,6 +129,8 @@ impl Item {
             same_as: None,
             survivor: false,
             left_out: Vec::new(),
+            others: Vec::new(),
+            waits: None,
             set_off: None,
             decision: None,
         }

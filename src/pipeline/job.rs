@@ -49,7 +49,7 @@ impl Job<'_> {
     pub(super) async fn run(&mut self, write: &mut dyn Write, items: &[Item], park: bool) -> Result<Vec<Done>> {
         let mut jobs: Vec<(usize, Do)> = self.part.iter().filter_map(|at| Some((*at, todo(&items[*at], self.side)?))).collect();
         let unlocked = self.lock(write, items, &jobs).await?;
-        let taken = self.match_again(write, &jobs).await?;
+        let taken = self.match_again(write, items, &jobs).await?;
         jobs.retain(|(at, _)| !unlocked.contains(at) && !taken.contains(at));
         let mut keys: BTreeMap<usize, Key> = BTreeMap::new();
         self.insert(write, &jobs, &mut keys).await?;
@@ -151,34 +151,40 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// "No match" is a condition of a create: looked up again under the collection's lock (rule 13).
-    async fn match_again(&mut self, write: &mut dyn Write, jobs: &[(usize, Do)]) -> Result<HashSet<usize>> {
-        let rule: Vec<_> = self.link.matching.iter().map(|rule| (rule.field, rule.normal)).collect();
-        let asked: Vec<(usize, Vec<Value>)> = jobs
-            .iter()
-            .filter_map(|(at, what)| match what {
-                Do::Create(values) => Some((*at, rule.iter().map(|(field, _)| values[*field].clone()).collect())),
-                Do::Update(_) | Do::Delete => None,
-            })
-            .collect();
-        let mut taken = HashSet::new();
-        if rule.is_empty() || asked.is_empty() {
-            return Ok(taken);
-        }
-        let values: Vec<Vec<Value>> = asked.iter().map(|(_, values)| values.clone()).collect();
-        for ((at, _), found) in asked.into_iter().zip(write.find(self.collection(), &rule, &values).await?) {
-            if found.is_empty() {
-                continue;
+    /// "No match" is a condition of a create: looked up again under the collection's lock (rule 13). What is created without
+    /// some of its references is looked for without them.
+    async fn match_again(&mut self, write: &mut dyn Write, items: &[Item], jobs: &[(usize, Do)]) -> Result<HashSet<usize>> {
+        let mut asked: BTreeMap<Vec<usize>, Vec<(usize, &Row)>> = BTreeMap::new();
+        for (at, what) in jobs {
+            if let Do::Create(values) = what {
+                let told = self.link.matching.iter().map(|rule| rule.field).filter(|field| !items[*at].left_out.contains(field));
+                asked.entry(told.collect()).or_default().push((*at, values));
             }
-            taken.insert(at);
-            if self.link.matched_by_key_alone() {
-                let cause = format!("another record has its key in the {}, where it is to be created", self.side);
-                self.refused.push((at, cause));
-            } else {
-                self.busy(at, "a matching record appeared meanwhile");
+        }
+        let mut taken = HashSet::new();
+        for (told, creates) in asked.into_iter().filter(|(told, _)| !told.is_empty()) {
+            let rule = self.link.matching.iter().filter(|rule| told.contains(&rule.field));
+            let rule: Vec<_> = rule.map(|rule| (rule.field, rule.normal)).collect();
+            let value = |row: &Row| rule.iter().map(|(field, _)| row[*field].clone()).collect();
+            let values: Vec<Vec<Value>> = creates.iter().map(|(_, row)| value(row)).collect();
+            for ((at, _), found) in creates.into_iter().zip(write.find(self.collection(), &rule, &values).await?) {
+                if found.iter().any(|key| !items[at].others.contains(&key.encode())) {
+                    taken.insert(at);
+                    self.taken(at);
+                }
             }
         }
         Ok(taken)
+    }
+
+    /// A record is not created, for another one matches it by now.
+    fn taken(&mut self, at: usize) {
+        if self.link.matched_by_key_alone() {
+            let cause = format!("another record has its key in the {}, where it is to be created", self.side);
+            self.refused.push((at, cause));
+        } else {
+            self.busy(at, "a matching record appeared meanwhile");
+        }
     }
 
     async fn insert(&self, write: &mut dyn Write, jobs: &[(usize, Do)], keys: &mut BTreeMap<usize, Key>) -> Result<()> {

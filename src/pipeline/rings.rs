@@ -3,13 +3,15 @@
 
 use std::collections::HashSet;
 
-use super::batch::decide_item;
+use super::batch::{decide_item, read_through};
+use super::capture::Moment;
 use super::item::Item;
 use super::translate::{Parents, Translator};
 use super::{Mode, Pipeline};
+use crate::endpoint::{CANDIDATES_MAX, Fetched};
 use crate::error::{Kind, Result};
-use crate::model::{Link, Pair, Reason, Side, waited_for, waits_for};
-use crate::reconcile::{Action, Cause, Decision};
+use crate::model::{Both, Key, KeyBytes, Link, Pair, Reason, Row, Side, Value, waited_for, waits_for};
+use crate::reconcile::{Action, Cause, Decision, Situation, Translate};
 use crate::sql::Session;
 use crate::state;
 
@@ -66,6 +68,7 @@ impl Pipeline {
     pub(super) async fn break_cycles(
         &self,
         session: &mut dyn Session,
+        moment: &mut Moment,
         link_at: usize,
         parents: &Parents,
         items: &mut [Item],
@@ -83,7 +86,8 @@ impl Pipeline {
                 continue;
             }
             let (side, own) = (*side, waits_for(link.number, *side, &item.todo.key));
-            if !self.waits_in_a_ring(session, own, waits_for(*number, side, key)).await? {
+            let parent = waits_for(*number, side, key);
+            if !self.waits_in_a_ring(session, own, parent.clone()).await? {
                 continue;
             }
             let to = side.other();
@@ -92,10 +96,62 @@ impl Pipeline {
             let left_out: Vec<usize> =
                 (0..link.fields.len()).filter(|at| link.fields[*at].via == Some(parent_at) && may_be_empty(at)).collect();
             let translator = Translator { link, links, parents, left_out: &left_out };
+            if link.matching.iter().any(|rule| left_out.contains(&rule.field)) {
+                match self.almost_matching(session, moment, link_at, item, &translator).await? {
+                    Met::Others(others) => item.others = others,
+                    Met::Twins(words) => {
+                        item.waits = Some(parent);
+                        item.hold(Situation::Ambiguous, words);
+                        continue;
+                    }
+                }
+            }
             item.decision = Some(decide_item(link, item, &translator));
             item.left_out = left_out;
         }
         Ok(())
+    }
+
+    /// A match rule with a reference in it says nothing as long as what is referred to has no twin: before a record is
+    /// created without the reference, what matches in everything else is looked at. It may be its twin, unless it has
+    /// one itself, or refers to nothing, or to a record that has one.
+    async fn almost_matching(
+        &self,
+        session: &mut dyn Session,
+        moment: &mut Moment,
+        link_at: usize,
+        item: &Item,
+        translator: &Translator<'_>,
+    ) -> Result<Met> {
+        let Translator { link, left_out, .. } = *translator;
+        let (side, to) = (item.todo.side, item.todo.side.other());
+        let rule: Vec<_> = link.matching.iter().filter(|rule| !left_out.contains(&rule.field)).collect();
+        let Some(row) = item.slot[side].row().filter(|_| !rule.is_empty()) else { return Ok(Met::Twins(in_doubt(to, &[]))) };
+        let values = rule.iter().map(|rule| translator.translate(rule.field, row, to).unwrap_or(Value::Null)).collect();
+        let rule: Vec<_> = rule.iter().map(|rule| (rule.field, rule.normal)).collect();
+        let (window, place) = moment.window(link_at, link, to);
+        let found = window.find(place, &rule, &[values]).await?.into_iter().next().unwrap_or_default();
+        if found.len() > CANDIDATES_MAX {
+            return Ok(Met::Twins(in_doubt(to, &found)));
+        }
+        let mut fetched = vec![Fetched::Absent; found.len()];
+        read_through(window, place, &found, |at, row| fetched[at] = row).await?;
+        let mut rows = Both::<Vec<&Row>>::default();
+        rows[to] = fetched.iter().filter_map(row_of).collect();
+        let (twins, parents) = (
+            self.holders(session, link, to, std::slice::from_ref(&found)).await?,
+            self.parents(session, moment, link, &rows).await?,
+        );
+        let known = Translator { link, links: &self.integration.links, parents: &parents, left_out: &[] };
+        let waits = |row: &Row| left_out.iter().any(|field| known.translate(*field, row, side).is_err());
+        let free = |key: &Key| twins.get(&key.encode()).is_none_or(|pair| pair.gone(side));
+        let may_be = |(key, fetched): &(Key, Fetched)| free(key) && row_of(fetched).is_none_or(waits);
+        let (twins, others): (Vec<_>, Vec<_>) = found.into_iter().zip(fetched.iter().cloned()).partition(may_be);
+        let keys = |list: Vec<(Key, Fetched)>| list.into_iter().map(|(key, _)| key).collect::<Vec<_>>();
+        if twins.is_empty() {
+            return Ok(Met::Others(keys(others).iter().map(Key::encode).collect()));
+        }
+        Ok(Met::Twins(in_doubt(to, &keys(twins))))
     }
 
     /// Whether following who waits for whom leads from `parent` back to `own`. A parent that waits for
@@ -106,13 +162,39 @@ impl Pipeline {
             let Some((number, side, key)) = waited_for(&at) else { return Ok(false) };
             let Some(link) = self.integration.links.iter().find(|link| link.number == number) else { return Ok(false) };
             let works = state::read_work(session, link, side, &[key]).await?;
-            match works.into_iter().find_map(|work| work.waits.filter(|_| work.reason == Reason::Waiting)) {
+            // Also what is held because it is in a ring.
+            let waits = |reason| matches!(reason, Reason::Waiting | Reason::Held);
+            match works.into_iter().find_map(|work| work.waits.filter(|_| waits(work.reason))) {
                 Some(next) => at = next,
                 None => return Ok(false),
             }
         }
         Ok(at == own)
     }
+}
+
+/// What matches a record but for the references that are left out.
+enum Met {
+    /// Records that are certainly not its twin.
+    Others(Vec<KeyBytes>),
+    /// Records one of which may be; in words, why it is held.
+    Twins(String),
+}
+
+fn row_of(fetched: &Fetched) -> Option<&Row> {
+    match fetched {
+        Fetched::Row(row, _) => Some(row),
+        Fetched::Absent | Fetched::Unreadable(_) | Fetched::Later => None,
+    }
+}
+
+fn in_doubt(side: Side, keys: &[Key]) -> String {
+    let keys: Vec<String> = keys.iter().take(CANDIDATES_MAX).map(Key::to_string).collect();
+    let which = if keys.is_empty() { String::new() } else { format!(": {side} {}", keys.join("; ")) };
+    format!(
+        "it and what it refers to wait for each other, and by `match:` a record there may be its twin{which}. Name other fields \
+         in `match:`, or empty the reference here and there until they are linked"
+    )
 }
 
 /// Whether an item waits for a parent.

@@ -213,6 +213,7 @@ fn link(wire: &Wire, options: &Options, setup: &Setup) -> Link {
     let end = |side: Side| wire.ends[usize::from(side == Side::Target)];
     // Where keys are copied, records are matched by them.
     let matching = if options.copy { place(KEY) } else { place(ENTITY).filter(|_| options.matching) };
+    let parent = place(PARENT).filter(|_| options.by_parent);
     Link {
         name: wire.name.clone(),
         number: 0,
@@ -221,6 +222,7 @@ fn link(wire: &Wire, options: &Options, setup: &Setup) -> Link {
         fields: fields.iter().map(field).collect(),
         matching: matching
             .into_iter()
+            .chain(parent)
             .map(|field| MatchField { field, normal: Normal::default(), proves: !options.copy })
             .collect(),
         direction: setup.direction,

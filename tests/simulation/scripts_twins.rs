@@ -280,3 +280,57 @@ fn rule3_records_that_look_the_same_may_exchange_their_keys_before_one_is_delete
     let left = world.databases[T].tables[TABLE].rows.values();
     assert_eq!(left.map(|row| row[Y].clone()).collect::<Vec<_>>(), [marks[1].clone()]);
 }
+
+/// Two new records that refer to each other; the entities are others, or those given.
+fn couple(script: &mut Script, at: usize, entities: Option<[i64; 2]>) -> [i64; 2] {
+    script.user(at, |statement, world| {
+        let keys = [0; 2].map(|_| world.databases[at].new_key(TABLE));
+        let entities = entities.unwrap_or_else(|| [0; 2].map(|_| world.id() as i64));
+        for (own, other) in [(0, 1), (1, 0)] {
+            let number = world.id() as i64;
+            let parent = Value::Int(i128::from(keys[other]));
+            statement.add_under(world, TABLE, (keys[own], parent), entities[own], number);
+        }
+        entities
+    })
+}
+
+#[test]
+fn c15_a_ring_that_is_matched_by_its_references_is_not_made_twice() {
+    for home in [Home::Source, Home::Target, Home::Third] {
+        let mut script = Script::new(Options { home, shape: Shape::Circle, matching: true, by_parent: true, ..quiet() });
+        let entities = couple(&mut script, S, None);
+        couple(&mut script, T, Some(entities));
+        script.sync();
+        script.later();
+        let counts = [S, T].map(|at| script.rows(at).len());
+        assert_eq!(counts, [2, 2], "{home:?}");
+        assert_eq!(script.reasons(), [HELD; 4], "a person is told");
+    }
+}
+
+#[test]
+fn c15_a_ring_that_nothing_can_be_the_twin_of_is_made() {
+    let mut script = Script::new(Options { shape: Shape::Circle, matching: true, by_parent: true, ..quiet() });
+    let entities = couple(&mut script, S, None);
+    script.later();
+    assert_eq!(script.rows(T).len(), 2);
+    // Another couple with the same names: what it matches but for the references has twins.
+    couple(&mut script, T, Some(entities));
+    script.later();
+    script.later();
+    assert_eq!([S, T].map(|at| script.rows(at).len()), [4, 4]);
+    assert_eq!(script.reasons(), [0; 0]);
+}
+
+#[test]
+fn rule13_a_ring_that_is_entered_on_the_other_side_meanwhile_is_not_made_twice() {
+    let mut script = Script::new(Options { shape: Shape::Circle, matching: true, by_parent: true, ..quiet() });
+    let entities = couple(&mut script, S, None);
+    let process = script.start_until("apply.begun");
+    couple(&mut script, T, Some(entities));
+    script.polls(process, 2_000);
+    script.crash();
+    script.later();
+    assert_eq!([S, T].map(|at| script.rows(at).len()), [2, 2]);
+}

@@ -107,6 +107,8 @@ pub struct Options {
     pub third: Third,
     /// Whether records are matched by their business key.
     pub matching: bool,
+    /// And by what they refer to.
+    pub by_parent: bool,
     /// Whether the databases know that it is unique.
     pub unique: bool,
     /// Whether both sides hold data before the first run.
@@ -170,6 +172,7 @@ impl Default for Options {
             on_delete: [OnDelete::Restrict; 2],
             third: Third::No,
             matching: false,
+            by_parent: false,
             unique: false,
             stocked: false,
             deletes: Deletes::Delete,
