@@ -16,6 +16,7 @@ use super::record::{Written, record};
 use crate::endpoint::{Conditional, Edit, Edited, Endpoint, Looked, Outcome};
 use crate::error::{Context, Error, Kind, Result};
 use crate::model::{Conflict, Intent, Key, KeyBytes, Link, Pair, Pos, Side, Value};
+use crate::reconcile::Action;
 use crate::state;
 
 /// A noted create is sent within this time, or not at all: a process that was frozen in between finds its
@@ -63,10 +64,37 @@ impl Pipeline {
         let link = &integration.links[link_at];
         let endpoint = self.endpoints[link.endpoint[side]].clone();
         let app = conditional(&*endpoint)?;
+        self.link_before_conflicts(link, side, batch, fates).await?;
         let all = still_to_write(side, batch, fates);
         for part in all.chunks(app.batch().max(1)) {
             let place = Place { link_at, link, side, app };
             self.write_part(moment, place, batch, part, fates).await.context(format!("link {}", link.name))?;
+        }
+        Ok(())
+    }
+
+    /// Twins that were just found are recorded as such before the app is told to overwrite one of them: whatever becomes of
+    /// the answer, the conflict is that of a pair which the map knows when it is met again.
+    async fn link_before_conflicts(&mut self, link: &Link, side: Side, batch: &mut Batch, fates: &mut [Fate]) -> Result<()> {
+        let new = |item: &Item| item.linking && item.pair.as_ref().is_some_and(|pair| pair.ver == 0);
+        let loses = |item: &Item| match item.decision.as_ref().map(|decision| &decision.action) {
+            Some(Action::Update(update)) => update.losers[side] || update.stands,
+            _ => false,
+        };
+        let chosen: Vec<usize> = still_to_write(side, batch, fates);
+        let chosen: Vec<usize> = chosen.into_iter().filter(|at| new(&batch.items[*at]) && loses(&batch.items[*at])).collect();
+        let linked = |at: &usize| Some(Pair { ver: 1, ..batch.items[*at].pair.clone()? });
+        let pairs: Vec<Pair> = chosen.iter().filter_map(linked).collect();
+        if pairs.is_empty() {
+            return Ok(());
+        }
+        if !self.record_links(link, &pairs).await? {
+            chosen.iter().for_each(|at| fates[*at] = Fate::Busy("one of the two has another twin by now".to_owned()));
+            return Ok(());
+        }
+        for (at, pair) in chosen.into_iter().zip(pairs) {
+            batch.items[at].pair = Some(pair);
+            batch.items[at].linking = false;
         }
         Ok(())
     }

@@ -39,7 +39,7 @@ impl Pipeline {
     }
 
     /// Records new pairs, and releases who waits for them; `false`: someone else's pair has one of their keys.
-    async fn record_links(&mut self, link: &Link, pairs: &[Pair]) -> Result<bool> {
+    pub(super) async fn record_links(&mut self, link: &Link, pairs: &[Pair]) -> Result<bool> {
         for side in Side::BOTH {
             self.rely_on(link.endpoint[side]).await?;
         }

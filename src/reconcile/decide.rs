@@ -136,7 +136,8 @@ pub fn decide(question: &Question<'_>) -> Decision {
 pub fn link_found(link: &Link, source: &Row, target: &Row, translate: &dyn Translate) -> Decision {
     let bases = vec![None; link.fields.len()];
     let mut decision = decide_rows(link, &bases, source, target, translate);
-    if decision.action == Action::Ignore {
+    // Also where all that differs may not travel: they are twins all the same.
+    if decision.action == Action::Ignore || decision.action == Action::Report {
         decision.action = Action::Update(Update::default());
     }
     decision.situation = Situation::Found;

@@ -325,6 +325,16 @@ fn f20_twins_found_on_both_sides_fill_each_others_blanks() {
 }
 
 #[test]
+fn c7_twins_that_were_found_are_linked_also_if_nothing_that_differs_may_travel() {
+    let mut link = Link { direction: Direction::ToTarget, ..link() };
+    for field in &mut link.fields {
+        (field.direction, field.blanks) = (Direction::ToTarget, Blanks::Keep);
+    }
+    let decision = link_found(&link, &vec![Value::Null; 2], &row(1, 2), &Plain);
+    assert_eq!((decision.situation, decision.action), (Situation::Found, Action::Update(Update::default())));
+}
+
+#[test]
 fn s0_3_a_blank_that_wins_a_conflict_overwrites_nobody_and_says_so() {
     let mut link = link();
     link.fields[0].blanks = Blanks::Keep;

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use serde_json::json;
 
 use super::scene::{Scene, scenes};
-use crate::support::kinto::{Proxy, Trouble, shared};
+use crate::support::kinto::{Proxy, Spoilt, Trouble, shared};
 use crate::support::{skip, sqlite};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -324,4 +324,33 @@ async fn rule20_a_create_that_arrives_after_all_takes_nobodys_place() {
         scene
     })
     .await;
+}
+
+/// Twins that were found, and differ: what the app's user loses is kept and shown, also if nobody heard that it was overwritten.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rule11_a_conflict_of_new_twins_whose_write_nobody_heard_of_is_kept() {
+    for dies in [false, true] {
+        scenes("rule11_a_conflict_of_new_twins", &["target"], |mut scene| async move {
+            let proxy = Proxy::to(&scene.kinto.host).await;
+            scene.host = proxy.host.clone();
+            scene.database.user("insert into contact (name, email, age) values ('Ann', 'a@x', 3)").await;
+            scene.kinto.create("theirs", json!({"name": "Ann", "email": "a@x", "age": 9})).await;
+            if dies {
+                scene.run_dying_at("app.sent").await;
+            } else {
+                proxy.spoil(Some(("\"method\":\"PATCH\"", Spoilt::Cut)));
+                scene.run().await;
+                proxy.spoil(None);
+            }
+            scene.run().await;
+            scene.assert_both(&["Ann a@x 3"]).await;
+            let kept = scene.ours("select count(*) from twinrow.conflict where kept = 1").await;
+            assert_eq!((kept.as_str(), scene.ours("select count(*) from twinrow.conflict").await.as_str()), ("1", "1"));
+            let lost = scene.ours("select t_row from twinrow.conflict").await;
+            assert!(lost.contains("\"9\""), "what the user wrote: {lost}");
+            scene.assert_quiet().await;
+            scene
+        })
+        .await;
+    }
 }
