@@ -90,6 +90,7 @@ fn link() -> Link {
         direction: Direction::Both,
         blanks: Blanks::Propagate,
         lossy: Lossy::Hold,
+        remade: Both::default(),
     };
     Link {
         name: "accounts".into(),

@@ -12,7 +12,7 @@ use crate::config::CORRECT;
 use crate::endpoint::{Endpoint, OpenTransaction};
 use crate::error::{Kind, Result};
 use crate::model::{Integration, Obstacle, Reason};
-use crate::pipeline::{check_identity, is_map, is_place, tables_at};
+use crate::pipeline::{check_identity, is_columns, is_map, is_place, tables_at};
 use crate::state::{self, BrakeKind, PairCounts, Stop};
 
 #[derive(Serialize)]
@@ -98,7 +98,7 @@ pub async fn run(context: &Context) -> Result<()> {
     with_numbers(&mut *session, &mut integration).await?;
     let lease = state::read_lease(&mut *session, &integration.name).await?;
     let mut settings: BTreeMap<String, String> = state::settings(&mut *session, &integration.name).await?.into_iter().collect();
-    settings.retain(|name, _| !state::is_stop(name) && !is_place(name) && !is_map(name));
+    settings.retain(|name, _| !state::is_stop(name) && !is_place(name) && !is_map(name) && !is_columns(name));
     let stops = state::stops(&mut *session, &integration.name).await?;
     let mut links = Vec::new();
     for (at, link) in integration.links.iter().enumerate() {

@@ -208,6 +208,7 @@ impl Linking<'_> {
                 direction: self.link.direction,
                 blanks: Blanks::default(),
                 lossy: Lossy::default(),
+                remade: Both::default(),
             });
             columns.source.push(*source);
             columns.target.push(*target);
@@ -239,6 +240,7 @@ impl Linking<'_> {
             direction,
             blanks: shape.blanks.unwrap_or(self.link.blanks()),
             lossy: shape.lossy,
+            remade: Both::default(),
         };
         for side in Side::BOTH.into_iter().filter(|side| direction.writes(*side)) {
             self.writable(&field, shape, side, columns)?;

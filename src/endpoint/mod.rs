@@ -43,6 +43,12 @@ pub trait Endpoint: Send + Sync {
     /// [`Kind::Schema`](crate::error::Kind) if a named table does not exist, with the nearest name as hint.
     async fn describe(&self, names: Option<&[TableName]>) -> Result<Vec<Table>>;
 
+    /// What tells the columns of a table from others of their names that were dropped before, in the order of the catalog. Empty:
+    /// there is no such table, or this endpoint does not tell.
+    async fn born(&self, _table: &TableName) -> Result<Vec<Born>> {
+        Ok(Vec::new())
+    }
+
     /// Opens one moment of this endpoint for reading: the log entries after `since[i]` for collection
     /// `i` and the rows as they are at that same moment (rule 2). At most about `limit` entries are
     /// read; the rest comes with the next window.
@@ -97,6 +103,15 @@ pub trait Endpoint: Send + Sync {
     fn conditional(&self) -> Option<&dyn Conditional> {
         None
     }
+}
+
+/// One column of a table, and no other one of its name.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Born {
+    /// Its name.
+    pub name: String,
+    /// A number of the table, and one of the column that no other one of the same table ever has; where the engine has them.
+    pub number: Option<(i64, i64)>,
 }
 
 /// What an endpoint knows of transactions that are not over.

@@ -176,6 +176,9 @@ pub struct Field {
     pub blanks: Blanks,
     /// What may happen to a value that does not fit.
     pub lossy: Lossy,
+    /// The sides whose column was dropped and made anew: what is empty there, as long as the two have not agreed since, nobody
+    /// has emptied.
+    pub remade: Both<bool>,
 }
 
 impl Field {

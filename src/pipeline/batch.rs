@@ -103,6 +103,7 @@ impl Pipeline {
             self.decide_open(moment, link, &parents, &mut items).await?;
         }
         self.break_cycles(session, moment, link_at, &parents, &mut items).await?;
+        self.check_columns(link_at, link, &items).await?;
         Ok(Batch { items, settled, later })
     }
 

@@ -22,6 +22,7 @@ mod brake;
 mod capture;
 mod changes;
 mod close;
+mod columns;
 mod conflicts;
 mod counts;
 mod cycle;
@@ -60,6 +61,7 @@ use crate::model::{Both, Integration, KeyBytes, Link, Side};
 use crate::sql::{Fence, Session, Store};
 use crate::state;
 
+pub use columns::is_columns;
 pub use counts::{Counts, LinkCounts, Sample};
 pub use door::{Door, Real};
 pub use forest::{check as check_forest, forget, integrations};
@@ -159,6 +161,8 @@ pub struct Pipeline {
     stopped: BTreeMap<usize, stopped::Stopped>,
     /// The places of those that are not read and written now.
     still: HashSet<usize>,
+    /// The columns of each link's tables when this process began.
+    columns: Vec<columns::Columns>,
     /// Links, by number, whose map has pairs or had some: one that has none now was lost.
     mapped: HashSet<i64>,
     /// The link that is being carried over.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::columns::{self, Columns};
 use super::{Door, Mode, Pipeline, forest, map, places, stopped};
 use crate::endpoint::Endpoint;
 use crate::error::{Context, Error, Kind, Result};
@@ -64,7 +65,8 @@ async fn take_fences(
         door.step("takeover.fence").await?;
     }
     forest::announce(&integration, &endpoints, &fence, &*door).await?;
-    number_links(home, &fence, &mut integration).await?;
+    let columns = columns::look(&integration, &endpoints).await?;
+    number_links(home, &fence, &mut integration, &columns, door.now()).await?;
     let stops = state::stops(&mut *home.session().await?, &fence.integration).await?;
     let mapped = map::known(&mut *home.session().await?, &fence.integration).await?;
     let stopped = stopped::known(&integration.links, stops);
@@ -109,6 +111,7 @@ async fn take_fences(
         closed_at: 0,
         still,
         stopped,
+        columns,
         mapped,
         in_hand: None,
         anew: false,
@@ -254,16 +257,24 @@ pub(super) fn restored_meanwhile(fenced: &Error) -> Error {
 }
 
 /// Gives links and fields the numbers under which the state knows them, and new ones to new ones.
-async fn number_links(home: &dyn Store, fence: &Fence, integration: &mut Integration) -> Result<()> {
+async fn number_links(
+    home: &dyn Store,
+    fence: &Fence,
+    integration: &mut Integration,
+    columns: &[Columns],
+    now: i64,
+) -> Result<()> {
     let mut tx = home.begin(fence).await?;
     let known = state::links(&mut *tx, &fence.integration).await?;
-    for link in &mut integration.links {
+    let settings = state::settings(&mut *tx, &fence.integration).await?;
+    for (link, columns) in integration.links.iter_mut().zip(columns) {
         let before = known.iter().find(|(name, ..)| *name == link.name);
         let (number, mut fields) = match before {
             Some((_, number, fields)) => (*number, serde_json::from_str::<Vec<String>>(fields).unwrap_or_default()),
             None => (state::next_link_number(&mut *tx).await?, Vec::new()),
         };
         link.number = number;
+        columns::note(&mut *tx, fence, link, &settings, columns, &mut fields, now).await?;
         let known_fields = fields.len();
         number_fields(link, &mut fields);
         if before.is_none() || fields.len() > known_fields {

@@ -321,8 +321,11 @@ fn field_state(
     }
     let blank = |row: &Row| group.iter().any(|part| row[*part].is_blank());
     let (source_blank, target_blank) = (blank(source), blank(target));
-    // Never agreed before: an empty field is no decision of anybody's, the filled one fills it.
-    if bases[at].is_none() && link.fields[at].blanks == Blanks::Keep && source_blank != target_blank {
+    // Never agreed before: an empty field is no decision of anybody's, the filled one fills it. Where blanks travel it may be
+    // one, unless the column is a new one.
+    let empty = if source_blank { Side::Source } else { Side::Target };
+    let nobodys = link.fields[at].blanks == Blanks::Keep || group.iter().any(|part| link.fields[*part].remade[empty]);
+    if bases[at].is_none() && nobodys && source_blank != target_blank {
         source_changed = target_blank;
         target_changed = source_blank;
     }
@@ -442,7 +445,10 @@ fn in_field(cause: Cause, field: &str) -> Cause {
     }
 }
 
-/// Whether a row that came back under a former key is the record it was: the link's evidence equals the base (rule 8).
+/// Whether a row that came back under a former key is the record it was: the link's evidence equals the base (rule 8). What
+/// stands in a column that was made anew since then tells nothing.
 pub fn rows_agree(link: &Link, pair: &Pair, row: &Row, side: Side, translate: &dyn Translate) -> bool {
-    link.evidence().into_iter().all(|at| !is_other(link, at, &pair.bases, row, side, translate))
+    let tells = |at: &usize| pair.bases[*at].is_some() || link.fields[*at].remade == Both::default();
+    let mut evidence = link.evidence().into_iter().filter(tells).peekable();
+    evidence.peek().is_some() && evidence.all(|at| !is_other(link, at, &pair.bases, row, side, translate))
 }

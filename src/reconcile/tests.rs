@@ -33,6 +33,7 @@ fn link() -> Link {
         direction: Direction::Both,
         blanks: Blanks::Propagate,
         lossy: Lossy::Hold,
+        remade: Both::default(),
     };
     Link {
         name: "customers".into(),
@@ -332,6 +333,37 @@ fn c7_twins_that_were_found_are_linked_also_if_nothing_that_differs_may_travel()
     }
     let decision = link_found(&link, &vec![Value::Null; 2], &row(1, 2), &Plain);
     assert_eq!((decision.situation, decision.action), (Situation::Found, Action::Update(Update::default())));
+}
+
+#[test]
+fn i6_an_empty_field_of_a_column_that_was_made_anew_clears_nothing() {
+    let mut link = link();
+    let (source, target) = (vec![Value::Null, Value::Int(2)], row(7, 2));
+    let mut pair = pair(&target, &target);
+    pair.bases[0] = None;
+    let ask = |link: &Link, source: &Row| ask(link, Some(&pair), Seen::Row(source), Seen::Row(&target));
+    assert_eq!(update(&ask(&link, &source)).target, vec![(0, Value::Null)], "blanks travel");
+    link.fields[0].remade.source = true;
+    let decision = ask(&link, &source);
+    let filled = update(&decision);
+    assert_eq!((&filled.source, &filled.target, losers(filled)), (&vec![(0, Value::Int(7))], &vec![], vec![]));
+    let refilled = ask(&link, &row(9, 2));
+    assert_eq!((&update(&refilled).target, losers(update(&refilled))), (&vec![(0, Value::Int(9))], vec![Side::Target]));
+}
+
+#[test]
+fn i6_a_column_that_was_made_anew_is_no_evidence_of_another_record() {
+    let mut link = link();
+    let mut pair = pair(&row(1, 1), &row(1, 1));
+    pair.bases[1] = None;
+    let now = vec![Value::Int(1), Value::Null];
+    assert!(!rows_agree(&link, &pair, &now, Side::Source, &Plain));
+    link.fields[1].remade.source = true;
+    assert!(rows_agree(&link, &pair, &now, Side::Source, &Plain));
+    assert!(!rows_agree(&link, &pair, &row(2, 1), Side::Source, &Plain));
+    pair.bases[0] = None;
+    link.fields[0].remade.source = true;
+    assert!(!rows_agree(&link, &pair, &now, Side::Source, &Plain), "nothing tells");
 }
 
 #[test]

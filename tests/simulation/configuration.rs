@@ -208,6 +208,7 @@ fn link(wire: &Wire, options: &Options, setup: &Setup) -> Link {
         direction: setup.direction,
         blanks: setup.blanks,
         lossy: if *at == Y { Lossy::Fit } else { Lossy::Hold },
+        remade: Both::default(),
     };
     let ends = options.ends_of(wire.integration);
     let end = |side: Side| wire.ends[usize::from(side == Side::Target)];

@@ -21,6 +21,7 @@ mod lost_map;
 mod partitions;
 mod promised;
 mod reload;
+mod remade;
 mod renamed;
 mod replaced;
 mod rights;

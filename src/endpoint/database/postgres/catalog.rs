@@ -6,6 +6,7 @@ use tokio_postgres::Row;
 
 use super::session::Conn;
 use super::value::kind_of;
+use crate::endpoint::Born;
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::model::{Column, ForeignKey, KeySource, Kind, Table, TableName};
 
@@ -266,4 +267,10 @@ pub(super) fn log_type(kind: &Kind) -> Option<&'static str> {
         Kind::Uuid => "uuid",
         Kind::Number | Kind::Json | Kind::JsonDoubles | Kind::Any | Kind::Other(_) => return None,
     })
+}
+
+/// See [`Endpoint::born`](crate::endpoint::Endpoint).
+pub(super) async fn born(conn: &mut Conn, table: &TableName) -> Result<Vec<Born>> {
+    let rows = conn.query(include_str!("../../../../sql/postgres/catalog_born.sql"), &[&quote_table(table)]).await?;
+    Ok(rows.iter().map(|row| Born { name: row.get(0), number: Some((row.get(1), row.get(2))) }).collect())
 }

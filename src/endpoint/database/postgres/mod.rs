@@ -36,7 +36,7 @@ use tokio_postgres::types::ToSql;
 use self::catalog::Described;
 use self::position::Cursor;
 use self::session::{Conn, Server};
-use crate::endpoint::{Acknowledge, Capabilities, Endpoint, OpenTransactions, Tracked, Tracking, Window, Write};
+use crate::endpoint::{Acknowledge, Born, Capabilities, Endpoint, OpenTransactions, Tracked, Tracking, Window, Write};
 use crate::error::{Context, Result};
 use crate::model::{KeySource, Table, TableName};
 use crate::sql::{Fence, Session, Store, Transaction};
@@ -209,6 +209,11 @@ impl Endpoint for Postgres {
         let mut conn = self.connect().await?;
         let described = catalog::describe(&mut conn, names).await.context(self.named())?;
         Ok(described.into_iter().map(|one| one.table).collect())
+    }
+
+    async fn born(&self, table: &TableName) -> Result<Vec<Born>> {
+        let mut conn = self.connect().await?;
+        catalog::born(&mut conn, table).await.context(self.named())
     }
 
     async fn window(&self, collections: &[Tracked], limit: usize) -> Result<Box<dyn Window>> {

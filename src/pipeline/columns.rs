@@ -1,0 +1,241 @@
+//! Columns that were dropped and made anew under their old names.
+//!
+//! All values of such a column are gone, or are its default, and no log tells of it. So a field of such a column begins
+//! without a base, as a new one does; what is empty there is no decision of anybody's, and is filled from the other side,
+//! whatever the policy for blanks; and the link is compared whole.
+//!
+//! PostgreSQL numbers the columns of a table and gives no number out again. Elsewhere a column that was made anew stands behind
+//! one that it stood before; or it was missing when its link, which could not go on, was last looked at.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::item::Item;
+use super::{Mode, Pipeline};
+use crate::endpoint::{Born, Endpoint};
+use crate::error::{Context, Error, Kind, Result};
+use crate::model::{Both, Integration, Link, Scan, ScanPart, Side, Table};
+use crate::reconcile::Action;
+use crate::sql::{Fence, Session};
+use crate::state;
+
+/// The settings that say which columns the tables of a link had: its number and the side follow.
+const COLUMNS: &str = "columns:";
+
+/// Whether a setting is one of these: nothing that a person would set.
+pub fn is_columns(setting: &str) -> bool {
+    setting.starts_with(COLUMNS)
+}
+
+fn setting(link: &Link, side: Side) -> String {
+    format!("{COLUMNS}{}:{side}", link.number)
+}
+
+/// The columns of the tables of a link, in the order of the catalog; of an app, and of what is not there, none.
+pub(super) type Columns = Both<Vec<Born>>;
+
+/// What the state remembers of a table's columns.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Noted {
+    columns: Vec<Born>,
+    /// Those that were not there when last looked at.
+    missing: Vec<String>,
+    /// Those that were made anew, at any time.
+    remade: Vec<String>,
+}
+
+impl Noted {
+    /// The names of the columns that were made anew since then.
+    fn anew(&self, now: &[Born]) -> Vec<String> {
+        let known = now.iter().filter(|column| self.columns.iter().any(|before| before.name == column.name));
+        let new = known.filter(|column| self.missing.contains(&column.name) || is_new(&self.columns, now, column));
+        new.map(|column| column.name.clone()).collect()
+    }
+
+    /// As of now, when the link can go on.
+    fn then(&self, now: &[Born]) -> Noted {
+        let away = |name: &&String| now.iter().all(|column| column.name != **name);
+        let mut remade: Vec<String> = self.remade.iter().cloned().chain(self.anew(now)).collect();
+        remade.sort_unstable();
+        remade.dedup();
+        Noted { columns: now.to_vec(), missing: self.missing.iter().filter(away).cloned().collect(), remade }
+    }
+
+    /// The same, while it can't: what is missing is remembered.
+    fn without(&self, now: &[Born]) -> Noted {
+        let away = |column: &&Born| now.iter().all(|now| now.name != column.name);
+        let mut missing: Vec<String> = self.columns.iter().filter(away).map(|column| column.name.clone()).collect();
+        missing.extend(self.missing.iter().cloned());
+        missing.sort_unstable();
+        missing.dedup();
+        Noted { missing, ..self.clone() }
+    }
+}
+
+/// Whether a column of a table is another one than before, as far as the two lists tell.
+fn is_new(before: &[Born], now: &[Born], column: &Born) -> bool {
+    let place = |list: &[Born], name: &str| list.iter().position(|one| one.name == name);
+    let Some(was) = place(before, &column.name).map(|at| &before[at]) else { return false };
+    match (was.number, column.number) {
+        // In another table, numbers say nothing.
+        (Some((table, old)), Some((same, new))) => table == same && old != new,
+        _ => before.iter().any(|other| {
+            place(now, &other.name).is_some_and(|there| Some(there) < place(now, &column.name))
+                && place(before, &other.name) > place(before, &column.name)
+        }),
+    }
+}
+
+/// The columns of all links' tables as they are now.
+pub(super) async fn look(integration: &Integration, endpoints: &[Arc<dyn Endpoint>]) -> Result<Vec<Columns>> {
+    let mut all = Vec::with_capacity(integration.links.len());
+    for link in &integration.links {
+        let mut columns = Columns::default();
+        for side in Side::BOTH {
+            let (at, table) = (link.endpoint[side], &link.collection[side].table);
+            if endpoints[at].store().is_some() {
+                let numbered = endpoints[at].born(&table.name).await;
+                let numbered = numbered.context(format!("endpoint {}", integration.endpoints[at]))?;
+                columns[side] = if numbered.is_empty() { in_order(table) } else { numbered };
+            }
+        }
+        all.push(columns);
+    }
+    Ok(all)
+}
+
+fn in_order(table: &Table) -> Vec<Born> {
+    table.columns.iter().map(|column| Born { name: column.name.clone(), number: None }).collect()
+}
+
+/// Notes the columns of a link, marks its fields whose columns were made anew, and has it compared. `numbers`: the list of all
+/// mappings it ever had, in which such a field takes a new place, and so has no base.
+pub(super) async fn note(
+    session: &mut dyn Session,
+    fence: &Fence,
+    link: &mut Link,
+    settings: &[(String, String)],
+    now: &Columns,
+    numbers: &mut [String],
+    asked: i64,
+) -> Result<()> {
+    let mut anew = false;
+    for side in Side::BOTH.into_iter().filter(|side| !now[*side].is_empty()) {
+        let name = setting(link, side);
+        let before = settings.iter().find(|(known, _)| *known == name);
+        let before: Option<Noted> = before.and_then(|(_, value)| serde_json::from_str(value).ok());
+        let known = before.clone().unwrap_or_default();
+        let after = if link.broken.is_some() { known.without(&now[side]) } else { known.then(&now[side]) };
+        if before.as_ref() != Some(&after) {
+            state::write_setting(session, &fence.integration, &name, &serde_json::json!(after).to_string()).await?;
+        }
+        if link.broken.is_some() {
+            continue;
+        }
+        let new = known.anew(&now[side]);
+        for at in 0..link.fields.len() {
+            let column = &link.collection[side].column(at).name;
+            link.fields[at].remade[side] = after.remade.contains(column);
+            if new.contains(column) {
+                let field = &link.fields[at].name;
+                tracing::warn!(
+                    link = link.name,
+                    "{field}: its column in the {side} was dropped and made anew: all records are compared"
+                );
+                numbers.iter_mut().filter(|known| *known == field).for_each(|known| known.push_str(" (before it was made anew)"));
+                anew = true;
+            }
+        }
+    }
+    if anew {
+        let under_way = state::scan(session, link).await?.map(|scan| scan.part);
+        let part = under_way.filter(|part| matches!(part, ScanPart::Recheck(_))).unwrap_or(ScanPart::Source);
+        state::write_scan(session, &Scan { link: link.number, part, after: None, asked }).await?;
+    }
+    Ok(())
+}
+
+impl Pipeline {
+    /// Before an empty value clears another one: its column must be the one that was there when this process began.
+    ///
+    /// # Errors
+    /// [`Kind::Retry`] if it was made anew: begin with step 1, which takes note of it.
+    pub(super) async fn check_columns(&mut self, link_at: usize, link: &Link, items: &[Item]) -> Result<()> {
+        for side in Side::BOTH {
+            let endpoint = self.endpoints[link.endpoint[side]].clone();
+            if self.mode != Mode::Apply || endpoint.store().is_none() || !items.iter().any(|item| clears(item, side)) {
+                continue;
+            }
+            let name = &link.collection[side].table.name;
+            let mut now = endpoint.born(name).await?;
+            if now.is_empty() {
+                now = endpoint.describe(Some(std::slice::from_ref(name))).await?.first().map(in_order).unwrap_or_default();
+            }
+            let before = Noted { columns: self.columns[link_at][side].clone(), ..Noted::default() };
+            if let Some(column) = before.anew(&now).first() {
+                self.anew = true;
+                return Err(Error::new(Kind::Retry, format!("column {column} of {name} was dropped and made anew")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether an empty value of this side is to clear one of the other's.
+fn clears(item: &Item, side: Side) -> bool {
+    match item.decision.as_ref().map(|decision| &decision.action) {
+        Some(Action::Update(update)) => update.writes(side.other()).iter().any(|(_, value)| value.is_blank()),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn born(names: &str) -> Vec<Born> {
+        names.split(' ').map(|name| Born { name: name.into(), number: None }).collect()
+    }
+
+    fn numbered(table: i64, columns: &[(&str, i64)]) -> Vec<Born> {
+        columns.iter().map(|(name, number)| Born { name: (*name).into(), number: Some((table, *number)) }).collect()
+    }
+
+    fn noted(columns: Vec<Born>) -> Noted {
+        Noted { columns, ..Noted::default() }
+    }
+
+    #[test]
+    fn i6_a_column_that_was_made_anew_shows_by_its_place() {
+        let before = noted(born("id name phone mail"));
+        assert_eq!(before.anew(&born("id name mail phone")), ["phone"]);
+        assert_eq!(before.anew(&born("id name mail note phone")), ["phone"]);
+        assert_eq!(before.anew(&born("id phone mail name")), ["name"]);
+        for same in
+            ["id name phone mail", "id name phone mail note", "id phone mail", "id first name phone mail", "id name phone"]
+        {
+            assert_eq!(before.anew(&born(same)), [""; 0], "{same}");
+        }
+    }
+
+    #[test]
+    fn i6_a_column_that_was_made_anew_shows_by_its_number() {
+        let before = noted(numbered(7, &[("id", 1), ("name", 2), ("phone", 3)]));
+        assert_eq!(before.anew(&numbered(7, &[("id", 1), ("name", 2), ("phone", 4)])), ["phone"]);
+        // As a dump puts it back.
+        assert_eq!(before.anew(&numbered(8, &[("name", 1), ("id", 2), ("phone", 4)])), [""; 0]);
+    }
+
+    #[test]
+    fn i6_a_column_that_was_missing_for_a_while_was_made_anew() {
+        let gone = noted(born("id name phone")).without(&born("id name"));
+        assert_eq!(gone.anew(&born("id name")), [""; 0]);
+        let elsewhere = gone.then(&born("id name"));
+        assert_eq!((&elsewhere.remade, &elsewhere.missing), (&vec![], &vec!["phone".to_owned()]));
+        let back = gone.then(&born("id name phone"));
+        assert_eq!((&back.remade, &back.missing), (&vec!["phone".to_owned()], &vec![]));
+        assert_eq!(back.anew(&born("id name phone")), [""; 0], "once");
+        assert_eq!(back.then(&born("id name phone")), back);
+    }
+}
