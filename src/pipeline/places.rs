@@ -6,6 +6,7 @@
 //! knows of its rows is checked before anything is decided, under the brake.
 
 use super::Pipeline;
+use super::map;
 use super::takeover::{FenceRow, OTHER_DATABASE, fence_rows, refused};
 use crate::error::{Context, Error, Kind, Result};
 use crate::model::{Both, Integration, Link, Side};
@@ -66,7 +67,19 @@ pub(super) async fn check(
     remembered: &[String],
 ) -> Result<()> {
     let settings = state::settings(session, &integration.name).await?;
-    for (name, number, _) in state::links(session, &integration.name).await? {
+    let links = state::links(session, &integration.name).await?;
+    let mapped = map::known(session, &integration.name).await?;
+    let named = |name: &str| integration.links.iter().any(|link| link.name == *name);
+    for (name, number, _) in links.iter().filter(|(name, number, _)| !named(name) && mapped.contains(number)) {
+        let anew = |link: &&Link| link.matching.is_empty() && links.iter().all(|(known, ..)| *known != link.name);
+        for link in integration.links.iter().filter(anew) {
+            let now = Both::from_fn(|side| Some(place(link, side, rows[link.endpoint[side]].as_ref())));
+            if known(&settings, *number) == now {
+                return Err(renamed(link, name));
+            }
+        }
+    }
+    for (name, number, _) in links {
         let Some(link) = integration.links.iter().find(|link| link.name == name) else { continue };
         let known = known(&settings, number);
         let now = Both::from_fn(|side| place(link, side, rows[link.endpoint[side]].as_ref()));
@@ -86,6 +99,16 @@ pub(super) async fn check(
         }
     }
     Ok(())
+}
+
+/// A link under another name is a new one, and knows of no twins.
+fn renamed(link: &Link, before: &str) -> Error {
+    let why = format!(
+        "it is on the tables of link {before}, which is not configured any more, and whose identity map has their pairs: under \
+         another name, and without a `match:`, every record would be made a second time; nothing was read or written"
+    );
+    let next = format!("call it `{before}` again, or give it a `match:`, by which its records find each other");
+    Error::new(Kind::Config, why).context(format!("link {}", link.name)).hint(next)
 }
 
 impl Pipeline {

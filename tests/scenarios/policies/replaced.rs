@@ -10,6 +10,7 @@ scenarios! { sqlite_sqlite:
     c4_a_link_pointed_at_another_table_asks,
     rule17_an_endpoint_may_be_renamed_but_not_replaced,
     source_and_target_can_not_be_exchanged,
+    i2_a_link_under_another_name_makes_nothing_twice,
 }
 
 scenarios! { sqlite_postgres:
@@ -18,6 +19,7 @@ scenarios! { sqlite_postgres:
     c4_a_link_pointed_at_another_table_asks,
     rule17_an_endpoint_may_be_renamed_but_not_replaced,
     source_and_target_can_not_be_exchanged,
+    i2_a_link_under_another_name_makes_nothing_twice,
 }
 
 scenarios! { postgres_mysql:
@@ -190,6 +192,24 @@ pub async fn source_and_target_can_not_be_exchanged(scene: &Scene) {
     // Under another name it is a new link: who is there is recognised.
     let renamed = config(scene, [("crm", scene.target.url()), ("shop", scene.source.url())], exchanged);
     scene.program.configure(&renamed.replace("  customers:\n", "  contacts:\n"));
+    scene.sync().await;
+    assert_eq!((customers(scene).await, contacts(scene).await), before);
+    scene.quiet().await;
+}
+
+/// Nothing says then who is whose twin, though the map of the old name does.
+pub async fn i2_a_link_under_another_name_makes_nothing_twice(scene: &Scene) {
+    five(scene).await;
+    let before = (customers(scene).await, contacts(scene).await);
+    let without = CUSTOMERS.replace("    match: [email]\n", "");
+    scene.link(&[("people", &without)]);
+    for _ in 0..2 {
+        let done = scene.refused(&["run", "--once"], 2).await;
+        assert!(done.err.contains("link people: ") && done.err.contains("call it `customers` again"), "{}", done.err);
+        assert_eq!((customers(scene).await, contacts(scene).await), before);
+    }
+    // By a rule its records find each other.
+    scene.link(&[("people", CUSTOMERS)]);
     scene.sync().await;
     assert_eq!((customers(scene).await, contacts(scene).await), before);
     scene.quiet().await;
