@@ -208,5 +208,5 @@ fn coalesce() -> Duration {
 fn fold() -> Duration {
     let entries = entries(&Op::Delete);
     let index = PairIndex::new((0..RECORDS).map(pair).collect(), Side::Source);
-    timed(|| reconcile::fold(&entries, Side::Source, index, &|_, _| true))
+    timed(|| reconcile::fold(&entries, Side::Source, index, &reconcile::AsLogged))
 }

@@ -596,6 +596,8 @@ pub enum Unread {
     Moves,
     /// Inserts too: where a key may have been given out again without a word of its last holder (C4).
     Births,
+    /// Everything: where it matters as what a row was written last.
+    Writes,
 }
 
 /// What is done with a table, which is read in any case.

@@ -16,9 +16,12 @@ pub enum Op {
         /// The key it has now.
         to: Key,
     },
-    /// The row under this key was deleted and inserted again in one transaction: the same record.
+    /// One statement (REPLACE) has put another row in the place of the one under this key: the same record, unless its values
+    /// are another one's.
     Replace,
-    /// As [`Op::Replace`], where the delete stood in a part of the log that was read before.
+    /// The row under this key was deleted and inserted again in one transaction: the same record, if its values say so.
+    PutBack,
+    /// As [`Op::PutBack`], where the delete stood in a part of the log that was read before.
     Return {
         /// Where the delete stands.
         deleted: Pos,

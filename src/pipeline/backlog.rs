@@ -147,7 +147,7 @@ pub(super) fn without_updates(dirty: Vec<Dirty>, entries: &[Entry]) -> Vec<Dirty
         match &entry.op {
             Op::Update | Op::Truncate => {}
             Op::Rename { to } => told.extend([entry.key.encode(), to.encode()]),
-            Op::Insert | Op::Delete | Op::Replace | Op::Return { .. } => told.push(entry.key.encode()),
+            Op::Insert | Op::Delete | Op::Replace | Op::PutBack | Op::Return { .. } => told.push(entry.key.encode()),
         }
     }
     told.sort_unstable();

@@ -5,14 +5,13 @@ use std::collections::HashMap;
 
 use futures_util::future::join_all;
 
-use super::batch::read_through;
+use super::evidence::forget_evidence;
 use super::job::Known;
-use super::translate::Plain;
-use super::{BATCH, Mode, Pipeline, WINDOW_MAX};
-use crate::endpoint::{Fetched, Tracked, Window};
+use super::{Mode, Pipeline, WINDOW_MAX};
+use crate::endpoint::{Tracked, Window};
 use crate::error::{Context, Result};
-use crate::model::{Both, Entry, Key, KeyBytes, Link, Op, Pair, Pos, Reason, Row, Scan, ScanPart, Side, Value, Work, work_name};
-use crate::reconcile::{self, Dirty, Folded, PairIndex, rows_agree};
+use crate::model::{Both, Entry, Key, KeyBytes, Link, Op, Pair, Pos, Reason, Scan, ScanPart, Side, Work, work_name};
+use crate::reconcile::{self, Dirty, Evidence, Folded, PairIndex};
 use crate::sql::Session;
 use crate::state;
 
@@ -104,10 +103,8 @@ impl Pipeline {
             let (mut dirty, mut folded): (Both<Vec<Dirty>>, Vec<Pair>) = (Both::default(), Vec::new());
             let goes = self.goes(at);
             for side in Side::BOTH.into_iter().filter(|_| goes) {
-                let put_back = moment.put_back(at, link, side).await?;
-                let entries = moment.entries_of(at, link, side);
-                dirty[side] = reconcile::coalesce(&entries);
-                folded.extend(self.fold(session, link, side, &entries, &put_back).await?);
+                dirty[side] = reconcile::coalesce(&moment.entries_of(at, link, side));
+                folded.extend(self.fold(session, &mut moment, at, link, side).await?);
             }
             let last =
                 Both::from_fn(|side| dirty[side].iter().map(|dirty| (dirty.key.clone(), (dirty.pos, dirty.born))).collect());
@@ -125,28 +122,43 @@ impl Pipeline {
     async fn fold(
         &mut self,
         session: &mut dyn Session,
+        moment: &mut Moment,
+        at: usize,
         link: &Link,
         side: Side,
-        entries: &[Entry],
-        put_back: &PutBack,
     ) -> Result<Vec<Pair>> {
-        let keys = structural_keys(entries);
-        let truncated = entries.iter().any(|entry| entry.op == Op::Truncate);
-        if keys.is_empty() && !truncated {
+        let entries = moment.entries_of(at, link, side);
+        let keys = structural_keys(&entries);
+        if keys.is_empty() && !entries.iter().any(|entry| entry.op == Op::Truncate) {
             return Ok(Vec::new());
         }
-        Box::pin(self.fold_intents(session, link, side, entries)).await?;
+        Box::pin(self.fold_intents(session, link, side, &entries)).await?;
         let mut pairs = state::by_key(session, link, side, &keys).await?;
         let returning = |entry: &&Entry| matches!(entry.op, Op::Return { .. });
         let returning: Vec<KeyBytes> = entries.iter().filter(returning).map(|entry| entry.key.encode()).collect();
         if !returning.is_empty() {
             pairs.extend(state::by_former(session, link, side, &returning).await?);
         }
-        let same = |at: usize, pair: &Pair| {
-            let agrees = |row: &Option<Row>| row.as_ref().is_some_and(|row| rows_agree(link, pair, row, side, &Plain(link)));
-            put_back.get(&at).is_none_or(agrees)
-        };
-        let folded = reconcile::fold(entries, side, PairIndex::new(pairs, side), &same);
+        let evidence = Box::pin(self.evidence(session, moment, at, link, side, &pairs)).await?;
+        let entries = moment.entries_of(at, link, side);
+        self.fold_onto(link, side, &entries, pairs, &evidence).await
+    }
+
+    /// The same, once it is known which pairs the entries may be about, and what the rows say.
+    pub(super) async fn fold_onto(
+        &mut self,
+        link: &Link,
+        side: Side,
+        entries: &[Entry],
+        pairs: Vec<Pair>,
+        evidence: &(dyn Evidence + Sync),
+    ) -> Result<Vec<Pair>> {
+        let mut folded = reconcile::fold(entries, side, PairIndex::new(pairs, side), evidence);
+        folded
+            .changed
+            .iter_mut()
+            .filter(|pair| folded.unsure.binary_search(&pair.id).is_ok())
+            .for_each(|pair| forget_evidence(link, pair));
         if folded.changed.is_empty() && !folded.truncated {
             return Ok(Vec::new());
         }
@@ -210,10 +222,6 @@ async fn record(session: &mut dyn Session, link: &Link, folded: &Folded) -> Resu
     state::update(session, link, &folded.changed).await
 }
 
-/// What stands under the key of a record that an entry has put back, by the entry's place, as far as it tells whose record it
-/// is; `None`: no row is there.
-type PutBack = HashMap<usize, Option<Row>>;
-
 impl Moment {
     /// The databases may read the rows of the next batch now. What lies between is on other connections.
     pub(super) fn read_ahead(&mut self, links: &[Link]) {
@@ -235,36 +243,6 @@ impl Moment {
             false => Cow::Owned(entries.iter().filter(of_it).cloned().collect()),
         }
     }
-
-    /// What stands now where a transaction deleted records and put some back under their keys. Where a match rule says who
-    /// is who, the key alone does not: all of them may have been written anew, each under another one's (rule 8).
-    async fn put_back(&mut self, at: usize, link: &Link, side: Side) -> Result<PutBack> {
-        let mut put_back = PutBack::new();
-        if !link.matching.iter().any(|rule| rule.proves) {
-            return Ok(put_back);
-        }
-        let told = reconcile::put_back(&self.entries_of(at, link, side));
-        let evidence = link.evidence();
-        let telling = |mut row: Row| {
-            row.iter_mut().enumerate().filter(|(at, _)| !evidence.contains(at)).for_each(|(_, value)| *value = Value::Null);
-            row
-        };
-        let (window, place) = self.window(at, link, side);
-        for part in told.chunks(BATCH) {
-            let keys: Vec<Key> = part.iter().map(|(_, key)| key.clone()).collect();
-            let each = |at: usize, fetched| {
-                let row = match fetched {
-                    Fetched::Row(row, _) => Some(telling(row)),
-                    Fetched::Absent => None,
-                    // It is held as it is.
-                    Fetched::Unreadable(_) | Fetched::Later => return,
-                };
-                put_back.insert(part[at].0, row);
-            };
-            read_through(window, place, &keys, each).await?;
-        }
-        Ok(put_back)
-    }
 }
 
 /// The keys of entries that move keys.
@@ -272,7 +250,7 @@ fn structural_keys(entries: &[Entry]) -> Vec<KeyBytes> {
     let mut keys = Vec::new();
     for entry in entries {
         match &entry.op {
-            Op::Delete | Op::Replace | Op::Return { .. } => keys.push(entry.key.encode()),
+            Op::Delete | Op::Replace | Op::PutBack | Op::Return { .. } => keys.push(entry.key.encode()),
             Op::Rename { to } => keys.extend([entry.key.encode(), to.encode()]),
             // A key that is given out again; its last holder may have gone without a trace.
             Op::Insert if !entry.own => keys.push(entry.key.encode()),

@@ -40,6 +40,7 @@ impl Pipeline {
             let position = |side: usize| sides.get(side).map(|(_, _, position)| position.clone());
             self.cursors[at] = Some(Both { source: position(0), target: position(1) });
         }
+        self.midway = moment.more;
         self.closed_at = now;
         self.door.step("close.recorded").await
     }

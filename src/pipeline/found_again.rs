@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 
 use super::capture::Moment;
+use super::evidence::is_unsure;
 use super::item::{Item, Todo};
 use super::{Mode, Pipeline};
 use crate::endpoint::Unread;
@@ -43,7 +44,12 @@ impl Pipeline {
                 continue;
             }
             let rows: Vec<&Row> = survivors.iter().map(|(_, row)| row).collect();
-            let found = self.matches_of(session, moment, link_at, link, side.other(), &rows).await?;
+            let mut found = self.matches_of(session, moment, link_at, link, side.other(), &rows).await?;
+            for ((at, _), found) in survivors.iter().zip(&mut found) {
+                // What stands under its key may be its record, too.
+                let unsure = items[*at].pair.as_ref().filter(|pair| is_unsure(link, pair));
+                found.extend(unsure.and_then(|pair| pair.former[side].as_ref()?.decode()));
+            }
             let twins = self.holders(session, link, side, &found).await?;
             // Whoever has such a key as the map knows it may have lost it to the record that is looked for.
             let taken: Vec<Key> = found.iter().flatten().filter(|key| twins.contains_key(&key.encode())).cloned().collect();
@@ -109,7 +115,7 @@ pub(super) fn leave_to_found(items: &mut [Item], Candidates(candidates): Candida
         if items[at].decision.is_none() && busy {
             items[at].decide_as(Situation::Undecided, Action::Retry);
         } else if items[at].decision.is_none() && held {
-            items[at].hold(Situation::Ambiguous, format!("gone in the {side}, where a record that is held matches its twin"));
+            items[at].hold(Situation::Ambiguous, format!("gone in the {side}, where a record that is held may be its twin's"));
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::Pipeline;
 use super::batch::lost;
+use super::evidence::is_unsure;
 use super::finish::todo_of;
 use super::item::{Item, Todo};
 use super::translate::Plain;
@@ -135,6 +136,10 @@ impl Pipeline {
                 // The one that lost it last.
                 let Some(pair) = formers.get(&item.todo.key).and_then(|holders| holders.first()) else { continue };
                 let Some(row) = item.slot[side].row().filter(|_| pair.cycle != self.cycle) else { continue };
+                if is_unsure(link, pair) {
+                    item.unsure = true;
+                    continue;
+                }
                 let known_again = same_record(link, pair, row, side);
                 let in_its_place = link.keys == Keys::Copy && pair.key[side.other()].as_ref() == Some(&item.todo.key);
                 if known_again == Known::Unsure || known_again == Known::Other && in_its_place {

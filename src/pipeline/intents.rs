@@ -249,7 +249,7 @@ impl Pipeline {
             pairs.push(Pair { id: intent.id, ..self.pair_of(link, intent, None) });
         }
         // (There are no bases to compare with yet: once its record is found, what was sent is.)
-        let folded = reconcile::fold(entries, side, PairIndex::new(pairs, side), &|_, _| true);
+        let folded = reconcile::fold(entries, side, PairIndex::new(pairs, side), &reconcile::AsLogged);
         let mut moved = Vec::with_capacity(folded.changed.len());
         for pair in folded.changed {
             let Some(before) = intents.iter().find(|intent| intent.id == pair.id) else { continue };

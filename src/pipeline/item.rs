@@ -112,6 +112,8 @@ pub(super) struct Item {
     /// A field that our write has changed though it was not sent, by a trigger of the application's: a
     /// change of that side (rule 5), which the echo of our write must not settle.
     pub(super) set_off: Option<usize>,
+    /// It may be the record that had its key before, or another one: nothing tells.
+    pub(super) unsure: bool,
     pub(super) decision: Option<Decision>,
 }
 
@@ -132,6 +134,7 @@ impl Item {
             others: Vec::new(),
             waits: None,
             set_off: None,
+            unsure: false,
             decision: None,
         }
     }

@@ -42,6 +42,11 @@ impl Pipeline {
             for (asked, hit) in asked.iter().zip(self.candidates(session, moment, link_at, link, side, &asked).await?) {
                 match hit {
                     Hit::Free(key, survivor) => found.push((asked.at, key, survivor)),
+                    Hit::New if items[asked.at].unsure => {
+                        let words = "it was deleted and put back in one transaction and then changed: the record that was there \
+                                     before, or another one? Give it the values it had, or delete the other one's twin";
+                        items[asked.at].hold(Situation::Ambiguous, words.to_owned());
+                    }
                     Hit::New => {}
                     Hit::Left => items[asked.at].decide_as(Situation::Undecided, Action::Retry),
                     Hit::Reused => reused(link, &mut items[asked.at]),

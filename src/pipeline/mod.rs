@@ -3,7 +3,7 @@
 //! ```text
 //! take over   fences, receipts of the last process           takeover.rs
 //! capture     one moment per endpoint, entries and rows       capture.rs
-//! fold        deletes and renames onto pairs                  capture.rs
+//! fold        deletes and renames onto pairs                  capture.rs, evidence.rs
 //! identify    keys -> pairs, rows, matches                    identify.rs, matching.rs, found_again.rs, echo.rs
 //! decide      reconcile::decide, per record                   batch.rs, rings.rs
 //! guard       the brake                                       brake.rs, changes.rs
@@ -28,6 +28,7 @@ mod counts;
 mod cycle;
 mod door;
 mod echo;
+mod evidence;
 mod finish;
 mod first;
 mod forest;
@@ -151,6 +152,8 @@ pub struct Pipeline {
     echoes: echo::Echoes,
     /// Creates at apps whose outcome is not known.
     unsettled: intents::Unsettled,
+    /// Whether the logs were not read to their end the last time, or nobody knows.
+    midway: bool,
     /// Per link and side, while a log is read that was longer than `log_max`.
     overlong: Vec<Both<bool>>,
     /// When a bite was last taken of the logs.

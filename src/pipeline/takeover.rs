@@ -74,6 +74,7 @@ async fn take_fences(
     let numbers: HashSet<i64> = integration.links.iter().map(|link| link.number).collect();
     let mut pipeline = Pipeline {
         cursors: vec![None; integration.links.len()],
+        midway: true,
         overlong: vec![Both::default(); integration.links.len()],
         compacted_at: 0,
         looked_at: 0,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::told::Late;
 use crate::model::{Entry, Key, KeyBytes, Op, Pair, PairStatus, Pos, Side};
 
 /// A key that entries name.
@@ -44,7 +45,7 @@ pub fn coalesce(entries: &[Entry]) -> Vec<Dirty> {
                 touch(&mut order, &entry.key, entry, Some(false));
                 touch(&mut order, to, entry, Some(true));
             }
-            Op::Insert | Op::Replace | Op::Return { .. } => touch(&mut order, &entry.key, entry, Some(true)),
+            Op::Insert | Op::Replace | Op::PutBack | Op::Return { .. } => touch(&mut order, &entry.key, entry, Some(true)),
             Op::Delete => touch(&mut order, &entry.key, entry, Some(false)),
             Op::Update => touch(&mut order, &entry.key, entry, None),
         }
@@ -89,50 +90,70 @@ pub struct Folded {
     pub moved: Vec<i64>,
     /// Ids of those that had lost this side, and have it again.
     pub returned: Vec<i64>,
+    /// Ids of those that lost this side to a record that may be their own.
+    pub unsure: Vec<i64>,
     /// Whether the whole collection must be compared.
     pub truncated: bool,
 }
 
-/// The records that entries have put back ([`Op::Replace`], [`Op::Return`]): the place of the entry, and the key the record
-/// has after all of them. One that is gone again by then is none of them: its end is told by another entry.
-pub fn put_back(entries: &[Entry]) -> Vec<(usize, Key)> {
-    let mut put_back = Vec::new();
-    // From the last entry to the first: where the record that has a key at this point ends, if not under that key.
-    let mut ends: HashMap<KeyBytes, Option<Key>> = HashMap::new();
-    for (at, entry) in entries.iter().enumerate().rev() {
-        let key = entry.key.encode();
-        match &entry.op {
-            Op::Replace | Op::Return { .. } => {
-                let end = ends.get(&key).cloned().unwrap_or_else(|| Some(entry.key.clone()));
-                put_back.extend(end.map(|end| (at, end)));
-            }
-            Op::Rename { to } => {
-                let end = ends.insert(to.encode(), None).unwrap_or_else(|| Some(to.clone()));
-                ends.insert(key, end);
-            }
-            Op::Insert | Op::Delete => {
-                ends.insert(key, None);
-            }
-            Op::Update | Op::Truncate => {}
-        }
+/// Whose record it is that an entry has put under a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Back {
+    /// The one that had the key before.
+    Same,
+    /// Another one.
+    Other,
+    /// Nothing can tell.
+    Unknown,
+}
+
+/// What rows say where entries, by their places, leave open whose record has a key.
+pub trait Evidence {
+    /// Whose record an entry has put back, where this pair's was ([`put_back`]).
+    fn back(&self, at: usize, pair: &Pair) -> Back;
+    /// Whether an entry was logged later than it happened, and the entry that it happened before ([`late`]).
+    fn late(&self, at: usize) -> Option<Late>;
+}
+
+/// The log is taken at its word.
+pub struct AsLogged;
+
+impl Evidence for AsLogged {
+    fn back(&self, _: usize, _: &Pair) -> Back {
+        Back::Same
     }
-    put_back
+
+    fn late(&self, _: usize) -> Option<Late> {
+        None
+    }
 }
 
 /// Folds deletes and renames onto the pairs, in log order, each guarded by its position: an entry
 /// is evidence only for the pair that held the key before it was written (rule 6). It only marks;
-/// acting on marks is under the brake. `same`: whether what an entry, by its place, has put back is the record of that pair.
-pub fn fold(entries: &[Entry], side: Side, mut index: PairIndex, same: &dyn Fn(usize, &Pair) -> bool) -> Folded {
+/// acting on marks is under the brake.
+pub fn fold(entries: &[Entry], side: Side, mut index: PairIndex, evidence: &dyn Evidence) -> Folded {
     let mut folded = Folded::default();
     let mut touched: BTreeMap<i64, bool> = BTreeMap::new();
     for (at, entry) in entries.iter().enumerate() {
         match &entry.op {
-            Op::Delete => {
-                if let Some(id) = index.holds(&entry.key, side, entry.pos) {
+            Op::Delete => match (index.holds(&entry.key, side, entry.pos), evidence.late(at)) {
+                (Some(id), None) => {
                     index.release(id, side, entry.pos);
                     touched.insert(id, true);
                 }
-            }
+                // The one that has the key got it since. It is settled with that: read again, this entry is older.
+                (Some(id), Some(_)) => {
+                    index.stay(id, side, entry.pos);
+                    touched.entry(id).or_default();
+                }
+                // Whoever had it before that insert was put back by it.
+                (None, Some(Late { before: Some(before) })) if entries[before].op == Op::Insert => {
+                    let lost = index.losers.remove(&(entry.key.encode(), entries[before].pos));
+                    folded.put_back(&mut index, lost, (at, entry), side, evidence);
+                    touched.extend(lost.map(|id| (id, true)));
+                }
+                (None, _) => {}
+            },
             Op::Rename { to } => {
                 let renamed = index.holds(&entry.key, side, entry.pos);
                 // The key was free, or this statement could not have been: its last holder is gone, also where
@@ -144,29 +165,37 @@ pub fn fold(entries: &[Entry], side: Side, mut index: PairIndex, same: &dyn Fn(u
                 if let Some(id) = renamed {
                     index.rename(id, side, to.encode(), entry.pos);
                     touched.insert(id, true);
-                }
-            }
-            Op::Replace => {
-                if let Some(id) = index.holds(&entry.key, side, entry.pos) {
-                    match index.pairs.get_mut(&id).filter(|pair| same(at, pair)) {
-                        Some(pair) => {
-                            pair.pos[side] = entry.pos;
-                            touched.entry(id).or_insert(false);
-                        }
-                        // Another one, under a key that was given out again at once.
-                        None => {
-                            index.release(id, side, entry.pos);
-                            touched.insert(id, true);
-                        }
+                    match evidence.late(at).and_then(|late| Some(&entries[late.before?].op)) {
+                        Some(Op::Rename { to }) => index.rename(id, side, to.encode(), entry.pos),
+                        Some(_) => index.release(id, side, entry.pos),
+                        None => {}
+                    }
+                } else if let Some(before) = evidence.late(at).and_then(|late| late.before) {
+                    // It came back to the key it had.
+                    if let Some(id) = index.losers.remove(&(entry.key.encode(), entries[before].pos)) {
+                        index.returns(id, &entry.key, side, entry.pos);
+                        folded.returned.push(id);
+                        touched.insert(id, true);
                     }
                 }
             }
+            Op::Replace | Op::PutBack => {
+                let Some(id) = index.holds(&entry.key, side, entry.pos) else { continue };
+                let back = index.pairs.get(&id).map_or(Back::Other, |pair| evidence.back(at, pair));
+                // Another one stands under a key that was given out again at once.
+                if back == Back::Same {
+                    index.stay(id, side, entry.pos)
+                } else {
+                    index.release(id, side, entry.pos)
+                }
+                folded.unsure.extend((back == Back::Unknown).then_some(id));
+                *touched.entry(id).or_default() |= back != Back::Same;
+            }
             Op::Return { deleted } => {
                 // What was marked lost is the same record with a new row (A20).
-                if let Some(id) = index.returns(&entry.key, side, *deleted, entry.pos, &|pair| same(at, pair)) {
-                    folded.returned.push(id);
-                    touched.insert(id, true);
-                }
+                let lost = index.losers.remove(&(entry.key.encode(), *deleted));
+                folded.put_back(&mut index, lost, (at, entry), side, evidence);
+                touched.extend(lost.map(|id| (id, true)));
             }
             // The key was free, or this row could not have been: its last holder went without a trace, by TRUNCATE
             // or in a table that was dropped. Whether it is back, its values say (rule 8).
@@ -181,6 +210,7 @@ pub fn fold(entries: &[Entry], side: Side, mut index: PairIndex, same: &dyn Fn(u
         }
     }
     folded.returned.sort_unstable();
+    folded.unsure.sort_unstable();
     for id in touched.keys() {
         index.give_way(*id, side);
     }
@@ -197,6 +227,28 @@ pub fn fold(entries: &[Entry], side: Side, mut index: PairIndex, same: &dyn Fn(u
     folded
 }
 
+impl Folded {
+    /// What an entry has put back under its key: the record of the pair that lost it, if that is the same.
+    fn put_back(
+        &mut self,
+        index: &mut PairIndex,
+        lost: Option<i64>,
+        (at, entry): (usize, &Entry),
+        side: Side,
+        evidence: &dyn Evidence,
+    ) {
+        let Some((id, pair)) = lost.and_then(|id| Some((id, index.pairs.get(&id)?))) else { return };
+        match evidence.back(at, pair) {
+            Back::Same => {
+                index.returns(id, &entry.key, side, entry.pos);
+                self.returned.push(id);
+            }
+            Back::Unknown => self.unsure.push(id),
+            Back::Other => {}
+        }
+    }
+}
+
 impl PairIndex {
     /// The newest holder of a key that is older than an entry at `pos`.
     fn holds(&self, key: &Key, side: Side, pos: Pos) -> Option<i64> {
@@ -205,14 +257,19 @@ impl PairIndex {
         pairs.filter(older).max_by_key(|pair| (pair.pos[side], pair.id)).map(|pair| pair.id)
     }
 
-    /// Gives the pair that lost this key by the delete at `deleted` its key again, if that is `same`.
-    fn returns(&mut self, key: &Key, side: Side, deleted: Pos, pos: Pos, same: &dyn Fn(&Pair) -> bool) -> Option<i64> {
-        let id = self.losers.remove(&(key.encode(), deleted))?;
-        let pair = self.pairs.get_mut(&id).filter(|pair| same(pair))?;
+    /// Gives a pair that had lost this key its key again.
+    fn returns(&mut self, id: i64, key: &Key, side: Side, pos: Pos) {
+        let Some(pair) = self.pairs.get_mut(&id) else { return };
         pair.pos[side] = pos;
         pair.key[side] = pair.former[side].take();
         self.holders.entry(key.encode()).or_default().push(id);
-        Some(id)
+    }
+
+    /// The pair keeps its key, whatever older entries say.
+    fn stay(&mut self, id: i64, side: Side, pos: Pos) {
+        if let Some(pair) = self.pairs.get_mut(&id) {
+            pair.pos[side] = pos;
+        }
     }
 
     fn let_go(&mut self, key: &KeyBytes, id: i64) {
@@ -226,6 +283,9 @@ impl PairIndex {
         pair.pos[side] = pos;
         if let Some(key) = pair.key[side].take() {
             pair.former[side] = Some(key.clone());
+            if pair.status == PairStatus::Linked {
+                self.losers.insert((key.clone(), pos), id);
+            }
             self.let_go(&key, id);
         }
     }

@@ -7,8 +7,10 @@ mod guard;
 mod situation;
 #[cfg(test)]
 mod tests;
+mod told;
 
 pub use decide::{Action, Cause, Decision, Question, Seen, Translate, Update, decide, link_found, rows_agree};
-pub use fold::{Dirty, Folded, PairIndex, coalesce, fold, put_back};
+pub use fold::{AsLogged, Back, Dirty, Evidence, Folded, PairIndex, coalesce, fold};
 pub use guard::{SetHash, tripped};
 pub use situation::{Choice, Situation, choose, may_come_back, table};
+pub use told::{Late, Told, late, put_back};

@@ -1,5 +1,7 @@
 //! The decision table cell by cell, and properties of decisions and folding.
 
+use std::collections::HashMap;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -580,7 +582,7 @@ proptest! {
             key: Both { source: Some(Key::int(n).encode()), target: Some(Key::int(n + 100).encode()) },
             ..pair(&row(1, 1), &row(1, 1))
         }).collect();
-        let first = fold(&entries, Side::Source, PairIndex::new(pairs.clone(), Side::Source), &|_, _| true);
+        let first = fold(&entries, Side::Source, PairIndex::new(pairs.clone(), Side::Source), &AsLogged);
         let mut after = pairs;
         for changed in &first.changed {
             if let Some(pair) = after.iter_mut().find(|pair| pair.id == changed.id) {
@@ -592,7 +594,7 @@ proptest! {
         distinct.sort();
         distinct.dedup();
         prop_assert_eq!(holders.len(), distinct.len(), "one holder a key");
-        let second = fold(&entries, Side::Source, PairIndex::new(after, Side::Source), &|_, _| true);
+        let second = fold(&entries, Side::Source, PairIndex::new(after, Side::Source), &AsLogged);
         prop_assert!(second.changed.is_empty());
     }
 
@@ -636,28 +638,121 @@ fn logged(ops: Vec<(Op, i64)>) -> Vec<Entry> {
     ops.into_iter().enumerate().map(entry).collect()
 }
 
+fn to(key: i64) -> Op {
+    Op::Rename { to: Key::int(key) }
+}
+
 #[test]
 fn rule8_what_was_put_back_is_looked_up_where_it_is_now() {
-    let to = |key| Op::Rename { to: Key::int(key) };
-    let found = |ops| put_back(&logged(ops));
-    assert_eq!(found(vec![(Op::Replace, 1), (Op::Update, 1)]), [(0, Key::int(1))]);
-    assert_eq!(found(vec![(Op::Replace, 1), (to(5), 1), (to(1), 2)]), [(0, Key::int(5))], "it has moved on");
-    assert_eq!(found(vec![(Op::Replace, 1), (Op::Delete, 1)]), [], "it is gone again");
-    assert_eq!(found(vec![(Op::Replace, 1), (Op::Insert, 1)]), []);
-    assert_eq!(found(vec![(Op::Replace, 1), (to(1), 2)]), [], "another one has its key");
-    assert_eq!(found(vec![(to(1), 2), (Op::Return { deleted: Pos(1) }, 1)]), [(1, Key::int(1))]);
+    let found = |ops| put_back(&logged(ops), &HashMap::new());
+    let told = |at, key, changed| vec![Told { at, key: Key::int(key), changed }];
+    assert_eq!(found(vec![(Op::Replace, 1)]), told(0, 1, false));
+    assert_eq!(found(vec![(Op::PutBack, 1), (Op::Update, 1)]), told(0, 1, true));
+    assert_eq!(found(vec![(Op::PutBack, 1), (to(5), 1), (to(1), 2)]), told(0, 5, false), "it has moved on");
+    assert_eq!(found(vec![(Op::PutBack, 1), (to(5), 1), (Op::Update, 5), (Op::Update, 1)]), told(0, 5, true));
+    assert_eq!(found(vec![(Op::PutBack, 1), (Op::Delete, 1)]), [], "it is gone again");
+    assert_eq!(found(vec![(Op::PutBack, 1), (Op::Insert, 1)]), []);
+    assert_eq!(found(vec![(Op::PutBack, 1), (to(1), 2)]), [], "another one has its key");
+    assert_eq!(found(vec![(to(1), 2), (Op::Return { deleted: Pos(1) }, 1)]), told(1, 1, false));
+    let twice = found(vec![(Op::PutBack, 1), (Op::Replace, 1)]);
+    assert_eq!(twice.iter().map(|told| (told.at, told.changed)).collect::<Vec<_>>(), [(1, false), (0, true)]);
+}
+
+/// An answer for every entry, and one that was late, with the one it happened before.
+struct Says(Back, Option<(usize, usize)>);
+
+impl Evidence for Says {
+    fn back(&self, _: usize, _: &Pair) -> Back {
+        self.0
+    }
+
+    fn late(&self, at: usize) -> Option<Late> {
+        self.1.filter(|(late, _)| *late == at).map(|(_, before)| Late { before: Some(before) })
+    }
+}
+
+/// The pair number `n` has the keys `n` and `n` + 100.
+fn numbered(n: i64) -> Pair {
+    let key = Both { source: Some(Key::int(n).encode()), target: Some(Key::int(n + 100).encode()) };
+    Pair { id: n, key, ..pair(&row(1, 1), &row(1, 1)) }
+}
+
+fn folded(ops: Vec<(Op, i64)>, pairs: impl IntoIterator<Item = i64>, evidence: &dyn Evidence) -> Folded {
+    fold(&logged(ops), Side::Source, PairIndex::new(pairs.into_iter().map(numbered).collect(), Side::Source), evidence)
 }
 
 #[test]
 fn rule8_another_record_put_back_under_a_key_takes_it_from_the_pair() {
-    let before = Pair {
-        key: Both { source: Some(Key::int(1).encode()), target: Some(Key::int(9).encode()) },
-        ..pair(&row(1, 1), &row(1, 1))
+    for op in [Op::Replace, Op::PutBack] {
+        let folded = |back| folded(vec![(op.clone(), 1)], [1], &Says(back, None));
+        assert!(folded(Back::Same).lost.is_empty());
+        assert_eq!(folded(Back::Same).changed[0].key, numbered(1).key, "the same record with a new row");
+        for back in [Back::Other, Back::Unknown] {
+            let folded = folded(back);
+            assert_eq!(folded.lost, [1]);
+            assert_eq!(folded.changed[0].former.source, numbered(1).key.source);
+            assert_eq!(folded.unsure, if back == Back::Unknown { vec![1] } else { vec![] });
+        }
+    }
+}
+
+/// A trigger of the application's closes the gap in a list before the delete that set it off is logged.
+fn gap() -> Vec<(Op, i64)> {
+    vec![(to(2), 3), (to(3), 4), (Op::Delete, 2)]
+}
+
+#[test]
+fn rule8_what_a_trigger_did_before_what_set_it_off_is_looked_into() {
+    let found = |ops, midway| {
+        let told = late(&logged(ops), midway).into_iter().map(|(told, late)| (told.at, told.key, late.before));
+        let mut told: Vec<_> = told.collect();
+        told.sort_by_key(|(at, ..)| *at);
+        told
     };
-    let entries = logged(vec![(Op::Replace, 1)]);
-    let folded = |same: bool| fold(&entries, Side::Source, PairIndex::new(vec![before.clone()], Side::Source), &|_, _| same);
-    assert!(folded(true).lost.is_empty());
-    assert_eq!(folded(true).changed[0].key, before.key, "the same record with a new row");
-    assert_eq!(folded(false).lost, [before.id]);
-    assert_eq!(folded(false).changed[0].former.source, before.key.source);
+    assert_eq!(found(gap(), false), [(1, Key::int(3), Some(0)), (2, Key::int(2), Some(0))]);
+    let moved_on = vec![(to(2), 3), (Op::Delete, 2), (to(7), 2)];
+    assert_eq!(found(moved_on, false), [(1, Key::int(7), Some(0))], "it has moved on");
+    assert_eq!(found(vec![(to(2), 3), (Op::Delete, 2), (Op::Insert, 2)], false), [], "the key is another one's");
+    assert_eq!(found(vec![(to(2), 3), (to(4), 2), (Op::Delete, 2)], false), [], "nobody has it");
+    assert_eq!(found(vec![(Op::Insert, 2), (Op::Delete, 2)], false), [(1, Key::int(2), Some(0))]);
+    assert_eq!(found(vec![(to(5), 2), (to(2), 3)], false), [(1, Key::int(2), Some(0))]);
+    assert_eq!(found(vec![(Op::Delete, 2), (to(2), 3)], true), [(1, Key::int(2), Some(0))]);
+    assert_eq!(found(vec![(Op::Delete, 2), (Op::Insert, 2), (to(2), 3)], false), []);
+    assert_eq!(found(vec![(Op::Delete, 2)], false), []);
+    assert_eq!(found(vec![(Op::Delete, 2)], true), [(0, Key::int(2), None)], "what came before it may have been read before");
+}
+
+#[test]
+fn rule8_a_delete_that_was_logged_late_is_not_of_the_record_that_moved_up() {
+    let after = folded(gap(), 1..=4, &Says(Back::Same, Some((2, 0))));
+    assert_eq!(after.lost, [2]);
+    let keys = |n: i64| after.changed.iter().find(|pair| pair.id == n).and_then(|pair| pair.key.source.clone());
+    assert_eq!([keys(2), keys(3), keys(4)], [None, Some(Key::int(2).encode()), Some(Key::int(3).encode())]);
+    // Read again, and the record looks gone meanwhile: it was told before.
+    let again = fold(&logged(gap()), Side::Source, PairIndex::new(after.changed, Side::Source), &AsLogged);
+    assert!(again.changed.is_empty());
+    assert_eq!(folded(gap(), 1..=4, &AsLogged).lost, [2, 3], "it has gone, too");
+}
+
+#[test]
+fn rule8_a_delete_that_was_logged_behind_the_insert_of_its_key_was_undone_by_it() {
+    let ops = || vec![(Op::Insert, 1), (Op::Delete, 1)];
+    for (back, lost) in [(Back::Same, vec![]), (Back::Other, vec![1]), (Back::Unknown, vec![1])] {
+        let after = folded(ops(), [1], &Says(back, Some((1, 0))));
+        assert_eq!((after.lost, after.unsure.len()), (lost, usize::from(back == Back::Unknown)));
+        assert_eq!(after.returned, if back == Back::Same { vec![1] } else { vec![] });
+    }
+    assert_eq!(folded(ops(), [1], &AsLogged).lost, [1]);
+}
+
+#[test]
+fn rule8_a_key_that_a_trigger_has_changed_once_more_is_the_renamed_records() {
+    let goes_to = |before: (Op, i64)| {
+        let after = folded(vec![before, (to(5), 1)], [1], &Says(Back::Same, Some((1, 0))));
+        after.changed[0].key.source.clone()
+    };
+    assert_eq!(goes_to((to(6), 5)), Some(Key::int(6).encode()));
+    assert_eq!(goes_to((Op::Delete, 5)), None);
+    assert_eq!(goes_to((to(1), 5)), Some(Key::int(1).encode()), "as it was");
+    assert_eq!(folded(vec![(to(6), 5), (to(5), 1)], [1], &AsLogged).changed[0].key.source, Some(Key::int(5).encode()));
 }

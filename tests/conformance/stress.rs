@@ -178,7 +178,7 @@ fn replayed(entries: &[Entry]) -> BTreeSet<KeyBytes> {
             Op::Update => keys.contains(&key),
             Op::Delete => keys.remove(&key),
             Op::Rename { to } => keys.remove(&key) && keys.insert(to.encode()),
-            Op::Replace | Op::Return { .. } | Op::Truncate => false,
+            Op::Replace | Op::PutBack | Op::Return { .. } | Op::Truncate => false,
         };
         assert!(possible, "{} can't have happened there", op(entry));
     }

@@ -39,8 +39,8 @@ pub struct Moment {
     pub entries: Vec<Entry>,
     pub more: bool,
     positions: Vec<Position>,
-    /// Per collection: keys that unread entries move, and those they insert.
-    unread: Vec<[HashSet<KeyBytes>; 2]>,
+    /// Per collection: keys that unread entries move, those they insert, and those they only update.
+    unread: Vec<[HashSet<KeyBytes>; 3]>,
     /// Collections that were emptied, as the unread log says.
     unread_all: BTreeSet<usize>,
 }
@@ -87,7 +87,7 @@ impl Moment {
         };
         self.positions.push(position(log, until));
         self.entries.extend(cut.iter().map(|entry| named(at, entry, database, self.endpoint.integration)));
-        let [mut moves, mut births] = [HashSet::new(), HashSet::new()];
+        let [mut moves, mut births, mut updates] = [HashSet::new(), HashSet::new(), HashSet::new()];
         for entry in unseen.iter().filter(|entry| !until.covers(entry)) {
             self.more = true;
             let named = entry.did.old().into_iter().chain(entry.did.key_after()).map(|key| Key::int(key).encode());
@@ -97,10 +97,10 @@ impl Moment {
                 }
                 Did::Delete(_) | Did::Rename(..) => moves.extend(named),
                 Did::Insert(_) => births.extend(named),
-                Did::Update(_) => {}
+                Did::Update(_) => updates.extend(named),
             }
         }
-        self.unread.push([moves, births]);
+        self.unread.push([moves, births, updates]);
         Ok(())
     }
 }
@@ -111,7 +111,7 @@ fn named(collection: usize, entry: &Logged, database: &Database, reader: usize) 
     let back = |key: i64| all().any(|other| other.lsn > entry.lsn && other.did == Did::Insert(key));
     let replaces = |key: i64| all().any(|other| other.lsn < entry.lsn && other.did == Did::Delete(key));
     let (op, key) = match entry.did {
-        Did::Insert(key) if replaces(key) => (Op::Replace, key),
+        Did::Insert(key) if replaces(key) => (Op::PutBack, key),
         Did::Insert(key) => (Op::Insert, key),
         Did::Update(key) => (Op::Update, key),
         Did::Delete(key) if back(key) => (Op::Update, key),
@@ -151,9 +151,13 @@ impl Window for Moment {
 
     async fn unread(&mut self, collection: usize, keys: &[Key], which: Unread) -> Result<HashSet<KeyBytes>> {
         self.endpoint.call().await?;
-        let [moves, births] = &self.unread[collection];
+        let kinds = match which {
+            Unread::Moves => 1,
+            Unread::Births => 2,
+            Unread::Writes => 3,
+        };
         let emptied = self.unread_all.contains(&collection);
-        let named = |key: &KeyBytes| emptied || moves.contains(key) || which == Unread::Births && births.contains(key);
+        let named = |key: &KeyBytes| emptied || self.unread[collection][..kinds].iter().any(|kind| kind.contains(key));
         Ok(keys.iter().map(Key::encode).filter(named).collect())
     }
 

@@ -26,6 +26,9 @@ pub struct Ledger {
     written: [BTreeSet<Fact>; 3],
     /// Entities that ever stood under a database's table's key.
     stood: BTreeMap<(usize, usize, i64), BTreeSet<i64>>,
+    /// Entities that one transaction has exchanged for each other under one key: if that was written again before anybody
+    /// looked, nothing tells them apart.
+    pub exchanged: BTreeSet<i64>,
     pub faults: Vec<String>,
     /// What went with a database that was set back.
     excused: BTreeSet<Fact>,
@@ -322,13 +325,14 @@ impl World {
     }
 
     /// Whether a record may have to wait for a person: its parent was deleted, or waits itself; it was deleted, or has
-    /// another key now, and others refer to it; its key was used again, and keys are copied.
+    /// another key now, and others refer to it; its key was used again, and keys are copied; or in one transaction.
     fn may_be_held(&self, of: i64, sides: &[Side], explained: &BTreeSet<i64>) -> bool {
         let deleted = |of: i64| self.ledger.deleted.contains(&of);
         let orphan = sides.iter().filter_map(|side| side.parent(of)).any(|parent| deleted(parent) || explained.contains(&parent));
         let needed = (deleted(of) || self.options.copy) && sides.iter().any(|side| side.is_referred(of));
         let reused = self.options.copy && self.options.reuse != [false, false];
-        orphan || needed || reused || self.collides(of, sides) || self.options.conflict == ConflictPolicy::Hold
+        let exchanged = self.ledger.exchanged.contains(&of);
+        orphan || needed || reused || exchanged || self.collides(of, sides) || self.options.conflict == ConflictPolicy::Hold
     }
 
     /// Whether its unique value is another record's in another database.

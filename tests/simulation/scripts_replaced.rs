@@ -138,3 +138,113 @@ fn rule8_another_record_under_a_key_of_the_same_transaction_that_moves_on_is_a_n
         script.ends_well();
     }
 }
+
+/// Another record under a key of the same transaction, written again before anybody looked. Its key and what it is.
+fn put_back_and_changed(script: &mut Script, key: i64) -> i64 {
+    script.user(S, |statement, world| {
+        let before = world.databases[S].tables[TABLE].rows[&key].clone();
+        statement.delete(world, TABLE, key, &before);
+        let other = world.id() as i64;
+        add(statement, world, key, other);
+    });
+    script.update(S, key, X);
+    script.entity(S, key)
+}
+
+#[test]
+fn rule8_what_was_put_back_and_changed_before_anybody_looked_waits_for_a_person() {
+    for limit in [1, 2, 20_000] {
+        for deletes in [Deletes::Delete, Deletes::Keep] {
+            let (mut script, records, twins) = stocked(Options { limit, deletes, ..quiet() });
+            let (key, of) = records[0];
+            let other = put_back_and_changed(&mut script, key);
+            script.sync();
+            script.later();
+            let case = format!("{limit} {deletes:?}");
+            assert!(script.reasons().contains(&HELD), "{case}");
+            assert_eq!((script.key(T, of), script.key(T, other)), (Some(twins[&of]), None), "nothing was done: {case}");
+            // Another one, says the person.
+            script.delete(T, twins[&of]);
+            script.sync();
+            script.later();
+            assert!(script.key(T, other).is_some(), "{case}");
+            script.ends_well();
+        }
+    }
+}
+
+/// What a trigger of the application's does is logged before what set it off: the first entry of the user's transaction, which
+/// is still open, comes last.
+fn first_is_logged_last(script: &mut Script) {
+    let mut world = script.0.world();
+    let pending = &mut world.databases[S].users.last_mut().expect("the user's transaction").pending;
+    let mut positions: Vec<i64> = pending.iter().map(|step| step.entry.lsn).collect();
+    positions.rotate_right(1);
+    pending.iter_mut().zip(positions).for_each(|(step, lsn)| step.entry.lsn = lsn);
+}
+
+#[test]
+fn rule8_a_delete_logged_behind_the_keys_it_moved_is_of_its_own_record() {
+    for limit in [1, 2, 3, 20_000] {
+        for deletes in [Deletes::Delete, Deletes::Keep] {
+            let (mut script, records, twins) = stocked(Options { limit, deletes, ..quiet() });
+            script.open(S, |statement, world| {
+                let rows = world.databases[S].tables[TABLE].rows.clone();
+                statement.delete(world, TABLE, records[1].0, &rows[&records[1].0]);
+                for two in records[1..].windows(2) {
+                    let number = world.id() as i64;
+                    statement.give_key(world, TABLE, two[1].0, &rows[&two[1].0], two[0].0, number);
+                }
+            });
+            first_is_logged_last(&mut script);
+            script.end(S, false);
+            script.sync();
+            script.later();
+            let case = format!("{limit} {deletes:?}");
+            for (_, of) in records.iter().filter(|record| **record != records[1]) {
+                assert_eq!(script.key(T, *of), Some(twins[of]), "{case}");
+            }
+            assert_eq!(script.key(T, records[1].1).is_some(), deletes == Deletes::Keep, "{case}");
+            script.ends_well();
+        }
+    }
+}
+
+#[test]
+fn a20_a_record_that_a_trigger_put_back_before_its_delete_was_logged_keeps_its_twin() {
+    for matching in [true, false] {
+        let mut script = Script::new(Options { matching, reuse: [true, false], ..quiet() });
+        let [s, t] = script.twins();
+        let of = script.entity(S, s);
+        script.open(S, |statement, world| {
+            let before = world.databases[S].tables[TABLE].rows[&s].clone();
+            statement.delete(world, TABLE, s, &before);
+            add(statement, world, s, of);
+        });
+        first_is_logged_last(&mut script);
+        script.end(S, false);
+        script.sync();
+        assert_eq!(script.key(T, of), Some(t), "{matching}");
+        script.ends_well();
+    }
+}
+
+#[test]
+fn a26_a_key_that_a_trigger_changed_once_more_is_followed() {
+    let mut script = Script::new(quiet());
+    let [s, t] = script.twins();
+    let of = script.entity(S, s);
+    script.open(S, |statement, world| {
+        let mut before = world.databases[S].tables[TABLE].rows[&s].clone();
+        for (from, to) in [(s, s + 5), (s + 5, s + 9)] {
+            let number = world.id() as i64;
+            statement.give_key(world, TABLE, from, &before, to, number);
+            before = statement.last().expect("just renamed");
+        }
+    });
+    first_is_logged_last(&mut script);
+    script.end(S, false);
+    script.sync();
+    assert_eq!(script.key(T, of), Some(t));
+    script.ends_well();
+}

@@ -107,7 +107,21 @@ impl World {
             let of = step.row.as_ref().or(before).map_or(0, entity);
             self.tell(|| format!("{} user {} {did:?}{silent} table {table} e{of} lsn {}", name(at), tx.xid, step.entry.lsn));
         }
+        self.note_exchanged(at, &tx);
         self.databases[at].commit_user(tx);
+    }
+
+    /// Records that stand under the keys of others which this transaction has deleted.
+    fn note_exchanged(&mut self, at: usize, tx: &UserTx) {
+        for (place, step) in tx.pending.iter().enumerate() {
+            let (Did::Insert(key), Some(row)) = (step.entry.did, &step.row) else { continue };
+            let deleted = |other: &&Pending| other.entry.table == step.entry.table && other.entry.did == Did::Delete(key);
+            if tx.pending[..place].iter().any(|other| deleted(&other))
+                && let Some(before) = self.databases[at].tables[step.entry.table].rows.get(&key)
+            {
+                self.ledger.exchanged.extend([entity(row), entity(before)].into_iter().filter(|_| row[ENTITY] != before[ENTITY]));
+            }
+        }
     }
 }
 

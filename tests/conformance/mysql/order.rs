@@ -64,7 +64,7 @@ pub async fn a15_a_replace_beside_other_writers_is_one_record(lab: &MysqlLab) {
         tokio::join!(replace, other);
         // Alone, and then beside another integration.
         for reader in std::iter::once(&mut bench).chain(&mut beside) {
-            assert_eq!(reader.ops().await.join(", "), "update 5, update 6, replace 5");
+            assert_eq!(reader.ops().await.join(", "), "update 5, update 6, put back 5");
         }
         if beside.is_none() {
             beside = Some(bench.beside("slow").await);
@@ -89,7 +89,7 @@ pub async fn a15_a_reading_that_ends_within_a_replace_tells_one_record(lab: &Mys
             if kind == "older" {
                 lab.user(&format!("update {log} set writer = null")).await;
             }
-            let told = "update 4, update 1, replace 1, update 2, replace 2, update 3, replace 3";
+            let told = "update 4, update 1, put back 1, update 2, put back 2, update 3, put back 3";
             for reader in std::iter::once(&mut bench).chain(&mut beside) {
                 assert_eq!(in_windows(reader, limit).await.join(", "), told, "{kind}, {limit}");
             }
@@ -106,7 +106,7 @@ pub async fn a15_a_replace_by_several_unique_keys_is_one_record(lab: &MysqlLab) 
         lab.user("replace into item (id, code) values (1, 'b')").await;
         let mut told = in_windows(&mut bench, limit).await;
         told.sort();
-        assert_eq!(told, ["delete 2", "replace 1", "update 1"], "{limit}");
+        assert_eq!(told, ["delete 2", "put back 1", "update 1"], "{limit}");
         // By statements of their own, what comes back is the last that went, or it is new.
         lab.user("delete from item").await;
         lab.user("insert into item (id, code) values (1, 'z')").await;
@@ -134,7 +134,7 @@ pub async fn a15_a_replace_is_one_record_where_a_drain_ends_within_it(lab: &Mysq
     for reader in [&mut bench, &mut beside] {
         let ops = reader.ops().await;
         let halves = |what: &str| ops.iter().filter(|op| op.starts_with(what)).count();
-        assert_eq!([halves("update"), halves("replace"), ops.len()], [4097, 4096, 8193]);
+        assert_eq!([halves("update"), halves("put back"), ops.len()], [4097, 4096, 8193]);
     }
 }
 
@@ -197,7 +197,7 @@ pub async fn a32_a_log_of_the_third_version_gets_its_column(lab: &MysqlLab) {
     bench.tracking().install(&bench.tables(), true).await.unwrap();
     assert_eq!(bench.tracking().inspect(&bench.tables()).await.unwrap(), []);
     lab.user("delete from item where id = 2").await;
-    assert_eq!(bench.ops().await, ["insert 1", "insert 2", "update 1", "replace 1", "delete 2"]);
+    assert_eq!(bench.ops().await, ["insert 1", "insert 2", "update 1", "put back 1", "delete 2"]);
 }
 
 /// Another child keeps the parent, and the statement passes over it: none of its children has gone, nor moved.

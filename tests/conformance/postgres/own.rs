@@ -695,7 +695,7 @@ pub async fn a20_a_replaced_row_is_one_entry(lab: &PostgresLab) {
     open.run("insert into item (id, name) values (1, 'b')").await;
     open.commit().await;
     let entries = bench.read().await;
-    assert_eq!(entries.iter().map(|entry| &entry.op).collect::<Vec<_>>(), [&Op::Replace]);
+    assert_eq!(entries.iter().map(|entry| &entry.op).collect::<Vec<_>>(), [&Op::PutBack]);
 }
 
 /// Wherever a window ends, what a transaction deleted and put back is the same record.
@@ -724,7 +724,7 @@ pub async fn a20_a_transaction_over_several_windows_still_replaces(lab: &Postgre
                     _ => {}
                 }
                 if entry.op != Op::Delete {
-                    after.push(op(entry).replace("return", "replace"));
+                    after.push(op(entry).replace("return", "put back"));
                 }
             }
             let more = window.more();
@@ -733,7 +733,7 @@ pub async fn a20_a_transaction_over_several_windows_still_replaces(lab: &Postgre
                 break;
             }
         }
-        let expected = ["replace 1", "replace 2", "replace 3", "rename 3 to 4", "insert 3", "insert 1"];
+        let expected = ["put back 1", "put back 2", "put back 3", "rename 3 to 4", "insert 3", "insert 1"];
         assert_eq!(after, expected, "limit {limit}");
     }
 }

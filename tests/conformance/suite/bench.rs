@@ -152,6 +152,7 @@ pub fn op(entry: &Entry) -> String {
         Op::Delete => format!("delete {key}"),
         Op::Rename { to } => format!("rename {key} to {to}"),
         Op::Replace => format!("replace {key}"),
+        Op::PutBack => format!("put back {key}"),
         Op::Return { .. } => format!("return {key}"),
         Op::Truncate => "truncate".to_owned(),
     }

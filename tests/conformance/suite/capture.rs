@@ -97,7 +97,7 @@ pub async fn a14_replace_is_captured(lab: &dyn Lab) {
     let ops = bench.ops().await;
     assert!(ops.contains(&"delete 2".to_owned()), "{ops:?}");
     let one: Vec<_> = ops.iter().filter(|op| op.ends_with(" 1")).collect();
-    assert!(matches!(one.last().map(|op| op.as_str()), Some("replace 1" | "insert 1" | "update 1")), "{ops:?}");
+    assert!(matches!(one.last().map(|op| op.as_str()), Some("replace 1" | "put back 1" | "insert 1" | "update 1")), "{ops:?}");
     assert!(ops.iter().all(|op| !op.ends_with(" 3")), "{ops:?}");
 }
 

@@ -32,4 +32,5 @@ mod stopped;
 mod taken;
 mod told;
 mod tracking;
+mod triggered;
 mod uninstall;

@@ -80,7 +80,8 @@ impl What {
             // Of a REPLACE the match rule may yet say that it is another record.
             What::Delete(key) | What::Replace(key) => Named::Keys(vec![key]),
             What::Update(old, new) if old.encode() != new.encode() => Named::Keys(vec![old, new]),
-            What::Insert(key) if which == Unread::Births => Named::Keys(vec![key]),
+            What::Insert(key) if which != Unread::Moves => Named::Keys(vec![key]),
+            What::Update(_, key) if which == Unread::Writes => Named::Keys(vec![key]),
             What::Insert(_) | What::Update(..) | What::Epoch => Named::Keys(Vec::new()),
             What::Anything => Named::All,
         }
@@ -228,8 +229,8 @@ pub(super) async fn unread(
     which: Unread,
     mut found: impl FnMut(Named<'_>) + Send,
 ) -> Result<()> {
-    let births = if which == Unread::Births { "true" } else { "op <> 'I'" };
-    each_move(connection, log, &format!("{births} and seq > {after}"), read, |what| found(what.moves(which))).await
+    let births = if which == Unread::Moves { "op <> 'I'" } else { "true" };
+    each_move(connection, log, (&format!("{births} and seq > {after}"), which), read, |what| found(what.moves(which))).await
 }
 
 /// The keys that rows name which a window had not read, of its log and of the queue: what they say of who has which key.
@@ -242,7 +243,7 @@ pub(super) async fn unread_since(
     mut found: impl FnMut(Named<'_>) + Send,
 ) -> Result<()> {
     let which = "not (op = 'I' and origin <=> @twinrow_origin)";
-    each_move(connection, log, which, read, |what| found(what.moves(Unread::Births))).await?;
+    each_move(connection, log, (which, Unread::Births), read, |what| found(what.moves(Unread::Births))).await?;
     // After the log: what is drained meanwhile is met in one of the two.
     for logged in read_queue(connection, &[(0, log, since.n)], usize::MAX >> 1).await? {
         found(logged.what.moves(Unread::Births));
@@ -254,14 +255,14 @@ pub(super) async fn unread_since(
 async fn each_move(
     connection: &mut Connection,
     log: &Log,
-    which: &str,
+    (which, kind): (&str, Unread),
     read: &HashSet<i64>,
     mut found: impl FnMut(What) + Send,
 ) -> Result<()> {
     let width = log.key.len();
     // By their bytes: with blanks behind it, a text is another key, whatever its collation says (C6).
     let same: Vec<String> = (1..=width).map(|i| format!("cast(o{i} as binary) <=> cast(n{i} as binary)")).collect();
-    let same = same.join(" and ");
+    let same = if kind == Unread::Writes { "false".to_owned() } else { same.join(" and ") };
     let sql = log.rows(0, width, &format!("where ({which} and not (op = 'U' and {same})) order by seq"));
     let mut failed = None;
     let each = |row: Row| match log.logged(0, &row, width) {

@@ -272,7 +272,8 @@ fn entries(read: Vec<Logged>, own: &HashSet<String>) -> Vec<Entry> {
             What::Update(old, new) if old.encode() == new.encode() => (Op::Update, new),
             What::Update(old, new) => (Op::Rename { to: new }, old),
             What::Delete(old) => (Op::Delete, old),
-            What::Replace(new) => (Op::Replace, new),
+            // Whether one statement did it or two, what was drained does not say: its values decide.
+            What::Replace(new) => (Op::PutBack, new),
             What::Anything => (Op::Truncate, Key(Vec::new())),
             What::Epoch => continue,
         };

@@ -107,6 +107,7 @@ fn ops(which: Unread) -> &'static str {
     match which {
         Unread::Moves => "'D', 'R', 'T'",
         Unread::Births => "'D', 'R', 'T', 'I'",
+        Unread::Writes => "'D', 'R', 'T', 'I', 'U'",
     }
 }
 
@@ -204,7 +205,7 @@ fn read_key(answer: &Answer, first: usize, table: &Table) -> Result<Key> {
 }
 
 /// A delete and a later insert of one key in one transaction are the same record with a new row
-/// (A20): the delete goes, the insert becomes a replacement.
+/// (A20), if their values say so: the delete goes, the insert puts it back.
 pub(super) fn fold_replacements(entries: Vec<Entry>) -> Vec<Entry> {
     let mut deleted: HashMap<(usize, Option<u64>, Vec<u8>), usize> = HashMap::new();
     let mut kept: Vec<Option<Entry>> = Vec::with_capacity(entries.len());
@@ -217,7 +218,7 @@ pub(super) fn fold_replacements(entries: Vec<Entry>) -> Vec<Entry> {
             Op::Insert if !deleted.is_empty() => {
                 if let Some(at) = deleted.remove(&id(&entry.key)) {
                     kept[at] = None;
-                    entry.op = Op::Replace;
+                    entry.op = Op::PutBack;
                 }
             }
             // The key has another record now.
@@ -225,7 +226,7 @@ pub(super) fn fold_replacements(entries: Vec<Entry>) -> Vec<Entry> {
                 deleted.remove(&id(to));
             }
             Op::Insert => {}
-            Op::Update | Op::Replace | Op::Return { .. } | Op::Truncate => {}
+            Op::Update | Op::Replace | Op::PutBack | Op::Return { .. } | Op::Truncate => {}
         }
         kept.push(Some(entry));
     }
@@ -246,11 +247,11 @@ mod tests {
 
     #[test]
     fn a20_delete_and_insert_of_one_transaction_is_a_replacement() {
-        assert_eq!(ops(vec![entry(Op::Delete, 1, 5), entry(Op::Insert, 1, 5)]), [Op::Replace]);
+        assert_eq!(ops(vec![entry(Op::Delete, 1, 5), entry(Op::Insert, 1, 5)]), [Op::PutBack]);
         assert_eq!(ops(vec![entry(Op::Delete, 1, 5), entry(Op::Insert, 1, 6)]), [Op::Delete, Op::Insert]);
         assert_eq!(
             ops(vec![entry(Op::Delete, 1, 5), entry(Op::Insert, 1, 5), entry(Op::Delete, 1, 5)]),
-            [Op::Replace, Op::Delete]
+            [Op::PutBack, Op::Delete]
         );
         assert_eq!(ops(vec![entry(Op::Insert, 1, 5), entry(Op::Delete, 1, 5)]), [Op::Insert, Op::Delete]);
     }

@@ -310,7 +310,8 @@ pub(super) fn structural(
         return Ok(HashSet::new());
     }
     let renamed = (1..=table.key.len()).map(|n| format!("o{n} is not n{n}")).collect::<Vec<_>>().join(" or ");
-    let births = if which == Unread::Births { ", 'I'" } else { "" };
+    let births = if which == Unread::Moves { "" } else { ", 'I'" };
+    let renamed = if which == Unread::Writes { "true".to_owned() } else { renamed };
     let sql = format!(
         "select seq, op, origin, {} from main.{} where seq > ?1 and (op in ('D', 'X'{births}) or (op = 'U' and ({renamed})))",
         log.names.parts(table.key.len()),
