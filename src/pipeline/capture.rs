@@ -139,6 +139,7 @@ impl Pipeline {
         if !returning.is_empty() {
             pairs.extend(state::by_former(session, link, side, &returning).await?);
         }
+        Box::pin(self.fold_away(session, moment, at, side, &keys)).await?;
         let evidence = Box::pin(self.evidence(session, moment, at, link, side, &pairs)).await?;
         let entries = moment.entries_of(at, link, side);
         self.fold_onto(link, side, &entries, pairs, &evidence).await

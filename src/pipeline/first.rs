@@ -60,8 +60,9 @@ impl Pipeline {
         let mut tx = self.home()?.begin(&self.fence).await?;
         for (name, value) in &settings {
             let away = |number: &str| integration.links.iter().all(|link| link.number.to_string() != number);
-            if name.strip_prefix(CONFIGURATION).is_some_and(away) && value != AWAY {
-                state::write_setting(&mut *tx, &integration.name, name, AWAY).await?;
+            if name.strip_prefix(CONFIGURATION).is_some_and(away) && !value.starts_with(AWAY) {
+                let now = if value.ends_with(PROVES) { format!("{AWAY}{PROVES}") } else { AWAY.to_owned() };
+                state::write_setting(&mut *tx, &integration.name, name, &now).await?;
             }
         }
         for link in integration.links.iter().filter(|link| link.broken.is_none()) {
@@ -103,6 +104,16 @@ async fn ask_again(session: &mut dyn Session, link: &Link) -> Result<()> {
 const CONFIGURATION: &str = "configuration:";
 const AWAY: &str = "away";
 
+/// How either ends where a match rule tells the link's records from others.
+const PROVES: &str = " match";
+
+/// Of a link that is away, whether a match rule tells its records from others.
+pub(super) fn away(settings: &[(String, String)], number: i64) -> Option<bool> {
+    let name = format!("{CONFIGURATION}{number}");
+    let value = settings.iter().find(|(setting, _)| *setting == name).map(|(_, value)| value)?;
+    value.starts_with(AWAY).then_some(value.ends_with(PROVES))
+}
+
 /// The value of a setting that says that a link's first sync was approved.
 const APPROVED: &str = "approved";
 
@@ -129,5 +140,6 @@ fn what_decides(integration: &Integration, link: &Link) -> String {
     }
     fields.sort_unstable();
     words += &fields.join("; ");
-    crate::model::hex(&Sha256::digest(words.as_bytes())[..16])
+    let proves = if link.matching.iter().any(|rule| rule.proves) { PROVES } else { "" };
+    crate::model::hex(&Sha256::digest(words.as_bytes())[..16]) + proves
 }

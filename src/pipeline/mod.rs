@@ -3,7 +3,7 @@
 //! ```text
 //! take over   fences, receipts of the last process           takeover.rs
 //! capture     one moment per endpoint, entries and rows       capture.rs
-//! fold        deletes and renames onto pairs                  capture.rs, evidence.rs
+//! fold        deletes and renames onto pairs                  capture.rs, evidence.rs, away.rs
 //! identify    keys -> pairs, rows, matches                    identify.rs, matching.rs, found_again.rs, echo.rs
 //! decide      reconcile::decide, per record                   batch.rs, rings.rs
 //! guard       the brake                                       brake.rs, changes.rs
@@ -16,6 +16,7 @@
 
 mod apply;
 mod apply_app;
+mod away;
 mod backlog;
 mod batch;
 mod brake;
@@ -170,6 +171,8 @@ pub struct Pipeline {
     mapped: HashSet<i64>,
     /// The link that is being carried over.
     in_hand: Option<usize>,
+    /// Sides of links that were taken out of the configuration and whose tables are read for others.
+    away: Vec<away::Away>,
     /// Whether the last cycle ended for a reason that is gone when everything begins with step 1.
     anew: bool,
 }

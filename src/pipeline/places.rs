@@ -15,7 +15,7 @@ use crate::state;
 
 /// Where one side of a link lives.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Place {
+pub(super) struct Place {
     /// What the database goes by (its fence row's instance); of an app, nothing.
     instance: String,
     table: String,
@@ -45,12 +45,13 @@ fn setting(number: i64, side: Side) -> String {
     format!("{PLACE}{number}:{side}")
 }
 
-fn known(settings: &[(String, String)], number: i64) -> Both<Option<Place>> {
+/// Where the sides of a link lived when it was last started.
+pub(super) fn known(settings: &[(String, String)], number: i64) -> Both<Option<Place>> {
     let of = |side| settings.iter().find(|(name, _)| *name == setting(number, side));
     Both::from_fn(|side| of(side).and_then(|(_, value)| Place::parse(value)))
 }
 
-fn place(link: &Link, side: Side, row: Option<&FenceRow>) -> Place {
+pub(super) fn place(link: &Link, side: Side, row: Option<&FenceRow>) -> Place {
     Place {
         instance: row.map_or_else(String::new, |row| row.instance.clone()),
         table: link.collection[side].table.name.to_string(),

@@ -208,6 +208,7 @@ impl Pipeline {
         self.start_links().await?;
         self.note_places().await?;
         self.compare_changed_links().await?;
+        self.find_away().await?;
         self.inspect().await?;
         self.renew_cursors().await.map(|_| ())
     }

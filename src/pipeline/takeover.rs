@@ -115,6 +115,7 @@ async fn take_fences(
         columns,
         mapped,
         in_hand: None,
+        away: Vec::new(),
         anew: false,
     };
     pipeline.absorb().await?;

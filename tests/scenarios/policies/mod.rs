@@ -30,6 +30,7 @@ mod several;
 mod spelled;
 mod stopped;
 mod taken;
+mod taken_out;
 mod told;
 mod tracking;
 mod triggered;
