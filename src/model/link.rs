@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Collection, Key, Value};
+use super::{Collection, Key, Normal, Value};
 
 /// The two sides of a link. They differ only where both changed: the source wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -201,15 +201,6 @@ impl Field {
     }
 }
 
-/// How texts of a match field are compared.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Normal {
-    /// Upper and lower case are the same.
-    pub fold_case: bool,
-    /// Blanks at both ends do not count.
-    pub trim: bool,
-}
-
 /// One column of a match rule: an index into the link's fields and how it is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MatchField {
@@ -352,51 +343,4 @@ pub enum FirstSync {
     Ask,
     /// It writes at once.
     Auto,
-}
-
-/// What a match rule compares, for endpoints that compare here: two records match exactly if these bytes
-/// are equal. `None`: one of the values matches nothing (C10).
-pub fn normalised(rule: &[(usize, Normal)], values: &[Value]) -> Option<Vec<u8>> {
-    let mut bytes = Vec::new();
-    for ((_, normal), value) in rule.iter().zip(values) {
-        let value = match value {
-            Value::Text(text) => Value::Text(spelled(text, *normal)),
-            other => other.clone(),
-        };
-        if value.is_blank() {
-            return None;
-        }
-        let mut part = Vec::new();
-        value.canonical(&mut part);
-        bytes.extend((part.len() as u64).to_be_bytes());
-        bytes.extend(part);
-    }
-    Some(bytes)
-}
-
-/// Upper, then lower case, letter by letter: so `ß` and `SS`, and the two small sigmas, are the same.
-/// The dotless `ı` is a letter of its own.
-fn spelled(text: &str, normal: Normal) -> String {
-    let text = if normal.trim { text.trim_matches(' ') } else { text };
-    if !normal.fold_case {
-        return text.to_owned();
-    }
-    let fold =
-        |c: char| -> Vec<char> { if c == 'ı' { vec![c] } else { c.to_uppercase().flat_map(char::to_lowercase).collect() } };
-    text.chars().flat_map(fold).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn c7_case_is_folded_beyond_ascii() {
-        let fold = |text: &str| spelled(text, Normal { fold_case: true, trim: true });
-        assert_eq!(fold(" STRASSE "), fold("straße"));
-        assert_eq!(fold("ΟΔΟΣ"), fold("οδος"));
-        assert_eq!(fold("ÉMILIE"), fold("émilie"));
-        assert_ne!(fold("ı"), fold("i"));
-        assert_eq!(spelled(" a\t", Normal { fold_case: false, trim: true }), "a\t");
-    }
 }

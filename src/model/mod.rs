@@ -5,6 +5,7 @@ mod change;
 mod decimal;
 mod key;
 mod link;
+mod normal;
 mod pair;
 mod schema;
 pub mod time;
@@ -16,8 +17,9 @@ pub use decimal::parse_decimal;
 pub use key::{Key, KeyBytes};
 pub use link::{
     Blanks, Both, BrakeLimits, ConflictPolicy, Deletes, Direction, Field, FirstSync, Integration, Keys, Limit, Link, Lossy,
-    MatchField, Normal, Obstacle, Side, normalised,
+    MatchField, Obstacle, Side,
 };
+pub use normal::{Normal, SHARP_S, normalised, spellings};
 pub use pair::{Base, Pair, PairStatus, Pos, decode_bases, encode_bases};
 pub use schema::{Charset, Collection, Column, ForeignKey, KeySource, Kind, Table, TableName};
 pub use value::{Fingerprint, Row, Sink, Value, hex};

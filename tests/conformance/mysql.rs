@@ -83,6 +83,8 @@ both! {
     a76_a_late_consumer_changes_nothing_for_the_first,
     c6_keys_are_compared_by_their_bytes,
     d_values_come_back_as_they_were,
+    c7_no_collation_changes_what_is_alike,
+    c7_no_character_set_changes_what_is_alike,
     d11_d25_nothing_is_cut_or_replaced,
     f16_refusals_are_told_apart,
     f13_an_index_that_is_renamed_is_looked_up_again,
@@ -126,6 +128,30 @@ async fn caught(future: impl Future<Output = ()>) -> std::thread::Result<()> {
 mod tests {
     pub use super::order::*;
     use super::*;
+    use crate::suite::texts_are_found_as_stated;
+
+    /// With and without an index, columns whose collations have another idea of letters.
+    pub async fn c7_no_collation_changes_what_is_alike(lab: &MysqlLab) {
+        let common = ["bin", "general_ci", "unicode_ci", "unicode_520_ci", "turkish_ci", "danish_ci", "hungarian_ci", "czech_ci"];
+        let newer =
+            ["0900_ai_ci", "0900_as_ci", "0900_as_cs", "tr_0900_ai_ci", "da_0900_ai_ci", "hu_0900_as_cs", "es_trad_0900_ai_ci"];
+        let nopad = ["nopad_bin", "general_nopad_ci", "unicode_520_nopad_ci", "uca1400_ai_ci", "uca1400_turkish_as_ci"];
+        let own = if lab.variable == "TWINROW_TEST_MYSQL" { &newer[..] } else { &nopad[..] };
+        let kinds: Vec<String> = common.iter().chain(own).map(|name| format!("varchar(60) collate utf8mb4_{name}")).collect();
+        let indexes: Vec<String> = (1..=kinds.len()).map(|i| format!("create index word_w{i} on word (w{i})")).collect();
+        texts_are_found_as_stated(lab, &of(&kinds), &of(&indexes), |_| true).await;
+    }
+
+    pub async fn c7_no_character_set_changes_what_is_alike(lab: &MysqlLab) {
+        let kinds = ["latin1", "latin1 collate latin1_german2_ci", "ascii", "latin5", "utf8mb3", "utf16"];
+        let kinds = kinds.map(|set| format!("varchar(60) character set {set}"));
+        let indexes: Vec<String> = (1..=kinds.len()).map(|i| format!("create index word_w{i} on word (w{i})")).collect();
+        texts_are_found_as_stated(lab, &of(&kinds), &of(&indexes), str::is_ascii).await;
+    }
+
+    fn of(owned: &[String]) -> Vec<&str> {
+        owned.iter().map(String::as_str).collect()
+    }
 
     pub async fn a12_truncate_is_found(lab: &MysqlLab) {
         lab.user("create table word (w varchar(20) primary key)").await;

@@ -8,6 +8,7 @@ use twinrow::error::Kind;
 use twinrow::model::{Key, KeySource, Normal, Value};
 
 use crate::suite::bench::{Bench, EXACT, describe, int, row, t};
+use crate::suite::texts_are_found_as_stated;
 use crate::support::sqlite::SqliteLab;
 use crate::support::{Lab, run};
 
@@ -58,6 +59,7 @@ on_sqlite! {
     a73_a_unique_key_without_nulls_will_do,
     a_collation_of_the_application_is_refused,
     c6_a_key_under_nocase_is_still_exact,
+    c7_no_collation_changes_what_is_alike,
     c19_storage_classes_survive,
     tables_without_rowid,
     the_new_key_is_the_one_after_all_triggers,
@@ -575,6 +577,12 @@ async fn a_collation_of_the_application_is_refused(lab: &dyn Lab) {
     let endpoint = lab.endpoint().await;
     let tables = describe(lab, &*endpoint, &["word"]).await;
     assert!(tables[0].refused.as_deref().unwrap().contains("icu_de"), "{:?}", tables[0].refused);
+}
+
+async fn c7_no_collation_changes_what_is_alike(lab: &dyn Lab) {
+    let kinds = ["text collate nocase", "text collate rtrim", "text collate nocase", "varchar(60)"];
+    let indexes = ["create index w1 on word (w1)", "create index w2 on word (w2)", "create index w4 on word (lower(w4))"];
+    texts_are_found_as_stated(lab, &kinds, &indexes, |_| true).await;
 }
 
 async fn c6_a_key_under_nocase_is_still_exact(lab: &dyn Lab) {

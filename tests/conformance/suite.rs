@@ -1,6 +1,7 @@
 //! What every database endpoint must do, whatever its engine: each function is one behaviour, run on
 //! a fresh database. `conformance!` in `main.rs` names them all.
 
+mod alike;
 pub mod bench;
 mod capture;
 mod catalog;
@@ -10,6 +11,7 @@ mod read;
 mod store;
 mod write;
 
+pub use alike::*;
 pub use capture::*;
 pub use catalog::*;
 pub use compact::*;

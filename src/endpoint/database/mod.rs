@@ -1,5 +1,6 @@
 //! Databases.
 
+mod alike;
 mod compaction;
 pub(crate) mod migrations;
 pub mod mysql;

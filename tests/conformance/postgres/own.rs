@@ -17,6 +17,7 @@ use twinrow::sql::Store;
 pub use super::partitions::*;
 pub use super::returned::*;
 use crate::suite::bench::{Bench, INTEGRATION, describe, fence, int, op, row, t, tracking};
+use crate::suite::texts_are_found_as_stated;
 use crate::support::postgres::{PostgresLab, connect};
 use crate::support::tls::{self, Certificate};
 use crate::support::{Lab, skip};
@@ -1102,4 +1103,47 @@ pub async fn tls_is_checked(lab: &PostgresLab) {
     assert_eq!(tls_answer(lab, "disable", &ca).await, "connected without TLS");
     assert_eq!(encrypted(lab, "verify-full", "/none").await.unwrap_err().kind(), Kind::Config, "no such file");
     assert_eq!(encrypted(lab, "nonsense", &ca).await.unwrap_err().kind(), Kind::Config);
+}
+
+/// Columns whose collations have another idea of letters, but `citext`, which has no collation of its own.
+const COLLATED: &[&str] = &[
+    "text collate \"C\"",
+    "text collate \"POSIX\"",
+    "varchar(60) collate \"tr-x-icu\"",
+    "text collate \"und-x-icu\"",
+    "text collate \"lt-x-icu\"",
+    "text collate \"de-x-icu\"",
+    "text collate blind",
+    "citext",
+];
+
+async fn collations(lab: &PostgresLab) {
+    lab.script(
+        "create extension citext;
+         create collation blind (provider = icu, locale = 'und-u-ks-level1', deterministic = false)",
+    )
+    .await;
+}
+
+pub async fn c7_no_collation_changes_what_is_alike(lab: &PostgresLab) {
+    collations(lab).await;
+    texts_are_found_as_stated(lab, COLLATED, &[], |_| true).await;
+}
+
+pub async fn c7_no_index_changes_what_is_alike(lab: &PostgresLab) {
+    collations(lab).await;
+    let indexes: Vec<String> = (1..=COLLATED.len()).map(|i| format!("create index on word (lower(w{i}))")).collect();
+    // The planner would not use an index of a table of this size.
+    lab.script(&format!("alter database {} set enable_seqscan = off", lab.database())).await;
+    let indexes: Vec<&str> = indexes.iter().map(String::as_str).collect();
+    texts_are_found_as_stated(lab, COLLATED, &indexes, |_| true).await;
+}
+
+pub async fn c7_no_locale_of_the_database_changes_what_is_alike(lab: &PostgresLab) {
+    let admin = std::env::var(lab.variable()).unwrap();
+    for locale in ["locale 'C'", "locale_provider icu icu_locale 'tr' locale 'C.UTF-8'"] {
+        let lab = crate::support::postgres::on(&admin, locale).await.unwrap();
+        texts_are_found_as_stated(&*lab, &["text", "varchar(60)"], &["create index on word (lower(w2))"], |_| true).await;
+        lab.close().await;
+    }
 }

@@ -15,6 +15,7 @@ mod catalog;
 mod compact;
 mod connection;
 mod error;
+mod find;
 mod flavour;
 mod grants;
 mod install;

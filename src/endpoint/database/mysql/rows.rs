@@ -1,4 +1,4 @@
-//! Rows by key and by match rule: the same statements in a window and under lock.
+//! Rows by key: the same statements in a window and under lock.
 
 use std::fmt::Write as _;
 
@@ -7,11 +7,11 @@ use mysql_async::{Row, Value as Wire};
 use super::catalog::{qualified, quoted};
 use super::connection::Connection;
 use super::session::documents;
-use super::value::{assigned, compared, decode, encode, folds_case, selected};
+use super::value::{compared, decode, encode, selected};
+use crate::endpoint::Room;
 use crate::endpoint::database::{all, of_their_kinds};
-use crate::endpoint::{CANDIDATES_MAX, Room};
 use crate::error::{Error, Kind as Failure, Result};
-use crate::model::{Collection, Column, Key, Kind, Normal, Table, Value};
+use crate::model::{Collection, Column, Key, Kind, Table, Value};
 
 /// A row read, or why it can't be.
 pub(super) type Decoded = std::result::Result<Vec<Value>, String>;
@@ -50,11 +50,11 @@ async fn keyed_by(connection: &mut Connection, table: &Table, same: impl Fn(&Col
     Ok(format!("{} as t {index} on {}", qualified(&table.name, &connection.server.database), parts.join(" and ")))
 }
 
-fn is_text(column: &Column) -> bool {
+pub(super) fn is_text(column: &Column) -> bool {
     matches!(column.kind, Kind::Text { .. } | Kind::Enum(_))
 }
 
-fn bytes_of(text: &str) -> String {
+pub(super) fn bytes_of(text: &str) -> String {
     format!("cast(convert({text} using utf8mb4) as binary)")
 }
 
@@ -79,7 +79,7 @@ pub(super) fn decode_key(table: &Table, fields: &mut impl Iterator<Item = Wire>)
     all(table.key.len(), table.key_columns().map(part)).map(Key).ok()
 }
 
-fn place(fields: &mut impl Iterator<Item = Wire>) -> Option<usize> {
+pub(super) fn place(fields: &mut impl Iterator<Item = Wire>) -> Option<usize> {
     match fields.next()? {
         Wire::Int(at) => usize::try_from(at - 1).ok(),
         Wire::UInt(at) => usize::try_from(at.checked_sub(1)?).ok(),
@@ -87,7 +87,7 @@ fn place(fields: &mut impl Iterator<Item = Wire>) -> Option<usize> {
     }
 }
 
-fn unexpected() -> Error {
+pub(super) fn unexpected() -> Error {
     Error::new(Failure::Internal, "the server's answer has an unexpected shape")
 }
 
@@ -176,83 +176,6 @@ pub(super) async fn spelled(connection: &mut Connection, table: &Table, keys: &[
 pub(super) async fn existing(connection: &mut Connection, table: &Table, keys: &[Key], lock: &str) -> Result<Vec<bool>> {
     let keys_only = Collection { table: table.clone(), columns: Vec::new() };
     Ok(by_key(connection, &keys_only, keys, lock, &mut Room::endless()).await?.iter().map(Option::is_some).collect())
-}
-
-/// For each of `values` the keys whose rows match under the rule, a few more than may be listed.
-pub(super) async fn by_match(
-    connection: &mut Connection,
-    collection: &Collection,
-    rule: &[(usize, Normal)],
-    values: &[Vec<Value>],
-) -> Result<Vec<Vec<Key>>> {
-    let table = &collection.table;
-    let on: Vec<String> = rule
-        .iter()
-        .enumerate()
-        .map(|(i, (field, normal))| matches(collection.column(*field), *normal, &format!("a.v{i}")))
-        .collect();
-    let names: Vec<String> = (0..table.key.len()).map(|i| format!("k{i}")).collect();
-    let keys = table
-        .key_columns()
-        .enumerate()
-        .map(|(i, column)| format!("{} as k{i}", selected(column, &format!("t.{}", quoted(&column.name)))));
-    let sql = format!(
-        "select at_row, {} from (select a.at_row, {}, row_number() over (partition by a.at_row) as place from {} \
-         straight_join {} as t on {}) as ranked where place <= {}",
-        names.join(", "),
-        keys.collect::<Vec<_>>().join(", "),
-        json_table(&[("v", rule.len())]),
-        qualified(&table.name, &connection.server.database),
-        on.join(" and "),
-        CANDIDATES_MAX + 1
-    );
-    // NULL and empty text match nothing (C10): they are not even asked for.
-    let asked: Vec<usize> = (0..values.len()).filter(|at| rule.iter().zip(&values[*at]).all(can_match)).collect();
-    let mut found = vec![Vec::new(); values.len()];
-    let mut offset = 0;
-    let rows = asked.iter().map(|at| {
-        let mut out = String::new();
-        rule.iter().zip(&values[*at]).for_each(|((field, _), value)| encode(collection.column(*field), value, &mut out));
-        out
-    });
-    for (json, size) in documents(rows, connection.json_max()) {
-        for row in connection.rows(&sql, vec![Wire::Bytes(json)]).await? {
-            let mut fields = row.unwrap().into_iter();
-            let at = offset + place(&mut fields).ok_or_else(unexpected)?;
-            if let (Some(key), Some(at)) = (decode_key(table, &mut fields), asked.get(at)) {
-                found[*at].push(key);
-            }
-        }
-        offset += size;
-    }
-    Ok(found)
-}
-
-fn can_match((part, value): (&(usize, Normal), &Value)) -> bool {
-    match value {
-        Value::Null => false,
-        Value::Text(text) if part.1.trim => !text.trim_matches(' ').is_empty(),
-        Value::Text(text) => !text.is_empty(),
-        _ => true,
-    }
-}
-
-/// A column equals a value under a normalisation, whatever the column's collation thinks.
-fn matches(column: &Column, normal: Normal, source: &str) -> String {
-    let name = format!("t.{}", quoted(&column.name));
-    let equal = format!("{name} = {}", compared(column, source));
-    if !is_text(column) {
-        return equal;
-    }
-    let normalised = |text: &str| {
-        let folded = if normal.fold_case { format!("lower({text})") } else { text.to_owned() };
-        let trimmed = if normal.trim { format!("trim({folded})") } else { folded };
-        format!("cast({trimmed} as binary)")
-    };
-    let same = format!("{} = {}", normalised(&format!("convert({name} using utf8mb4)")), normalised(&assigned(column, source)));
-    // The collation may use an index, as long as it finds at least what is the same.
-    let indexed = !normal.trim && (!normal.fold_case || folds_case(column));
-    if indexed { format!("{equal} and {same}") } else { same }
 }
 
 /// The next keys after `after`, in key order.

@@ -110,9 +110,27 @@ fn collation(column: &Column) -> Option<(&str, &str)> {
     Some((rest.rsplit_once(" character set ")?.1, collation))
 }
 
-/// Whether texts that differ in case only are equal in this column.
-pub(super) fn folds_case(column: &Column) -> bool {
-    collation(column).is_some_and(|(_, collation)| collation.ends_with("_ci"))
+/// Whether texts that differ only in the case of letters of ASCII are equal in this column, whatever stands beside what:
+/// not where a language has letters made of several (to a Dane `aA` is not `AA`), or an `i` of its own.
+pub(super) fn treats_ascii_alike(column: &Column) -> bool {
+    const PLAIN: [&str; 12] = [
+        "general_ci",
+        "general_nopad_ci",
+        "unicode_ci",
+        "unicode_nopad_ci",
+        "unicode_520_ci",
+        "unicode_520_nopad_ci",
+        "0900_ai_ci",
+        "0900_as_ci",
+        "uca1400_ai_ci",
+        "uca1400_as_ci",
+        "uca1400_nopad_ai_ci",
+        "uca1400_nopad_as_ci",
+    ];
+    collation(column).is_some_and(|(charset, collation)| {
+        let rule = collation.strip_prefix(charset).unwrap_or(collation).trim_start_matches('_');
+        PLAIN.contains(&rule) || collation == "latin1_swedish_ci"
+    })
 }
 
 /// The value of a column as it is selected.
@@ -398,6 +416,23 @@ mod tests {
             compared(&column, "a.k0"),
             "convert(convert(unhex(a.k0) using utf8mb4) using latin1) collate latin1_swedish_ci"
         );
-        assert!(folds_case(&column));
+    }
+
+    #[test]
+    fn c7_a_collation_serves_only_if_it_knows_no_letters_of_its_own() {
+        let text = |native: &str| column(native, Kind::Text { max: Some(20), padded: false, charset: Charset::Unicode });
+        for (native, plain) in [
+            ("varchar(20) character set utf8mb4 collate utf8mb4_0900_ai_ci", true),
+            ("varchar(20) character set utf8mb4 collate utf8mb4_general_ci", true),
+            ("varchar(20) character set utf8mb4 collate uca1400_as_ci", true),
+            ("varchar(20) character set latin1 collate latin1_swedish_ci", true),
+            ("varchar(20) character set utf8mb4 collate utf8mb4_tr_0900_ai_ci", false),
+            ("varchar(20) character set utf8mb4 collate utf8mb4_danish_ci", false),
+            ("varchar(20) character set utf8mb4 collate utf8mb4_swedish_ci", false),
+            ("varchar(20) character set utf8mb4 collate utf8mb4_0900_as_cs", false),
+            ("varchar(20)", false),
+        ] {
+            assert_eq!(treats_ascii_alike(&text(native)), plain, "{native}");
+        }
     }
 }

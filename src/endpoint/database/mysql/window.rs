@@ -6,6 +6,7 @@ use async_trait::async_trait;
 
 use super::catalog::{qualified, schema_of};
 use super::connection::{Connection, field_optional};
+use super::find;
 use super::log::{self, Log, Logged, Named, Stand, What};
 use super::{cascaded, replaced, rows};
 use crate::endpoint::{Fetched, ReadReceipt, Room, Tracked, Unread, Window};
@@ -343,7 +344,7 @@ impl Window for Snapshot {
 
     async fn find(&mut self, collection: usize, rule: &[(usize, Normal)], values: &[Vec<Value>]) -> Result<Vec<Vec<Key>>> {
         let of = self.side(collection)?.collection.clone();
-        rows::by_match(&mut self.connection, &of, rule, values).await
+        find::by_match(&mut self.connection, &of, rule, values).await
     }
 
     async fn page(&mut self, collection: usize, after: Option<&Key>, limit: usize) -> Result<Vec<Key>> {

@@ -7,9 +7,10 @@ use mysql_async::Value as Wire;
 
 use super::catalog::{qualified, quoted};
 use super::connection::Connection;
+use super::find;
 use super::log::{self, Log, Named, Stand, number};
 use super::reach;
-use super::rows::{by_key, by_match, existing, json_table, key_json, keyed};
+use super::rows::{by_key, existing, json_table, key_json, keyed};
 use super::session::{Fenced, documents};
 use super::value::{assigned, decode_logged, encode, from_log};
 use super::window::fetched;
@@ -273,7 +274,7 @@ impl Write for Writing {
         if self.fenced.execute("collection_lock", &[vec![Cell::Text(name)]]).await? != 1 {
             return Err(log::missing(Error::new(Kind::Schema, "no row for the collection")));
         }
-        let answer = by_match(self.fenced.connection()?, collection, rule, values).await;
+        let answer = find::by_match(self.fenced.connection()?, collection, rule, values).await;
         self.fenced.note(answer)
     }
 

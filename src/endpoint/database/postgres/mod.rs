@@ -8,6 +8,7 @@ mod ahead;
 mod catalog;
 mod compact;
 mod error;
+mod find;
 mod insert;
 mod install;
 mod log;

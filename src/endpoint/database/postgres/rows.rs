@@ -11,9 +11,9 @@ use super::error::is_about_one_row;
 use super::session::{Conn, in_order};
 use super::value::{Param, Raw, carrier, cast, decode, select};
 use crate::endpoint::database::{all, of_their_kinds};
-use crate::endpoint::{CANDIDATES_MAX, Fetched, Room};
+use crate::endpoint::{Fetched, Room};
 use crate::error::{Error, Kind as ErrorKind, Result};
-use crate::model::{Collection, Column, Key, Kind, Normal, Row, Table, Value};
+use crate::model::{Collection, Column, Key, Kind, Row, Table, Value};
 
 /// Parameters of a statement, each an array: one column of a set.
 pub(super) type Columns<'a> = Vec<Vec<Param<'a>>>;
@@ -273,86 +273,6 @@ pub(super) async fn spelled(conn: &mut Conn, table: &Table, keys: &[Key]) -> Res
         }
     }
     Ok(found)
-}
-
-/// As [`Window::find`](crate::endpoint::Window::find).
-pub(super) async fn find(
-    conn: &mut Conn,
-    collection: &Collection,
-    rule: &[(usize, Normal)],
-    values: &[Vec<Value>],
-) -> Result<Vec<Vec<Key>>> {
-    let mut found = vec![Vec::new(); values.len()];
-    // NULL and empty match nothing (C10).
-    let asked: Vec<usize> = (0..values.len()).filter(|i| matches(rule, &values[*i])).collect();
-    if asked.is_empty() || rule.is_empty() {
-        return Ok(found);
-    }
-    let columns: Columns<'_> = (0..rule.len()).map(|field| asked.iter().map(|i| Param(&values[*i][field])).collect()).collect();
-    let answers = conn.query(&find_sql(collection, rule), &params(&columns)).await?;
-    for answer in &answers {
-        let ord: i64 = answer.get(0);
-        let key = read_key(answer, 1, &collection.table).map_err(|why| Error::new(ErrorKind::Rejected, why))?;
-        if let Some(i) = usize::try_from(ord - 1).ok().and_then(|at| asked.get(at)) {
-            found[*i].push(key);
-        }
-    }
-    Ok(found)
-}
-
-fn matches(rule: &[(usize, Normal)], values: &[Value]) -> bool {
-    rule.iter().zip(values).all(|((_, normal), value)| match value {
-        Value::Text(text) if normal.trim => !text.trim_matches(' ').is_empty(),
-        _ => !value.is_blank(),
-    })
-}
-
-fn find_sql(collection: &Collection, rule: &[(usize, Normal)]) -> String {
-    let table = &collection.table;
-    let named: Vec<(&Column, String)> =
-        rule.iter().enumerate().map(|(i, (field, _))| (collection.column(*field), format!("m{}", i + 1))).collect();
-    let conditions: Vec<String> =
-        rule.iter().zip(&named).map(|((_, normal), (column, name))| equal(column, name, *normal)).collect();
-    let keys = select_key(table);
-    let names: Vec<String> = (1..=table.key.len()).map(|i| format!("k{i}")).collect();
-    format!(
-        "select ord, {names} from (select v.ord, row_number() over (partition by v.ord), {keys} from {} join {} t on {}) f(ord, nth, {names}) where nth <= {}",
-        unnest(named.into_iter()),
-        quote_table(&table.name),
-        conditions.join(" and "),
-        CANDIDATES_MAX + 1,
-        names = names.join(", "),
-    )
-}
-
-/// How a match column is compared. The plain comparison comes first, because an index may serve it;
-/// the bytes decide, because `=` may be blind to case or accents (C6).
-fn equal(column: &Column, name: &str, normal: Normal) -> String {
-    let (ours, theirs) = (format!("t.{}", quote(&column.name)), format!("v.{name}"));
-    if !matches!(column.kind, Kind::Text { .. }) {
-        return match column.kind {
-            Kind::Json | Kind::JsonDoubles | Kind::Enum(_) | Kind::Other(_) | Kind::Any => {
-                format!("{ours}::pg_catalog.text operator(pg_catalog.=) {theirs}")
-            }
-            _ => format!("{ours} operator(pg_catalog.=) {}", cast(column, &theirs)),
-        };
-    }
-    let normalised = |sql: String| match (normal.fold_case, normal.trim) {
-        (true, true) => format!("pg_catalog.lower(pg_catalog.btrim({sql}))"),
-        (true, false) => format!("pg_catalog.lower({sql})"),
-        (false, true) => format!("pg_catalog.btrim({sql})"),
-        (false, false) => sql,
-    };
-    let text = format!("{ours}::pg_catalog.text");
-    if normal == Normal::default() {
-        let equal = operator("=", [column]);
-        return format!(
-            "{ours} {equal} {} and {text} collate \"C\" operator(pg_catalog.=) {theirs} collate \"C\"",
-            cast(column, &theirs)
-        );
-    }
-    // Both sides through the same functions under the same collation: the column's.
-    format!("{} operator(pg_catalog.=) {}", normalised(text), normalised(theirs))
 }
 
 /// The rows a statement returned, by the number of their parameter row.

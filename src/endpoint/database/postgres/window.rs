@@ -7,6 +7,7 @@ use tokio_postgres::types::ToSql;
 
 use super::ahead::Reader;
 use super::catalog::{quote, quote_table};
+use super::find;
 use super::log::{
     Range, collection_name, entries_sql, fold_replacements, lsn_text, named_keys, read_before_sql, read_entry, unread_any_sql,
     unread_sql,
@@ -347,7 +348,7 @@ impl Window for PgWindow {
 
     async fn find(&mut self, collection: usize, rule: &[(usize, Normal)], values: &[Vec<Value>]) -> Result<Vec<Vec<Key>>> {
         let collection = self.collection(collection)?.clone();
-        rows::find(self.reader.conn().await?, &collection, rule, values).await
+        find::find(self.reader.conn().await?, &collection, rule, values).await
     }
 
     async fn page(&mut self, collection: usize, after: Option<&Key>, limit: usize) -> Result<Vec<Key>> {

@@ -8,6 +8,7 @@ use tokio_postgres::types::ToSql;
 
 use super::Shared;
 use super::catalog::{literal, quote, quote_table};
+use super::find;
 use super::log::{Range, collection_name, named_keys, unread_sql};
 use super::position::Cursor;
 use super::reach;
@@ -163,7 +164,7 @@ impl Write for PgWrite {
         if Session::execute(&mut self.conn, "collection_lock", &[vec![Cell::Text(name)]]).await? != 1 {
             return Err(Error::new(Kind::Tracking, format!("{} is not tracked", collection.table.name)).hint("twinrow install"));
         }
-        rows::find(&mut self.conn, collection, rule, values).await
+        find::find(&mut self.conn, collection, rule, values).await
     }
 
     async fn insert(&mut self, collection: &Collection, fields: &[usize], rows: &[Create]) -> Result<Vec<Outcome>> {
