@@ -1,5 +1,6 @@
 //! SIGTERM and Ctrl-C. Told once, a command ends between two steps and lets go of the integration, so that nobody has to
-//! wait for a process that is gone; told twice, it ends at once.
+//! wait for a process that is gone; told twice, it ends at once. What arrives with the first signal is the same word once more: a
+//! supervisor may tell the process and then its group.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -18,6 +19,9 @@ pub type Stop = watch::Receiver<bool>;
 /// also wait for another process, which can take for ever.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// So long after the first signal another one is not taken for a second word. (Nobody presses Ctrl-C twice so quickly.)
+const ECHO: Duration = Duration::from_millis(300);
+
 /// Listens from now on: a signal no longer ends the process by itself.
 pub fn listen() -> Result<Stop> {
     let listen = |kind| {
@@ -31,6 +35,14 @@ pub fn listen() -> Result<Stop> {
         tracing::info!("told to stop: the step under way is finished; told once more, it ends at once");
         // Nobody listens any more: then it has stopped already.
         let _ = tell.send(true);
+        let echoes = tokio::time::sleep(ECHO);
+        tokio::pin!(echoes);
+        loop {
+            tokio::select! {
+                () = &mut echoes => break,
+                () = next(&mut interrupt, &mut terminate) => {}
+            }
+        }
         next(&mut interrupt, &mut terminate).await;
         // As a crash would, which costs nothing but the time until others know that nobody runs it.
         std::process::exit(i32::from(FAILED));

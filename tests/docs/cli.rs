@@ -335,6 +335,23 @@ fn signal(running: &Running, name: &str) {
     assert!(std::process::Command::new("kill").args([name, &id]).status().unwrap().success());
 }
 
+/// A supervisor that tells the process and then its group has told it once.
+#[test]
+fn a_signal_that_comes_twice_at_once_ends_a_run_in_order() {
+    let scratch = Scratch::shop_and_crm();
+    many_rows(&scratch);
+    let mut run = Running(scratch.command(&["run", "--once"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    let written = || scratch.value("crm.db", "select count(*) from contacts");
+    eventually("it writes", || scratch.run(&["status"]).out.contains("run by") && written() != "Integer(0)");
+    let id = run.0.id();
+    let twice = format!("kill -TERM {id}; kill -TERM {id}");
+    assert!(std::process::Command::new("sh").args(["-c", &twice]).status().unwrap().success());
+    assert_eq!(exit(&mut run), Some(1));
+    assert_ne!(written(), format!("Integer({})", MANY - 7), "it was done before the signal came");
+    let status = scratch.done(&["status"]).out;
+    assert!(status.contains("not running"), "{status}");
+}
+
 /// Told to stop before everything is done, it lets go: the next one need not wait, and does the rest.
 #[test]
 fn a_run_that_is_interrupted_lets_go_and_ends_with_1() {
