@@ -277,5 +277,8 @@ fn never(from: &Column, to: &Column) -> Compatibility {
 
 /// `an integer`.
 pub(super) fn indefinite(noun: &str) -> String {
-    format!("{} {noun}", if noun.starts_with(['a', 'e', 'i', 'o']) { "an" } else { "a" })
+    match noun {
+        "bytes" | "any value" => noun.to_owned(),
+        _ => format!("{} {noun}", if noun.starts_with(['a', 'e', 'i', 'o']) { "an" } else { "a" }),
+    }
 }

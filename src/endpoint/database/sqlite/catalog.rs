@@ -253,8 +253,11 @@ fn blind_spots(columns: &[Column], key: &[usize], alias: Option<usize>, listed: 
         ));
     }
     if !listed.without_rowid && alias.is_none() {
-        for column in key.iter().map(|i| &columns[*i]).filter(|column| column.nullable) {
-            spots.push(format!("rows without {} are not synced: SQLite lets a primary key be NULL", column.name));
+        let nullable = key.iter().map(|i| &columns[*i]).filter(|column| column.nullable);
+        let names: Vec<&str> = nullable.map(|column| column.name.as_str()).collect();
+        if !names.is_empty() {
+            let names = names.join(" or ");
+            spots.push(format!("rows without {names} are not synced: SQLite lets a primary key be NULL"));
         }
     }
     spots
