@@ -164,9 +164,16 @@ impl Pipeline {
         }
         upgrade(&integration, &endpoints).await?;
         let mut pipeline = Pipeline::taken_over(integration, endpoints, door, holder, Rival::Wait).await?;
-        pipeline.examine(true).await?;
-        pipeline.begin().await?;
-        Ok(pipeline)
+        let begun = pipeline.begin(true).await;
+        pipeline.or_let_go(begun).await
+    }
+
+    /// Where it could not begin, nobody need wait for it; what went wrong is told, not that letting go did too.
+    async fn or_let_go(self, begun: Result<()>) -> Result<Pipeline> {
+        if begun.is_err() {
+            let _ = self.release().await;
+        }
+        begun.map(|()| self)
     }
 
     /// Installs on a first run, waits its turn, takes over, and starts the links that were never started.
@@ -184,9 +191,8 @@ impl Pipeline {
             }
         }
         let mut pipeline = Pipeline::taken_over(integration, endpoints, door, holder, rival).await?;
-        pipeline.examine(false).await?;
-        pipeline.begin().await?;
-        Ok(pipeline)
+        let begun = pipeline.begin(false).await;
+        pipeline.or_let_go(begun).await
     }
 
     async fn taken_over(
@@ -202,8 +208,9 @@ impl Pipeline {
         Pipeline::take_over(integration, endpoints, door, holder).await
     }
 
-    /// What a run begins with, once it is known which links go.
-    async fn begin(&mut self) -> Result<()> {
+    /// What a run begins with, once it is known which links go. `again`: this process ran it before.
+    async fn begin(&mut self, again: bool) -> Result<()> {
+        self.examine(again).await?;
         self.check_maps().await?;
         self.start_links().await?;
         self.note_places().await?;
