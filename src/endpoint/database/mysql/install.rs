@@ -79,7 +79,8 @@ pub(super) async fn upgrade(connection: &mut Connection, home: bool) -> Result<V
         return Ok(Vec::new());
     }
     let columns = own_columns(connection).await?;
-    Ok(own_tables(&connection.server.database, &parts, &present, &columns))
+    let numbered = is_numbered(connection, &present).await?;
+    Ok(own_tables(&connection.server.database, &parts, &present, &columns, numbered))
 }
 
 /// What an installation would do.
@@ -110,7 +111,8 @@ pub(super) async fn plan(connection: &mut Connection, tables: &[Table], home: bo
     let definer = login.capture(&database);
     let parts = parts(connection, &present.tables, home).await?;
     let columns = own_columns(connection).await?;
-    let mut steps = own_tables(&database, &parts, &present.tables, &columns);
+    let numbered = is_numbered(connection, &present.tables).await?;
+    let mut steps = own_tables(&database, &parts, &present.tables, &columns, numbered);
     let triggers = wanted(connection, tables).await?;
     present.refuse_blind(&login, tables, &triggers, &connection.server)?;
     let mut account_made = false;
@@ -203,8 +205,19 @@ async fn own_columns(connection: &mut Connection) -> Result<BTreeSet<String>> {
     rows.iter().map(|row| field_text(row, 0)).collect()
 }
 
+/// Whether there is the row that numbers the queue.
+async fn is_numbered(connection: &mut Connection, present: &BTreeSet<String>) -> Result<bool> {
+    Ok(present.contains("twinrow_drain") && !connection.rows(sql!("drain_read"), Vec::new()).await?.is_empty())
+}
+
 /// What is missing of our own tables: definition statements commit by themselves, so each says what it makes.
-fn own_tables(database: &str, parts: &[Part], present: &BTreeSet<String>, columns: &BTreeSet<String>) -> Vec<Step> {
+fn own_tables(
+    database: &str,
+    parts: &[Part],
+    present: &BTreeSet<String>,
+    columns: &BTreeSet<String>,
+    numbered: bool,
+) -> Vec<Step> {
     let mut steps = Vec::new();
     for part in parts {
         let before = steps.len();
@@ -212,17 +225,21 @@ fn own_tables(database: &str, parts: &[Part], present: &BTreeSet<String>, column
             let words: Vec<&str> = statement.split_whitespace().collect();
             let table = words.iter().copied().find(|word| word.starts_with("twinrow_")).unwrap_or_default();
             let column = words.iter().position(|word| *word == "column").and_then(|at| words.get(at + 1));
-            let there = match column {
-                Some(column) => columns.contains(&format!("{table} {column}")),
-                None => present.contains(table),
+            let there = match (column, words[0]) {
+                (Some(column), _) => columns.contains(&format!("{table} {column}")),
+                (None, "insert") => numbered,
+                (None, _) => present.contains(table),
             };
             if !there {
                 let what = match (column, words[0]) {
                     (Some(column), _) => format!("added column {column} to table {table}"),
                     (None, "create") => format!("created table {table}"),
-                    _ => String::new(),
+                    (None, _) => String::new(),
                 };
-                let sql = statement.replacen(table, &format!("{}.{}", quoted(database), quoted(table)), 1);
+                let sql = match words[0] {
+                    "insert" => first_row(database),
+                    _ => statement.replacen(table, &format!("{}.{}", quoted(database), quoted(table)), 1),
+                };
                 steps.push(step(sql, what, database, table));
             }
         }
@@ -234,6 +251,11 @@ fn own_tables(database: &str, parts: &[Part], present: &BTreeSet<String>, column
         }
     }
     steps
+}
+
+/// In place of the migration's own text, which is right for a queue that never gave out a number.
+fn first_row(database: &str) -> String {
+    statements(sql!("drain_insert")).concat().replace("{database}", &quoted(database))
 }
 
 /// The statements of a migration.

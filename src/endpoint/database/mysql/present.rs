@@ -26,6 +26,8 @@ pub(super) struct Present {
     pub(super) recorded: Vec<RecordedTrigger>,
     /// Logs that lack the row that says which they are (A11).
     pub(super) unmarked: BTreeSet<String>,
+    /// There is the row that numbers the queue.
+    pub(super) numbered: bool,
     /// The tracked tables as the catalog has them.
     standing: HashMap<(String, String), Standing>,
 }
@@ -170,6 +172,10 @@ async fn recorded(connection: &mut Connection, tables: &[Table], present: &mut P
     // The first version did not record it.
     let versioned = present.tables.contains("twinrow_version");
     let mut text = if versioned { sql!("tracking_recorded") } else { sql!("tracking_recorded_1") }.trim_end().to_owned();
+    if present.tables.contains("twinrow_drain") {
+        text.push_str("\nunion all\n");
+        text.push_str(sql!("drain_read").trim_end());
+    }
     let logs = tables.iter().map(|table| Log::of(table, &connection.server.database).name);
     for log in logs.filter(|log| present.tables.contains(log)).collect::<BTreeSet<_>>() {
         text.push_str("\nunion all\n");
@@ -208,6 +214,7 @@ impl Present {
                 let (schema, name, collection, body) = (text(1)?, text(2)?, text(3)?, text(4)?);
                 self.recorded.push(RecordedTrigger { schema, name, collection, body });
             }
+            "numbered" => self.numbered = true,
             "unmarked" => _ = self.unmarked.insert(text(1)?),
             _ => {}
         }
