@@ -3,12 +3,13 @@
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::{Context, output};
 use crate::config::{Scaffold, scaffold, without_password};
-use crate::endpoint::{self, Tls};
+use crate::endpoint::{self, Endpoint, OnePlace, Tls};
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::model::Both;
 
@@ -54,7 +55,12 @@ pub async fn run(context: &Context, args: &Init) -> Result<()> {
         return Err(Error::new(Kind::Config, "source and target have the same name").hint("twinrow init --target NAME=URL"));
     }
     let mut variables = Vec::new();
-    let scaffolds = Both { source: read(&ends.source, &mut variables).await?, target: read(&ends.target, &mut variables).await? };
+    let endpoints = Both { source: open(&ends.source).await?, target: open(&ends.target).await? };
+    let scaffolds = Both {
+        source: read(&ends.source, &*endpoints.source, &mut variables).await?,
+        target: read(&ends.target, &*endpoints.target, &mut variables).await?,
+    };
+    refuse_one(&ends, &endpoints).await?;
     let name = args.name.clone().unwrap_or_else(|| format!("{}-{}", ends.source.name, ends.target.name));
     write(&context.config, &scaffold(&name, &scaffolds), args.force)?;
     if context.json {
@@ -76,13 +82,28 @@ fn end<'a>(side: &'a str, given: &'a str) -> End<'a> {
     }
 }
 
-async fn read(end: &End<'_>, variables: &mut Vec<String>) -> Result<Scaffold> {
-    let place = || format!("endpoint {}", end.name);
-    let tables = async { endpoint::open(end.name, end.url, &Tls::default()).await?.describe(None).await };
-    let tables = tables.await.map_err(again).context(place())?;
+async fn open(end: &End<'_>) -> Result<Arc<dyn Endpoint>> {
+    endpoint::open(end.name, end.url, &Tls::default()).await.map_err(again).context(format!("endpoint {}", end.name))
+}
+
+async fn read(end: &End<'_>, endpoint: &dyn Endpoint, variables: &mut Vec<String>) -> Result<Scaffold> {
+    let tables = endpoint.describe(None).await.map_err(again).context(format!("endpoint {}", end.name))?;
     let (url, variable) = without_password(end.name, end.url);
     variables.extend(variable);
     Ok(Scaffold { name: end.name.to_owned(), url, tables })
+}
+
+/// Of one database every table would be linked with itself.
+async fn refuse_one(ends: &Both<End<'_>>, endpoints: &Both<Arc<dyn Endpoint>>) -> Result<()> {
+    let names = Both { source: ends.source.name, target: ends.target.name };
+    let one = endpoint::one_place(Both::from_fn(|side| &*endpoints[side]), names).await.map_err(again)?;
+    if one.is_none_or(|OnePlace(schemas)| schemas.source != schemas.target) {
+        return Ok(());
+    }
+    let message =
+        format!("`{}` and `{}` lead to the same database: every table would be linked with itself", names.source, names.target);
+    Err(Error::new(Kind::Config, message)
+        .hint("twinrow init --target NAME=URL with the other database   # links within one database are written by hand"))
 }
 
 /// There is nothing to check yet: what is wrong was typed.

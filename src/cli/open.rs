@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::config::{self, Config, Resolved};
 use crate::endpoint::{self, Endpoint};
 use crate::error::{Context, Error, Kind, Result};
-use crate::model::{Integration, Side, Table};
+use crate::model::{Both, Integration, Side, Table};
 use crate::sql::Session;
 use crate::state;
 
@@ -68,7 +68,10 @@ async fn look_up(config: &Config, endpoints: &[Arc<dyn Endpoint>]) -> Result<Res
         tables.extend(not_listed(config, at, &**endpoint, &tables).await);
         catalogs.push(tables);
     }
-    let mut resolved = config::resolve_each(config, &catalogs)?;
+    let ends = Both::from_fn(|side| &*endpoints[config.side[side]]);
+    let names = Both::from_fn(|side| config.endpoints[config.side[side]].name.as_str());
+    let one = endpoint::one_place(ends, names).await?;
+    let mut resolved = config::resolve_each(config, &catalogs, one.as_ref())?;
     if resolved.broken.is_empty() {
         return Ok(resolved);
     }

@@ -4,22 +4,26 @@ use std::collections::HashMap;
 
 use super::Config;
 use super::load::wrong;
-use crate::error::Result;
+use super::shape::Text;
+use crate::endpoint::OnePlace;
+use crate::error::{Error, Result};
 use crate::model::{Link, Side, TableName};
 
 /// Refuses links that form a ring over their tables: a record would come back to its own table as a
-/// new one, for ever (rule 21), and two links on the same tables fight over every row (B12).
-pub(super) fn forest(config: &Config, links: &[Link]) -> Result<()> {
-    let mut tree: HashMap<(Side, &TableName), usize> = HashMap::new();
+/// new one, for ever (rule 21), and two links on the same tables fight over every row (B12). A link of a table with itself is
+/// the smallest ring; it is one where both sides lead to `one` place.
+pub(super) fn forest(config: &Config, links: &[Link], one: Option<&OnePlace>) -> Result<()> {
+    let mut tree: HashMap<Node, usize> = HashMap::new();
     for (i, link) in links.iter().enumerate() {
-        let ends = Side::BOTH.map(|side| (side, &link.collection[side].table.name));
-        let [source, target] = ends.map(|end| tree.get(&end).copied());
+        let ends = nodes(link, one);
         let name = &config.links[i].0;
+        if ends[0] == ends[1] {
+            return Err(itself(config, name, link));
+        }
+        let [source, target] = ends.map(|end| tree.get(&end).copied());
         match (source, target) {
             (Some(a), Some(b)) if a == b => {
-                let twin = links[..i]
-                    .iter()
-                    .find(|other| ends.iter().all(|(side, table)| other.collection[*side].table.name == **table));
+                let twin = links[..i].iter().find(|other| nodes(other, one).iter().all(|end| ends.contains(end)));
                 let message = match twin {
                     Some(other) => format!("links `{}` and `{}` are on the same two tables", other.name, link.name),
                     None => format!("link `{}` closes a ring of links over the same tables", link.name),
@@ -35,6 +39,31 @@ pub(super) fn forest(config: &Config, links: &[Link]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A table: of which side, unless both are in one place, with its schema and its name.
+type Node<'a> = (Option<Side>, &'a str, &'a str);
+
+fn nodes<'a>(link: &'a Link, one: Option<&'a OnePlace>) -> [Node<'a>; 2] {
+    Side::BOTH.map(|side| {
+        let TableName { schema, name } = &link.collection[side].table.name;
+        match one.map(|one| one.whole(side, &link.collection[side].table.name)) {
+            Some((schema, name)) => (None, schema, name),
+            None => (Some(side), schema.as_str(), name.as_str()),
+        }
+    })
+}
+
+/// Refuses a link of a table with itself.
+fn itself(config: &Config, name: &Text, link: &Link) -> Error {
+    let [source, target] = Side::BOTH.map(|side| &config.endpoints[config.side[side]].name);
+    let message = format!(
+        "link `{}` links table `{}` with itself: endpoints `{source}` and `{target}` lead to the same database, and every record \
+         would be created in it again and again; nothing was written",
+        link.name, link.collection.source.table.name
+    );
+    wrong(&config.path, name, message)
+        .hint(format!("give endpoint `{target}` the URL of the other database, or the link another table, then: twinrow check"))
 }
 
 /// Puts parents before children: behind every link a field goes through, which must be, and behind the

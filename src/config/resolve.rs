@@ -5,6 +5,7 @@
 use super::load::wrong;
 use super::shape::{FieldConfig, LinkConfig, Text};
 use super::{Config, EndpointConfig, did_you_mean, order};
+use crate::endpoint::OnePlace;
 use crate::error::{Error, Kind, Result};
 use crate::mapping::{Compatibility, compatible};
 use crate::model::{
@@ -33,15 +34,16 @@ pub struct Resolved {
 /// [`Kind::Config`] for what the configuration asks for and can't be, [`Kind::Schema`] for a table that
 /// can't be tracked; with file, line and column.
 pub fn resolve(config: &Config, catalogs: &[Vec<Table>]) -> Result<Resolved> {
-    let mut resolved = resolve_each(config, catalogs)?;
+    let mut resolved = resolve_each(config, catalogs, None)?;
     if resolved.broken.is_empty() { Ok(resolved) } else { Err(resolved.broken.swap_remove(0).1) }
 }
 
-/// As [`resolve`], each link for itself: what is wrong with one makes that one [`Link::broken`], and the others stand.
+/// As [`resolve`], each link for itself: what is wrong with one makes that one [`Link::broken`], and the others stand. `one`:
+/// the place that both sides lead to, if it is one.
 ///
 /// # Errors
 /// [`Kind::Config`] for what the configuration asks of its links together and can't be.
-pub fn resolve_each(config: &Config, catalogs: &[Vec<Table>]) -> Result<Resolved> {
+pub fn resolve_each(config: &Config, catalogs: &[Vec<Table>], one: Option<&OnePlace>) -> Result<Resolved> {
     let (mut warnings, mut broken) = (Vec::new(), Vec::new());
     let found: Vec<Both<Result<&Table>>> = config.links.iter().map(|(_, link)| find_tables(config, link, catalogs)).collect();
     let unknown: Vec<Both<Table>> = config.links.iter().map(|(_, link)| unknown_tables(config, link)).collect();
@@ -62,7 +64,7 @@ pub fn resolve_each(config: &Config, catalogs: &[Vec<Table>]) -> Result<Resolved
             Link { broken: Some(obstacle), ..without }
         }));
     }
-    order::forest(config, &links)?;
+    order::forest(config, &links, one)?;
     let integration = Integration {
         name: config.integration.clone(),
         endpoints: config.endpoints.iter().map(|endpoint| endpoint.name.clone()).collect(),

@@ -7,6 +7,7 @@
 pub mod app;
 pub mod database;
 mod room;
+mod whereabouts;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::model::{Collection, Entry, Key, KeyBytes, Normal, Pos, Position, Row,
 use crate::sql::{Fence, Session, Store};
 
 pub use room::{ROWS_BYTES, Room};
+pub use whereabouts::{OnePlace, Whereabouts, one_place};
 
 /// What an endpoint can and can't do. Data, so that `check` and `plan` can say it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +93,17 @@ pub trait Endpoint: Send + Sync {
     /// they end. They hold up nobody else's changes (A3, A4); it is for people who wait for one of theirs.
     async fn open_transactions(&self, _tables: &[Table]) -> Result<OpenTransactions> {
         Ok(OpenTransactions::default())
+    }
+
+    /// Where it leads, with a sign that is shown there as long as the answer lives; nothing is written. `None`: it has no sign
+    /// to show.
+    async fn whereabouts(&self) -> Result<Option<Whereabouts>> {
+        Ok(None)
+    }
+
+    /// Whether this sign is shown where this endpoint leads: whoever shows it leads there too.
+    async fn leads_to(&self, _sign: &str) -> Result<bool> {
+        Ok(false)
     }
 
     /// The endpoint's tables of Twinrow's own, for fence and receipts; `None` for an app.

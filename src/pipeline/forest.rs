@@ -9,6 +9,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::Door;
+use super::takeover::FenceRow;
 use crate::endpoint::Endpoint;
 use crate::error::{Context, Error, Kind, Result};
 use crate::model::{Both, Integration, Side};
@@ -38,6 +39,28 @@ struct Known {
 pub async fn check(integration: &Integration, endpoints: &[Arc<dyn Endpoint>]) -> Result<()> {
     let known = read(integration, endpoints).await?;
     refuse_rings(integration, &known)
+}
+
+/// Refuses links of a table with itself where nothing but the fence shows it, which was just taken at one endpoint and is
+/// taken at the other: a server of a cluster does not know what is shown at another one.
+pub(super) fn refuse_itself(integration: &Integration, fences: &[Option<FenceRow>]) -> Result<()> {
+    for link in &integration.links {
+        let tables = Both::from_fn(|side| &link.collection[side].table.name);
+        let Both { source: Some(source), target: Some(target) } = Both::from_fn(|side| fences[link.endpoint[side]].as_ref())
+        else {
+            continue;
+        };
+        // (A copy of a database has the fence of long ago.)
+        if tables.source == tables.target && source.instance == target.instance && source.epoch == target.epoch {
+            let message = format!(
+                "link `{}` links table `{}` with itself: both endpoints lead to the same database",
+                link.name, tables.source
+            );
+            return Err(Error::new(Kind::Config, format!("{message}; no record was touched"))
+                .hint("give one of them the URL of the other database, or the link another table, then: twinrow check"));
+        }
+    }
+    Ok(())
 }
 
 /// Writes down what this integration links. Two that start at the same time see each other here: both withdraw.

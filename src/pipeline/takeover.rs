@@ -64,6 +64,7 @@ async fn take_fences(
         fences.insert(at, taken.context(format!("endpoint {}", integration.endpoints[at]))?);
         door.step("takeover.fence").await?;
     }
+    forest::refuse_itself(&integration, &fence_rows(&integration, &endpoints).await?)?;
     forest::announce(&integration, &endpoints, &fence, &*door).await?;
     let columns = columns::look(&integration, &endpoints).await?;
     number_links(home, &fence, &mut integration, &columns, door.now()).await?;

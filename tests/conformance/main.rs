@@ -23,6 +23,8 @@ macro_rules! conformance {
             a57_hostile_identifiers,
             a_script_run_by_hand_equals_install,
             install_twice_is_a_no_op,
+            i9_two_installs_at_once_both_end_well,
+            rule21_one_place_is_known_by_its_sign,
             a32_an_upgrade_under_load_loses_no_change,
             f15_what_a_newer_program_installed_is_left_alone,
             uninstall_leaves_nothing,

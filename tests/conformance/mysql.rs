@@ -89,6 +89,8 @@ both! {
     f16_refusals_are_told_apart,
     f13_an_index_that_is_renamed_is_looked_up_again,
     an_inspection_is_two_statements,
+    i9_an_install_cut_off_before_the_queues_row_is_finished,
+    i9_a_queue_that_lost_its_row_goes_on_behind_it,
     rule19_a_write_waits_for_its_own_rows_only,
     tls_is_checked,
 }
@@ -151,6 +153,40 @@ mod tests {
 
     fn of(owned: &[String]) -> Vec<&str> {
         owned.iter().map(String::as_str).collect()
+    }
+
+    /// Definition statements commit by themselves: the table was made, and its row was not.
+    pub async fn i9_an_install_cut_off_before_the_queues_row_is_finished(lab: &MysqlLab) {
+        lab.user(&item(lab, "item")).await;
+        let endpoint = lab.endpoint().await;
+        let tables = describe(lab, &*endpoint, &["item"]).await;
+        let script = tracking(&*endpoint).script(&tables, true).await.unwrap();
+        let row = script.find("insert ignore into").unwrap();
+        assert!(script[..row].contains("`twinrow_drain`"), "{script}");
+        lab.script(&script[..row]).await;
+        let mut bench = Bench::new(lab, &["item"]).await;
+        lab.user("insert into item (name) values ('Ann')").await;
+        assert_eq!(bench.ops().await, ["insert 1"]);
+        assert_eq!(bench.tracking().script(&bench.tables(), true).await.unwrap(), "");
+    }
+
+    /// Cursors stand on the numbers: one that is given out twice is not read.
+    pub async fn i9_a_queue_that_lost_its_row_goes_on_behind_it(lab: &MysqlLab) {
+        let mut first = Bench::item(lab).await;
+        let mut second = first.beside("second").await;
+        lab.user("insert into item (name) values ('Ann'), ('Bob'), ('Cy')").await;
+        for bench in [&mut first, &mut second] {
+            assert_eq!(bench.ops().await.len(), 3);
+        }
+        lab.user("delete from twinrow_drain").await;
+        lab.user("insert into item (name) values ('Dan')").await;
+        let found = first.tracking().inspect(&first.tables()).await.unwrap();
+        assert!(found[0].problem.contains("the row that numbers the queue"), "{found:?}");
+        first.tracking().install(&first.tables(), true).await.unwrap();
+        assert_eq!(first.tracking().inspect(&first.tables()).await.unwrap(), []);
+        for bench in [&mut first, &mut second] {
+            assert_eq!(bench.ops().await, ["insert 4"]);
+        }
     }
 
     pub async fn a12_truncate_is_found(lab: &MysqlLab) {

@@ -104,6 +104,11 @@ pub mod engines {
         [postgres::pg15().await, postgres::pg18().await]
     }
 
+    /// Two databases of one server.
+    pub async fn postgres18_postgres18() -> Labs {
+        [postgres::pg18().await, postgres::pg18().await]
+    }
+
     pub async fn postgres_mysql() -> Labs {
         [postgres::pg18().await, mysql::mysql().await]
     }

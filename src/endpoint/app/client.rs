@@ -56,6 +56,11 @@ impl Client {
         &self.manifest.defaults
     }
 
+    /// Where its objects are, whoever asks for them.
+    pub fn place(&self) -> String {
+        format!("app {} {}", self.http.base(), self.bucket)
+    }
+
     /// The path of an object's records.
     pub fn path(&self, object: &str) -> String {
         self.object().path.address(&[(Place::Bucket, &self.bucket), (Place::Object, object)])

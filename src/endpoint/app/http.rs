@@ -144,6 +144,11 @@ impl Http {
         })
     }
 
+    /// Scheme, host, port and what stands before every path.
+    pub fn base(&self) -> String {
+        format!("{}{}", self.origin, self.prefix)
+    }
+
     /// How long an answer is waited for.
     pub fn timeout(&self) -> Duration {
         self.timeout

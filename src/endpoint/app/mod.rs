@@ -23,7 +23,9 @@ use async_trait::async_trait;
 
 use self::client::{Client, key_of, plain, undeclared};
 use self::http::Call;
-use super::{Acknowledge, Capabilities, Conditional, Edit, Edited, Endpoint, Looked, Tls, Tracked, Tracking, Window, Write};
+use super::{
+    Acknowledge, Capabilities, Conditional, Edit, Edited, Endpoint, Looked, Tls, Tracked, Tracking, Whereabouts, Window, Write,
+};
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::model::{Collection, Key, Table, TableName};
 use crate::sql::{Fence, Store};
@@ -85,6 +87,15 @@ impl Endpoint for App {
     /// An app forgets nothing on our account.
     async fn acknowledge(&self, _fence: &Fence, _upto: &[Acknowledge]) -> Result<()> {
         Ok(())
+    }
+
+    async fn whereabouts(&self) -> Result<Option<Whereabouts>> {
+        Ok(Some(Whereabouts { sign: self.client.place(), schema: String::new(), _shown: None }))
+    }
+
+    /// By its address: under another name an app is not known again.
+    async fn leads_to(&self, sign: &str) -> Result<bool> {
+        Ok(self.client.place() == sign)
     }
 
     fn store(&self) -> Option<&dyn Store> {

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use twinrow::endpoint::one_place;
 use twinrow::error::Kind as ErrorKind;
-use twinrow::model::{KeySource, Kind};
+use twinrow::model::{Both, KeySource, Kind};
 
 use super::bench::{Bench, INTEGRATION, describe, fence, item, tracking};
 use crate::support::{Damage, Lab};
@@ -121,6 +122,58 @@ pub async fn install_twice_is_a_no_op(lab: &dyn Lab) {
     let again = bench.tracking().register(INTEGRATION, &bench.tables()).await.unwrap();
     assert_eq!(again[0], bench.tracked[0].since.clone().unwrap(), "the registered position is not moved");
     assert_eq!(bench.read().await.len(), 1, "what was logged is still there");
+}
+
+/// Two processes that are started together: each gets its turn, and the second finds everything in place.
+pub async fn i9_two_installs_at_once_both_end_well(lab: &dyn Lab) {
+    for table in ["item", "other"] {
+        lab.user(&item(lab, table)).await;
+    }
+    let endpoint = lab.endpoint().await;
+    let tables = describe(lab, &*endpoint, &["item", "other"]).await;
+    tracking(&*endpoint).install(&tables, true).await.unwrap();
+    let alone = lab.definitions().await;
+    for _ in 0..4 {
+        tracking(&*endpoint).uninstall(None, &[]).await.unwrap();
+        let two = [lab.endpoint().await, lab.endpoint().await];
+        let starts = two.map(|endpoint| {
+            let tables = tables.clone();
+            tokio::spawn(async move {
+                tracking(&*endpoint).upgrade(true).await?;
+                tracking(&*endpoint).install(&tables, true).await
+            })
+        });
+        for start in starts {
+            start.await.unwrap().unwrap();
+        }
+        assert_eq!(tracking(&*endpoint).script(&tables, true).await.unwrap(), "", "all is in place");
+        assert_eq!(lab.definitions().await, alone);
+    }
+    let mut bench = Bench::new(lab, &["item", "other"]).await;
+    lab.user("insert into other (name) values ('Ann')").await;
+    assert_eq!(bench.read().await.len(), 1);
+}
+
+/// Two endpoints of one database are one place, and only as long as the sign is shown; nothing is written.
+pub async fn rule21_one_place_is_known_by_its_sign(lab: &dyn Lab) {
+    lab.user(&item(lab, "item")).await;
+    let before = lab.catalog().await;
+    let (a, b) = (lab.endpoint().await, lab.endpoint().await);
+    let there = a.whereabouts().await.unwrap().unwrap();
+    assert!(b.leads_to(&there.sign).await.unwrap());
+    assert!(b.leads_to(&there.sign).await.unwrap(), "it is not used up");
+    assert!(!b.leads_to(&format!("{}0", there.sign)).await.unwrap(), "another sign");
+    let sign = there.sign.clone();
+    drop(there);
+    if !sign.starts_with("file ") {
+        let start = std::time::Instant::now();
+        while b.leads_to(&sign).await.unwrap() {
+            assert!(start.elapsed() < Duration::from_secs(20), "it is shown for ever");
+        }
+    }
+    let one = one_place(Both { source: &*a, target: &*b }, Both { source: "a", target: "b" }).await.unwrap().unwrap();
+    assert_eq!(one.0.source, one.0.target);
+    assert_eq!(lab.catalog().await, before);
 }
 
 /// From each earlier version's objects to today's, while the application goes on writing.

@@ -9,6 +9,7 @@ use crate::support::{Lab, sqlite};
 scenarios! { sqlite_sqlite:
     rule21_two_integrations_over_the_same_tables_are_refused,
     rule21_a_ring_of_three_integrations_is_refused,
+    rule21_a_table_is_not_linked_with_itself,
 }
 
 scenarios! { postgres_mysql:
@@ -20,6 +21,10 @@ scenarios! { mariadb_postgres:
     rule21_two_integrations_over_the_same_tables_are_refused,
 }
 
+scenarios! { postgres18_postgres18: rule21_a_table_is_not_linked_with_itself }
+scenarios! { mysql_mysql: rule21_a_table_is_not_linked_with_itself }
+scenarios! { mariadb_mariadb: rule21_a_table_is_not_linked_with_itself }
+
 async fn people(lab: &Arc<dyn Lab>) {
     let (key, text) = (lab.dialect().generated_key, lab.dialect().text);
     for table in ["people", "staff"] {
@@ -29,14 +34,18 @@ async fn people(lab: &Arc<dyn Lab>) {
 
 /// An integration of two tables, without a match.
 fn integration(name: &str, source: (&Arc<dyn Lab>, &str), target: (&Arc<dyn Lab>, &str)) -> Program {
-    Program::new(&format!(
-        "integration: {name}\nendpoints:\n  one: {{url: \"{}\"}}\n  two: {{url: \"{}\"}}\nsource: one\ntarget: two\n\
-         first_sync: auto\nlinks:\n  all:\n    source: {}\n    target: {}\n    fields: {{name: name}}\n",
-        source.0.url(),
-        target.0.url(),
-        source.1,
-        target.1
-    ))
+    Program::new(&configuration(name, [&source.0.url(), &target.0.url()], &[("all", source.1, target.1)]))
+}
+
+fn configuration(name: &str, [source, target]: [&str; 2], links: &[(&str, &str, &str)]) -> String {
+    let links = links.iter().map(|(name, source, target)| {
+        format!("  {name}:\n    source: {source}\n    target: {target}\n    fields: {{name: name}}\n")
+    });
+    format!(
+        "integration: {name}\nendpoints:\n  one: {{url: \"{source}\"}}\n  two: {{url: \"{target}\"}}\nsource: one\ntarget: two\n\
+         first_sync: auto\nlinks:\n{}",
+        links.collect::<String>()
+    )
 }
 
 async fn run(program: &Program, code: i32) -> Done {
@@ -98,4 +107,43 @@ pub async fn rule21_a_ring_of_three_integrations_is_refused(scene: &Scene) {
     run(&ab, 0).await;
     run(&ca, 0).await;
     c.close().await;
+}
+
+/// The same database by another name: a link to the file, another name of the host.
+fn another_name(url: &str, program: &Program) -> String {
+    let Some(file) = url.strip_prefix("sqlite:") else { return url.replace("127.0.0.1", "localhost") };
+    let link = program.path("link.db");
+    std::os::unix::fs::symlink(file, &link).unwrap();
+    format!("sqlite:{}", link.display())
+}
+
+/// A URL that was copied twice, or one database under two names: every run would create what the run before created.
+pub async fn rule21_a_table_is_not_linked_with_itself(scene: &Scene) {
+    let (a, b) = (&scene.source, &scene.target);
+    people(a).await;
+    people(b).await;
+    a.user("insert into people (name) values ('Ada')").await;
+    let before = a.catalog().await;
+    let program = Program::new("");
+    let url = a.url();
+    for other in [url.clone(), another_name(&url, &program)] {
+        program.configure(&configuration("itself", [&url, &other], &[("all", "people", "people")]));
+        for args in [&["check"][..], &["plan"], &["install"], &["run", "--once", "--approve"]] {
+            let refused = program.run(args).await.code(2).err;
+            assert!(refused.contains("twinrow.yaml:9:3: link `all` links table `"), "{refused}");
+            assert!(refused.contains("with itself") && refused.contains("next:  give endpoint `two` the URL"), "{refused}");
+        }
+        // Two links over two tables, each the other way round than the other.
+        program.configure(&configuration("ring", [&url, &other], &[("all", "people", "staff"), ("back", "staff", "people")]));
+        let refused = program.run(&["check"]).await.code(2).err;
+        assert!(refused.contains("links `all` and `back` are on the same two tables"), "{refused}");
+        let (source, target) = (format!("one={url}"), format!("two={other}"));
+        let refused = program.run(&["init", "--force", "--source", &source, "--target", &target]).await.code(2).err;
+        assert!(refused.contains("`one` and `two` lead to the same database"), "{refused}");
+    }
+    assert_eq!(a.catalog().await, before, "nothing is written");
+    // Two tables of one database are two, and so is one name in two databases, be they of one server.
+    run(&integration("inside", (a, "people"), (a, "staff")), 0).await;
+    run(&integration("between", (a, "people"), (b, "people")), 0).await;
+    assert_eq!([count(a).await, count(b).await, rows(a, "select count(*) from staff").await], [["1"], ["1"], ["1"]]);
 }

@@ -240,6 +240,11 @@ impl Connection {
         Ok(())
     }
 
+    /// Ends the session: it does not go back to the pool.
+    pub(super) fn close(mut self) {
+        self.busy = true;
+    }
+
     /// Tells our triggers who writes.
     pub(super) async fn set_origin(&mut self, integration: &str) -> Result<()> {
         if self.origin.as_deref() != Some(integration) {

@@ -20,6 +20,7 @@ mod flavour;
 mod grants;
 mod install;
 mod log;
+mod named;
 mod open;
 mod present;
 mod reach;
@@ -42,13 +43,17 @@ use async_trait::async_trait;
 use mysql_async::{Opts, OptsBuilder, SslOpts};
 use url::Url;
 
-use crate::endpoint::{Acknowledge, Capabilities, Endpoint, OpenTransactions, Tracked, Tracking, Window, Write};
+use crate::endpoint::{Acknowledge, Capabilities, Endpoint, OpenTransactions, Tracked, Tracking, Whereabouts, Window, Write};
 use crate::error::{Context, Error, Kind, Result};
 use crate::model::{Table, TableName};
 use crate::sql::{Fence, Session, Store, Transaction};
 
 use connection::Pool;
+use named::Named;
 use session::Fenced;
+
+/// What the signs of such endpoints begin with; they are names of locks.
+const SIGN: &str = "twinrow_at_";
 
 /// A database of a MySQL or MariaDB server.
 pub struct Mysql {
@@ -205,6 +210,20 @@ impl Endpoint for Mysql {
 
     async fn open_transactions(&self, tables: &[Table]) -> Result<OpenTransactions> {
         open::transactions(&mut self.connection().await?, tables).await.context(self.place())
+    }
+
+    async fn whereabouts(&self) -> Result<Option<Whereabouts>> {
+        let connection = self.connection().await?;
+        let (sign, schema) = (format!("{SIGN}{}", uuid::Uuid::new_v4().simple()), connection.server.database.clone());
+        let shown = Named::show(connection, &sign).await.context(self.place())?;
+        Ok(shown.map(|shown| Whereabouts { sign, schema, _shown: Some(Box::new(shown)) }))
+    }
+
+    async fn leads_to(&self, sign: &str) -> Result<bool> {
+        if !sign.starts_with(SIGN) {
+            return Ok(false);
+        }
+        Named::is_shown(self.connection().await?, sign).await.context(self.place())
     }
 
     fn store(&self) -> Option<&dyn Store> {

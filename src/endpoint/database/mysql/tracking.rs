@@ -11,6 +11,7 @@ use super::catalog::{qualified, quoted};
 use super::connection::{Connection, field_text};
 use super::install::{IN_DOUBT, PREAMBLE, Step, VERSION, plan, reset, step, upgrade};
 use super::log::{self, Log, Stand};
+use super::named::Named;
 use super::present::{own, present, seen};
 use super::rights::{self, Login};
 use super::triggers::Installed;
@@ -101,6 +102,19 @@ async fn refuse_replica(connection: &mut Connection) -> Result<()> {
     }
 }
 
+impl Mysql {
+    /// Its turn to install in this database: two at a time would make the same things (A32).
+    async fn turn(&self) -> Result<Option<Named>> {
+        Named::installing(&self.pool).await.context(self.place())
+    }
+}
+
+async fn end(turn: Option<Named>) {
+    if let Some(turn) = turn {
+        turn.let_go().await;
+    }
+}
+
 #[async_trait]
 impl Tracking for Mysql {
     async fn script(&self, tables: &[Table], home: bool) -> Result<String> {
@@ -120,16 +134,32 @@ impl Tracking for Mysql {
 
     async fn upgrade(&self, home: bool) -> Result<Vec<String>> {
         let mut connection = self.connection().await?;
+        if upgrade(&mut connection, home).await.context(self.place())?.is_empty() {
+            return Ok(Vec::new());
+        }
+        drop(connection);
+        let turn = self.turn().await?;
+        let mut connection = self.connection().await?;
         let steps = upgrade(&mut connection, home).await.context(self.place())?;
-        run(&mut connection, steps).await.context(self.place())
+        let done = run(&mut connection, steps).await.context(self.place())?;
+        end(turn).await;
+        Ok(done)
     }
 
     async fn install(&self, tables: &[Table], home: bool) -> Result<Vec<String>> {
         let mut connection = self.connection().await?;
         refuse_replica(&mut connection).await.context(self.place())?;
+        if plan(&mut connection, tables, home).await.context(self.place())?.steps.is_empty() {
+            return Ok(Vec::new());
+        }
+        // It would be idle meanwhile, and the server hangs up.
+        drop(connection);
+        let turn = self.turn().await?;
+        let mut connection = self.connection().await?;
         let plan = plan(&mut connection, tables, home).await.context(self.place())?;
         rights::refuse_install(&mut connection, &plan.triggers).await.context(self.place())?;
         let done = run(&mut connection, plan.steps).await.context(self.place())?;
+        end(turn).await;
         if !done.is_empty() {
             tables.iter().for_each(|table| self.watch.forget(&table.name.to_string()));
         }
@@ -160,6 +190,9 @@ impl Tracking for Mysql {
                 && !super::triggers::writes(&log, &database, present.procedures.get(&log.name))
             {
                 problems.push("the procedure that writes its log is missing or was altered".to_owned());
+            }
+            if !present.numbered && present.collections.contains_key(&name) {
+                problems.push("the row that numbers the queue of changes is missing".to_owned());
             }
             let mut replaced = super::triggers::all_gone(table, &present.triggers, &connection.server);
             match present.collections.get(&name) {

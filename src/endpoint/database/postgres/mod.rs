@@ -4,6 +4,7 @@
 //! open transaction, with as many consumers as there are. `catalog` reads what is there, `tracking`
 //! installs what is ours, `window` reads logs and rows of one moment, `write` writes under the fence.
 
+mod advisory;
 mod ahead;
 mod catalog;
 mod compact;
@@ -37,7 +38,9 @@ use tokio_postgres::types::ToSql;
 use self::catalog::Described;
 use self::position::Cursor;
 use self::session::{Conn, Server};
-use crate::endpoint::{Acknowledge, Born, Capabilities, Endpoint, OpenTransactions, Tracked, Tracking, Window, Write};
+use crate::endpoint::{
+    Acknowledge, Born, Capabilities, Endpoint, OpenTransactions, Tracked, Tracking, Whereabouts, Window, Write,
+};
 use crate::error::{Context, Result};
 use crate::model::{KeySource, Table, TableName};
 use crate::sql::{Fence, Session, Store, Transaction};
@@ -46,6 +49,9 @@ use crate::sql::{Fence, Session, Store, Transaction};
 const PRUNE_EVERY: Duration = Duration::from_secs(5);
 /// At most this many at once.
 const PRUNE_MAX: i64 = 10_000;
+
+/// What the signs of such endpoints begin with; a number follows.
+const SIGN: &str = "advisory ";
 
 /// A PostgreSQL database as an endpoint.
 pub struct Postgres {
@@ -271,6 +277,18 @@ impl Endpoint for Postgres {
 
     async fn open_transactions(&self, tables: &[Table]) -> Result<OpenTransactions> {
         open::transactions(&mut self.connect().await?, tables).await.context(self.named())
+    }
+
+    async fn whereabouts(&self) -> Result<Option<Whereabouts>> {
+        let number = uuid::Uuid::new_v4().as_u64_pair().0.cast_signed();
+        let held = advisory::hold(&self.shared.server, number).await.context(self.named())?;
+        let place = |held| Whereabouts { sign: format!("{SIGN}{number}"), schema: String::new(), _shown: Some(Box::new(held)) };
+        Ok(held.map(place))
+    }
+
+    async fn leads_to(&self, sign: &str) -> Result<bool> {
+        let Some(number) = sign.strip_prefix(SIGN).and_then(|number| number.parse().ok()) else { return Ok(false) };
+        advisory::is_held(&self.shared.server, number).await.context(self.named())
     }
 
     fn store(&self) -> Option<&dyn Store> {

@@ -100,6 +100,11 @@ fn triggers_problem((then, now): (&str, &str)) -> String {
 }
 
 impl Postgres {
+    /// Its turn to install in this database, as long as the answer lives: two at a time would make the same things (A32).
+    async fn turn(&self) -> Result<Conn> {
+        super::advisory::installing(&self.shared.server).await.context(self.named())
+    }
+
     /// Where the logs of these tables stand at this moment.
     async fn now(&self, conn: &mut Conn, tables: &[Table]) -> Result<Vec<Cursor>> {
         let facts = self.shared.server.facts().await?;
@@ -182,6 +187,12 @@ impl Postgres {
     }
 }
 
+/// Lets the next one install.
+async fn end(mut turn: Conn) {
+    // A connection that is lost has let go of it too.
+    let _ = turn.rollback_now().await;
+}
+
 /// What is recorded and what is there, by the table's quoted name.
 async fn inspected(conn: &mut Conn, tables: &[Table]) -> Result<HashMap<String, Tracked>> {
     let names: Vec<String> = tables.iter().map(|table| collection_name(&table.name)).collect();
@@ -214,18 +225,30 @@ impl Tracking for Postgres {
         if !base.outdated(home).context(self.named())? {
             return Ok(Vec::new());
         }
-        let step = base.step(home)?;
-        self.run_step(&mut conn, &step).await.context(self.named())?;
-        Ok(vec![step.done])
+        let turn = self.turn().await?;
+        let base = Base::read(&mut conn, version).await.context(self.named())?;
+        let mut done = Vec::new();
+        if base.outdated(home).context(self.named())? {
+            let step = base.step(home)?;
+            self.run_step(&mut conn, &step).await.context(self.named())?;
+            done.push(step.done);
+        }
+        end(turn).await;
+        Ok(done)
     }
 
     async fn install(&self, tables: &[Table], home: bool) -> Result<Vec<String>> {
         let mut conn = self.connect().await?;
         let mut done = Vec::new();
+        if self.steps(&mut conn, tables, home).await.context(self.named())?.is_empty() {
+            return Ok(done);
+        }
+        let turn = self.turn().await?;
         for step in self.steps(&mut conn, tables, home).await.context(self.named())? {
             self.run_step(&mut conn, &step).await.context(self.named())?;
             done.push(step.done);
         }
+        end(turn).await;
         Ok(done)
     }
 

@@ -35,7 +35,7 @@ pub use tracking::{Names, tracking_names};
 use self::log::Log;
 use self::session::{Pool, Reader, Writer};
 use self::tracking::Inspected;
-use super::super::{Acknowledge, Capabilities, Endpoint, Tracked, Tracking, Window, Write};
+use super::super::{Acknowledge, Capabilities, Endpoint, Tracked, Tracking, Whereabouts, Window, Write};
 use super::compaction::Compaction;
 use crate::error::{Context as _, Result};
 use crate::model::{Table, TableName};
@@ -185,6 +185,14 @@ impl Endpoint for Sqlite {
             all.push(total);
         }
         Ok(all)
+    }
+
+    async fn whereabouts(&self) -> Result<Option<Whereabouts>> {
+        Ok(self.pool.file().map(|sign| Whereabouts { sign, schema: String::new(), _shown: None }))
+    }
+
+    async fn leads_to(&self, sign: &str) -> Result<bool> {
+        Ok(self.pool.file().is_some_and(|file| file == sign))
     }
 
     fn store(&self) -> Option<&dyn Store> {

@@ -1,6 +1,7 @@
 //! Connections, each on a thread of its own, and the named statements run on them.
 
 use std::cell::Cell as Local;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -54,6 +55,12 @@ impl Pool {
         // Never by chance: a mistyped path must not become an empty database.
         flags.set(OpenFlags::SQLITE_OPEN_CREATE, create);
         Pool { name: name.to_owned(), path, flags, idle: Mutex::new(Vec::new()) }
+    }
+
+    /// What tells this file from every other one, by whatever path it is reached.
+    pub(super) fn file(&self) -> Option<String> {
+        let found = std::fs::metadata(&self.path).ok()?;
+        Some(format!("file {}:{}", found.dev(), found.ino()))
     }
 
     pub(super) async fn connect(self: &Arc<Pool>) -> Result<Lease> {

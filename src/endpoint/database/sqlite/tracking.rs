@@ -158,6 +158,8 @@ fn literal(text: &str) -> String {
 
 /// One transaction of an installation.
 struct Step {
+    /// The table it is about; none: our own tables.
+    table: Option<Table>,
     did: Vec<String>,
     sql: String,
 }
@@ -232,7 +234,7 @@ fn plan_table(
         sql.push_str(&format!("insert into {} (op) values ('T');\n", wanted.names.log));
     }
     sql.push_str(&format!("update twinrow_collection set version = {VERSION} where name = {};\n", literal(&table.name.name)));
-    Ok(Some(Step { did, sql }))
+    Ok(Some(Step { table: Some(table.clone()), did, sql }))
 }
 
 /// The two parts of our own tables, with their migrations and how many of those this file has had.
@@ -254,7 +256,7 @@ fn parts(connection: &Connection, catalog: &HashMap<String, (String, String)>, h
 
 /// What is missing of our own tables.
 fn own_tables(parts: &[Part], catalog: &HashMap<String, (String, String)>) -> Option<Step> {
-    let mut step = Step { did: Vec::new(), sql: String::new() };
+    let mut step = Step { table: None, did: Vec::new(), sql: String::new() };
     for part in parts {
         for (did, sql) in part.migrations.iter().flat_map(|script| missing(script, catalog)) {
             step.did.push(did);
@@ -348,20 +350,29 @@ fn findings(connection: &Connection, tables: &[TableName]) -> Result<Vec<Finding
 
 impl Sqlite {
     /// Runs an installation; returns what it did.
-    async fn run(&self, steps: Vec<Step>) -> Result<Vec<String>> {
+    async fn run(&self, steps: Vec<Step>, home: bool) -> Result<Vec<String>> {
         let mut did = Vec::new();
         for step in steps {
             // Milliseconds each: the application waits no longer than for any other writer (A33).
-            did.extend(self.step(step).await.context("install")?);
+            did.extend(self.step(step, home).await.context("install")?);
         }
         Ok(did)
     }
 
-    async fn step(&self, step: Step) -> Result<Vec<String>> {
+    /// Planned anew once it is our turn to write: another process may have done the same meanwhile (A32).
+    async fn step(&self, step: Step, home: bool) -> Result<Vec<String>> {
         let mut writer = Writer::unfenced(&self.pool).await?;
-        writer.run(move |connection| connection.execute_batch(&step.sql).map_err(fault)).await?;
+        let work = move |connection: &Connection| {
+            let mut did = Vec::new();
+            for step in plan(connection, step.table.as_slice(), home)? {
+                connection.execute_batch(&step.sql).map_err(fault)?;
+                did.extend(step.did);
+            }
+            Ok(did)
+        };
+        let did = writer.run(work).await?;
         writer.commit().await?;
-        Ok(step.did)
+        Ok(did)
     }
 }
 
@@ -386,13 +397,13 @@ impl Tracking for Sqlite {
             Ok(if parts.iter().any(Part::outdated) { own_tables(&parts, &catalog) } else { None })
         };
         let step = self.pool.connect().await?.read(outdated).await?;
-        self.run(step.into_iter().collect()).await
+        self.run(step.into_iter().collect(), home).await
     }
 
     async fn install(&self, tables: &[Table], home: bool) -> Result<Vec<String>> {
         let tables = tables.to_vec();
         let steps = self.pool.connect().await?.read(move |connection| plan(connection, &tables, home)).await?;
-        self.run(steps).await.map_err(again)
+        self.run(steps, home).await.map_err(again)
     }
 
     async fn inspect(&self, tables: &[Table]) -> Result<Vec<Finding>> {

@@ -1,0 +1,1 @@
+set wait_timeout = 1800
