@@ -313,6 +313,9 @@ fn rule_5_a_filled_blank_is_that_sides_change() {
     let filled = row(8, 1);
     let decision = ask(&link, Some(&pair), Seen::Row(&filled), Seen::Row(&target));
     assert_eq!(update(&decision).target, vec![(0, Value::Int(8))]);
+    assert_eq!(losers(update(&decision)), [Side::Target], "only there is what the blank did not clear");
+    let gone = ask(&link, Some(&pair), Seen::Gone, Seen::Row(&target));
+    assert_eq!(gone.action, Action::Delete(Side::Target, true), "and it is kept before it is deleted");
 }
 
 #[test]
@@ -552,9 +555,10 @@ proptest! {
     #[test]
     fn rule_12_unchanged_fields_are_never_written(a in 0i64..40, b in 0i64..40, c in 0i64..40, (conflict, _) in policy()) {
         let link = Link { conflict, ..link() };
-        let (base_source, base_target) = (row(a, 15), row(a, 10));
+        // What the target has made of the second field, no mapping explains.
+        let (base_source, base_target) = (row(a, 15), row(a, 7));
         let pair = pair(&base_source, &base_target);
-        let (source, target) = (row(b, 15), row(c, 10));
+        let (source, target) = (row(b, 15), row(c, 7));
         let question = Question { link: &link, pair: Some(&pair), source: Seen::Row(&source), target: Seen::Row(&target), translate: &Tens };
         if let Action::Update(update) = decide(&question).action {
             prop_assert!(update.source.iter().chain(&update.target).all(|(at, _)| *at == 0));

@@ -12,6 +12,7 @@ mod restore;
 mod run;
 mod scripts;
 mod scripts_deleted;
+mod scripts_compare;
 mod scripts_map;
 mod scripts_replaced;
 mod scripts_twins;

@@ -172,15 +172,10 @@ impl Statement {
 
     /// Two records swap their first values, or one takes a value that may be another one's on the other side.
     fn unique_value(&mut self, world: &mut World, table: usize, free: &[i64], rows: &BTreeMap<i64, Row>) -> bool {
-        let with = |row: &Row, x: &Value| {
-            let mut row = row.clone();
-            row[X] = x.clone();
-            row
-        };
-        let steps = if free.len() > 1 && world.chance.one_in(0.6) {
+        if free.len() > 1 && world.chance.one_in(0.6) {
             let one = *world.chance.pick(free);
             let Some(other) = free.iter().copied().find(|key| *key != one) else { return false };
-            vec![(one, with(&rows[&one], &rows[&other][X])), (other, with(&rows[&other], &rows[&one][X]))]
+            self.exchange(world, table, [one, other], X);
         } else if free.is_empty() {
             return false;
         } else {
@@ -189,14 +184,25 @@ impl Statement {
             if world.databases[self.at].taken(&self.tx.pending, table, Some(key), &x, Some(self.tx.xid)).is_err() {
                 return false;
             }
-            vec![(key, with(&rows[&key], &x))]
-        };
-        for (key, row) in steps {
-            self.effect(world, table, &rows[&key], &[X], false);
-            self.effect(world, table, &row, &[X], true);
-            self.step(&mut world.databases[self.at], table, Did::Update(key), Some(row));
+            self.give(world, table, key, &rows[&key], (X, x));
         }
         true
+    }
+
+    /// Two records exchange a value.
+    pub fn exchange(&mut self, world: &mut World, table: usize, [one, other]: [i64; 2], field: usize) {
+        let rows = world.databases[self.at].rows(&self.tx.pending, table);
+        for (key, from) in [(one, other), (other, one)] {
+            self.give(world, table, key, &rows[&key], (field, rows[&from][field].clone()));
+        }
+    }
+
+    fn give(&mut self, world: &mut World, table: usize, key: i64, before: &Row, (field, value): (usize, Value)) {
+        let mut row = before.clone();
+        row[field] = value;
+        self.effect(world, table, before, &[field], false);
+        self.effect(world, table, &row, &[field], true);
+        self.step(&mut world.databases[self.at], table, Did::Update(key), Some(row));
     }
 
     /// A record that the other side has is entered here as well.
