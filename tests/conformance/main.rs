@@ -91,6 +91,7 @@ macro_rules! conformance {
     (@writers $mark:tt $lab:path) => {
         conformance! { $mark $lab:
             a1_commit_order_differs_from_id_order,
+            rule7_changes_come_in_the_order_of_the_log,
             a3_an_idle_transaction_holds_up_nobody,
             a3_an_open_transaction_is_named,
             compaction_leaves_open_transactions_alone,

@@ -135,6 +135,20 @@ pub async fn a1_commit_order_differs_from_id_order(lab: &dyn Lab) {
     assert_eq!(bench.ops().await, ["insert 1"]);
 }
 
+/// Renames of one record by two transactions, of which the one that began first made the later change.
+pub async fn rule7_changes_come_in_the_order_of_the_log(lab: &dyn Lab) {
+    let mut bench = Bench::item(lab).await;
+    lab.user("insert into item (id, name) values (1, 'Ann')").await;
+    bench.read().await;
+    let mut first = lab.open().await;
+    first.run("insert into item (id, name) values (50, 'Bob')").await;
+    lab.user("update item set id = 2 where id = 1").await;
+    first.run("update item set id = 3 where id = 2").await;
+    first.commit().await;
+    let renames: Vec<String> = bench.ops().await.into_iter().filter(|op| op.starts_with("rename")).collect();
+    assert_eq!(renames, ["rename 1 to 2", "rename 2 to 3"]);
+}
+
 pub async fn a3_an_idle_transaction_holds_up_nobody(lab: &dyn Lab) {
     let mut bench = Bench::item(lab).await;
     let mut idle = lab.open().await;
