@@ -191,7 +191,7 @@ impl Pipeline {
             let Batch { mut items, later, .. } = batch?;
             if later.len() > 0 {
                 // A shorter page, whose rows have room.
-                self.fit.insert(link.number, (size - later.len()) / 2);
+                self.fit.insert(link.number, size.saturating_sub(later.len()) / 2);
                 continue;
             }
             *after = Some(end);
