@@ -195,7 +195,11 @@ pub async fn a_renamed_link_asks_before_it_doubles(scene: &Scene) {
     scene.configure("first_sync: ask", &[("customers", &unmatched)]);
     scene.customer("a@x", "a").await;
     scene.sync().await;
+    // Nothing says whose twin is who: refused, whatever a person would approve.
     scene.configure("first_sync: ask", &[("people", &unmatched)]);
+    let done = scene.refused(&["run", "--once", "--approve"], 2).await;
+    assert!(done.err.contains("call it `customers` again"), "{}", done.err);
+    scene.configure("first_sync: ask", &[("people", CUSTOMERS)]);
     let done = scene.refused(&["run", "--once"], 3).await;
     assert!(done.err.contains("approve"), "{}", done.err);
     assert_eq!((rows(&scene.source, "select email from customer").await.len(), contacts(scene).await.len()), (1, 1));
