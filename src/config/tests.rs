@@ -8,8 +8,8 @@ use super::*;
 use crate::endpoint::TlsMode;
 use crate::error::Result;
 use crate::model::{
-    Blanks, Charset, Column, ConflictPolicy, Deletes, Direction, ForeignKey, Integration, KeySource, Keys, Kind, Limit, Lossy,
-    Normal, Side, Table, TableName,
+    Blanks, Charset, Column, ConflictPolicy, Deletes, Direction, ForeignKey, Integration, KeySource, Keys, Kind, Limit, Link,
+    Lossy, MatchField, Normal, Side, Table, TableName,
 };
 
 struct Fixed;
@@ -282,6 +282,12 @@ fn s4_5_a_key_nobody_assigns_is_refused() {
     assert_eq!(link.keys, Keys::Copy);
     assert_eq!(link.matching.iter().map(|by| link.fields[by.field].name.as_str()).collect::<Vec<_>>(), ["id -> id"], "F20");
     assert!(link.matched_by_key_alone(), "C4");
+    assert!(Side::BOTH.into_iter().all(|side| link.matches_whole_key(side)), "no other record can match");
+    let by_mail = &resolved(&format!("{HEAD}{LINKS}"), &catalogs()).unwrap().integration.links[1];
+    assert!(!Side::BOTH.into_iter().any(|side| by_mail.matches_whole_key(side)), "others may match");
+    let folded = MatchField { normal: Normal { fold_case: true, trim: false }, ..link.matching[0].clone() };
+    let folded = Link { matching: vec![folded], ..link.clone() };
+    assert!(!folded.matches_whole_key(Side::Source), "keys that differ in case match each other");
     // A code that people give proves who it is, if it is named; a number that an engine gives out does not.
     let named = edited("    target: contacts\n", "    target: contacts\n    keys: copy\n");
     let named =

@@ -295,6 +295,16 @@ impl Link {
     pub fn matched_by_key_alone(&self) -> bool {
         !self.matching.is_empty() && self.matching.iter().all(|rule| !rule.proves)
     }
+
+    /// Whether no two records of a side can have the same match values: the whole key is among them, as it is written.
+    pub fn matches_whole_key(&self, side: Side) -> bool {
+        let collection = &self.collection[side];
+        let told = |part: &usize| {
+            let as_written = |rule: &&MatchField| rule.normal == Normal::default();
+            self.matching.iter().filter(as_written).any(|rule| collection.columns[rule.field] == *part)
+        };
+        !collection.table.key.is_empty() && collection.table.key.iter().all(told)
+    }
 }
 
 /// A named set of links between endpoints.

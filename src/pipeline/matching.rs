@@ -147,9 +147,15 @@ impl Pipeline {
         let rule: Vec<_> = link.matching.iter().map(|rule| (rule.field, rule.normal)).collect();
         let rows: Vec<&Row> = asked.iter().map(|asked| &asked.row).collect();
         let theirs = self.matches_of(session, moment, link_at, link, side, &rows).await?;
-        let ours: Vec<Vec<Value>> = rows.iter().map(|row| rule.iter().map(|(field, _)| row[*field].clone()).collect()).collect();
-        let (window, place) = moment.window(link_at, link, side);
-        let ours = window.find(place, &rule, &ours).await?;
+        let ours: Vec<Vec<Key>> = match link.matches_whole_key(side) {
+            true => vec![Vec::new(); asked.len()],
+            false => {
+                let value = |row: &&Row| rule.iter().map(|(field, _)| row[*field].clone()).collect();
+                let values: Vec<Vec<Value>> = rows.iter().map(value).collect();
+                let (window, place) = moment.window(link_at, link, side);
+                window.find(place, &rule, &values).await?
+            }
+        };
         let twins = self.holders(session, link, side.other(), &theirs).await?;
         let known = self.holders(session, link, side, &ours).await?;
         let unexplained = self.unexplained(session, moment, link_at, link, side, asked, &theirs, &twins).await?;
