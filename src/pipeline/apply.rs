@@ -1,6 +1,6 @@
 //! Apply: what was decided becomes true, each write with its proof.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use super::batch::Batch;
 use super::capture::Moment;
@@ -232,8 +232,8 @@ impl Pipeline {
         creates(item) || moves(&self.integration.links[link_at], side, item)
     }
 
-    /// A key that a live pair still holds, or that the unread log names, was given out again: its record was
-    /// deleted or got another key, and the log has yet to say which. Who takes it comes again when it has.
+    /// A key that a live pair still holds, that the unread log names, or that belongs to a pair about to be made, was given out
+    /// again: its record was deleted or got another key, and the log has yet to say which. Who takes it comes again when it has.
     async fn check_free(
         &self,
         write: &mut dyn Write,
@@ -259,15 +259,17 @@ impl Pipeline {
             return Ok(());
         }
         let keys: Vec<KeyBytes> = taken.iter().map(|(key, _)| (*key).clone()).collect();
+        let to_be_paired = to_be_paired(items, side, &keys, done);
         let holders = match self.is_home(link, side) {
             true => state::by_key(write.session(), link, side, &keys).await?,
             false => state::by_key(&mut *self.home_session().await?, link, side, &keys).await?,
         };
         // The record itself, or one that leaves the key in this very transaction.
         let own = |pair: &Pair| taken.iter().any(|(_, id)| *id == Some(pair.id));
+        let free = !to_be_paired && holders.iter().all(own);
         let keys: Vec<Key> = keys.iter().filter_map(KeyBytes::decode).collect();
         let (window, place) = moment.window(link_at, link, side);
-        if holders.iter().all(own) && window.unread(place, &keys, Unread::Moves).await?.is_empty() {
+        if free && window.unread(place, &keys, Unread::Moves).await?.is_empty() {
             return Ok(());
         }
         Err(Error::new(Kind::Stale, "its new key was another record's, which the log has yet to explain"))
@@ -279,6 +281,18 @@ fn moves(link: &Link, side: Side, item: &Item) -> bool {
     let collection = &link.collection[side];
     let part = |(field, _): &(usize, Value)| collection.table.key.contains(&collection.columns[*field]);
     matches!(todo(item, side), Some(Do::Update(fields)) if fields.iter().any(part))
+}
+
+/// Whether a record that the map does not know yet had one of these keys when it was read: what is about to be written on the
+/// other side makes it a pair under that key, and two pairs would name it. What this very transaction has locked is left out.
+fn to_be_paired(items: &[Item], side: Side, keys: &[KeyBytes], done: &[Done]) -> bool {
+    let keys: HashSet<&KeyBytes> = keys.iter().collect();
+    let locked: HashSet<usize> = done.iter().map(|done| done.at).collect();
+    items.iter().enumerate().filter(|(at, _)| !locked.contains(at)).any(|(_, item)| {
+        let unknown = item.pair.as_ref().is_none_or(|pair| pair.ver == 0);
+        let had = item.key[side].as_ref().is_some_and(|key| keys.contains(key));
+        unknown && had && todo(item, side.other()).is_some()
+    })
 }
 
 fn creates(item: &Item) -> bool {

@@ -13,6 +13,7 @@ mod run;
 mod scripts;
 mod scripts_compare;
 mod scripts_deleted;
+mod scripts_keys;
 mod scripts_map;
 mod scripts_replaced;
 mod scripts_twins;
