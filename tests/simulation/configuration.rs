@@ -8,13 +8,16 @@ use twinrow::sql::Cell;
 
 use crate::database::{ENTITY, KEY, PARENT, X, Y};
 use crate::endpoint::table_of;
+use crate::keys::{NUMBERS, PARENT_REGION, REGION};
+use crate::options::{Home, Options, Rounding, Shape, Third};
 use crate::session::number;
-use crate::world::{Chance, Home, Options, Rounding, Shape, Third, World};
+use crate::world::{Chance, World};
 
 /// The part of the configuration that people change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setup {
     pub direction: Direction,
+    pub below: Option<Direction>,
     pub conflict: ConflictPolicy,
     pub deletes: Deletes,
     pub blanks: Blanks,
@@ -26,14 +29,16 @@ pub struct Setup {
 
 impl Setup {
     pub fn of(options: &Options) -> Setup {
-        let Options { direction, conflict, deletes, blanks, .. } = options.clone();
-        Setup { direction, conflict, deletes, blanks, mapped: true, children: true }
+        let Options { direction, below, conflict, deletes, blanks, .. } = options.clone();
+        Setup { direction, below, conflict, deletes, blanks, mapped: true, children: true }
     }
 
     /// Somebody edits the file.
     pub fn edit(&mut self, chance: &mut Chance) {
         match chance.below(6) {
-            0 => self.direction = *chance.pick(&[Direction::Both, Direction::ToTarget, Direction::ToSource]),
+            0 => {
+                (self.direction, self.below) = (*chance.pick(&[Direction::Both, Direction::ToTarget, Direction::ToSource]), None)
+            }
             1 => self.conflict = *chance.pick(&[ConflictPolicy::Source, ConflictPolicy::Target, ConflictPolicy::Merge]),
             2 => self.deletes = *chance.pick(&[Deletes::Delete, Deletes::Keep, Deletes::Recreate]),
             3 => self.blanks = *chance.pick(&[Blanks::Keep, Blanks::Propagate]),
@@ -52,7 +57,16 @@ impl Options {
     /// How many values a row of a table has.
     pub fn width(&self, table: usize) -> usize {
         let refers = table == 1 || self.shape == Shape::Circle;
-        if self.copy { 5 } else { 3 + usize::from(refers) }
+        match (self.is_composite(), self.copy) {
+            (true, _) => 6,
+            (false, true) => 5,
+            (false, false) => 3 + usize::from(refers),
+        }
+    }
+
+    /// Whether keys have two parts anywhere.
+    pub fn is_composite(&self) -> bool {
+        self.composite != [false; 2]
     }
 
     pub fn integrations(&self) -> usize {
@@ -156,56 +170,80 @@ fn column(name: &str, kind: Type, nullable: bool) -> Column {
     Column { name: name.into(), kind, native: String::new(), nullable, computed: false, has_default: false, numbered: false }
 }
 
-fn collection(at: usize, table: usize, fields: &[usize], options: &Options) -> Collection {
+/// A table as the catalog of a database describes it.
+pub fn described(at: usize, table: usize, options: &Options) -> Table {
     let int = || Type::Int { min: i128::from(i64::MIN), max: i128::from(i64::MAX) };
     let y = match options.rounding {
         Rounding::Mapped => Type::Decimal { limit: Some((18, if at == 0 { 1 } else { 0 })) },
         Rounding::No | Rounding::Silent => int(),
     };
+    let part = || Type::Int { min: 0, max: i128::from(NUMBERS - 1) };
+    let (composite, copied) = (options.composite[at.min(1)], options.copy);
+    let id = Column { numbered: composite && !copied, ..column("id", if composite { part() } else { int() }, false) };
     let columns = vec![
-        column("id", int(), false),
+        id,
         column("entity", int(), false),
         column("x", int(), true),
         column("y", y, true),
         column("parent", int(), true),
+        column("region", part(), false),
+        column("parent_region", part(), true),
     ];
-    // The column of a field stands behind the key, and so do the fields of a row in memory.
-    let mapped = fields.iter().map(|field| if *field == KEY { 0 } else { field + 1 }).collect();
     let name = TableName { schema: String::new(), name: format!("t{table}") };
     debug_assert_eq!(table_of(&name), table);
-    let table = Table {
+    Table {
         name,
         columns,
-        key: vec![0],
+        key: if composite { vec![REGION, 0] } else { vec![0] },
         key_source: if options.reuses(at) { KeySource::GeneratedReused } else { KeySource::Generated },
         uniques: options.unique.then(|| vec![1]).into_iter().chain(options.swaps.then(|| vec![2])).collect(),
         foreign_keys: Vec::new(),
         blind_spots: Vec::new(),
         refused: None,
+    }
+}
+
+fn collection(at: usize, table: usize, fields: &[usize], options: &Options) -> Collection {
+    // The column of a field stands behind the key, and so do the fields of a row in memory; then come the regions.
+    let column = |field: &usize| match *field {
+        KEY => 0,
+        REGION | PARENT_REGION => *field,
+        field => field + 1,
     };
-    Collection { table, columns: mapped }
+    let columns = fields.iter().map(column).collect();
+    Collection { table: described(at, table, options), columns }
 }
 
 /// The fields of a row that a link maps, by their places in a row of the database.
-fn mapped(wire: &Wire, options: &Options, setup: &Setup) -> Vec<usize> {
+pub fn mapped(wire: &Wire, options: &Options, second: bool) -> Vec<usize> {
     let mut fields = vec![ENTITY, X];
-    fields.extend(setup.mapped.then_some(Y));
+    fields.extend(second.then_some(Y));
     if wire.refers.is_some() || options.copy {
         fields.push(PARENT);
     }
     fields.extend(options.copy.then_some(KEY));
+    fields.extend(options.is_composite().then_some(REGION));
+    fields.extend((wire.refers.is_some() && options.is_composite()).then_some(PARENT_REGION));
     fields
 }
 
 fn link(wire: &Wire, options: &Options, setup: &Setup) -> Link {
-    let fields = mapped(wire, options, setup);
+    let fields = mapped(wire, options, setup.mapped);
     let place = |field: usize| fields.iter().position(|mapped| *mapped == field);
+    let direction = setup.below.filter(|_| wire.table == 1).unwrap_or(setup.direction);
+    let way = |field: usize| match (direction, field) {
+        (Direction::Both, X) => options.fields[0],
+        (Direction::Both, Y) => options.fields[1],
+        (direction, _) => direction,
+    };
+    let parts: Vec<usize> = place(PARENT_REGION).into_iter().flat_map(|region| [Some(region), place(PARENT)]).flatten().collect();
+    let parts = Both::from_fn(|_| parts.clone());
     let field = |at: &usize| Field {
-        name: ["entity", "x", "y", "parent", "id"][*at].into(),
+        name: ["entity", "x", "y", "parent", "id", "region", "parent_region"][*at].into(),
         number: *at as u16,
-        parts: Both::default(),
-        via: wire.refers.filter(|_| *at == PARENT),
-        direction: setup.direction,
+        parts: if [PARENT, PARENT_REGION].contains(at) { parts.clone() } else { Both::default() },
+        via: wire.refers.filter(|_| [PARENT, PARENT_REGION].contains(at)),
+        direction: way(*at),
         blanks: setup.blanks,
         lossy: if *at == Y { Lossy::Fit } else { Lossy::Hold },
         remade: Both::default(),
@@ -213,8 +251,12 @@ fn link(wire: &Wire, options: &Options, setup: &Setup) -> Link {
     let ends = options.ends_of(wire.integration);
     let end = |side: Side| wire.ends[usize::from(side == Side::Target)];
     // Where keys are copied, records are matched by them.
-    let matching = if options.copy { place(KEY) } else { place(ENTITY).filter(|_| options.matching) };
     let parent = place(PARENT).filter(|_| options.by_parent);
+    let matching: Vec<usize> = match (options.copy, options.matching) {
+        (true, _) => place(REGION).into_iter().chain(place(KEY)).collect(),
+        (false, true) => place(ENTITY).into_iter().collect(),
+        (false, false) => Vec::new(),
+    };
     Link {
         name: wire.name.clone(),
         number: 0,
@@ -226,7 +268,7 @@ fn link(wire: &Wire, options: &Options, setup: &Setup) -> Link {
             .chain(parent)
             .map(|field| MatchField { field, normal: Normal::default(), proves: !options.copy })
             .collect(),
-        direction: setup.direction,
+        direction,
         conflict: setup.conflict,
         newest: place(X).filter(|_| setup.conflict == ConflictPolicy::Newest),
         deletes: setup.deletes,

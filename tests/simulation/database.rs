@@ -8,9 +8,9 @@ use bigdecimal::num_bigint::BigInt;
 use twinrow::error::{Error, Kind, Result};
 use twinrow::model::{Row, Value};
 
+use crate::options::{OnDelete, Options, Rounding, Shape};
 use crate::session::Own;
 use crate::users::{Effect, UserTx};
-use crate::world::{OnDelete, Options, Rounding, Shape, World, name};
 
 /// The fields of a row: business key (the entity's number), two values, a reference.
 pub const ENTITY: usize = 0;
@@ -102,9 +102,9 @@ pub struct Ours {
 #[derive(Clone, Debug)]
 pub struct Table {
     pub rows: BTreeMap<i64, Row>,
-    first: i64,
-    last: i64,
-    reuse: bool,
+    pub first: i64,
+    pub last: i64,
+    pub reuse: bool,
     /// The table its references lead to.
     pub refers: Option<usize>,
     /// Which of its logs this is: a log that is made anew knows nothing of the positions in the one before.
@@ -130,6 +130,10 @@ pub struct Database {
     /// Whether the first value is unique too.
     swaps: bool,
     pub on_delete: OnDelete,
+    /// Whether rows that refer to one follow its key.
+    pub on_update: bool,
+    /// Whether keys have two parts.
+    pub composite: bool,
 }
 
 /// How far a log was read: every entry of the commits up to `whole`; of those up to `part`, the
@@ -175,6 +179,8 @@ impl Database {
             unique: options.unique,
             swaps: options.swaps,
             on_delete: options.on_delete[at.min(1)],
+            on_update: options.on_update[at.min(1)],
+            composite: options.composite[at.min(1)],
         }
     }
 
@@ -192,37 +198,11 @@ impl Database {
             || self.ours.iter().any(|(id, tx)| Some(*id) != but && tx.locks.contains(&place))
     }
 
-    pub fn new_key(&mut self, table: usize) -> i64 {
-        // Of its own: where keys are copied, the other side's stand here too.
-        let own = ..self.tables[table].first + 1_000;
-        let in_use = self.users.iter().flat_map(|tx| &tx.locks).chain(self.ours.values().flat_map(|tx| &tx.locks));
-        let locked = in_use.filter(|(at, key)| *at == table && own.contains(key)).map(|(_, key)| *key).max();
-        let table = &mut self.tables[table];
-        if table.reuse {
-            let last = table.rows.range(own).next_back().map(|(key, _)| *key);
-            return last.max(locked).unwrap_or(0).max(table.first - 1) + 1;
-        }
-        table.last += 1;
-        table.last
-    }
-
     /// Whether anybody has touched the table and not yet committed: then nobody else can empty it.
     pub fn in_use(&self, table: usize) -> bool {
         let users = self.users.iter().flat_map(|tx| tx.locks.iter().chain(&tx.shares));
         let ours = self.ours.values().flat_map(|tx| tx.locks.iter().chain(&tx.shares));
         users.chain(ours).any(|(at, _)| *at == table)
-    }
-
-    /// A key nobody has and nobody is about to have, as a person who types keys would find one.
-    pub fn free_key(&mut self, table: usize, choice: usize) -> i64 {
-        if !self.tables[table].reuse {
-            return self.new_key(table);
-        }
-        let first = self.tables[table].first;
-        let free: Vec<i64> = (first..first + 12)
-            .filter(|key| !self.tables[table].rows.contains_key(key) && !self.locked(table, *key, None, None))
-            .collect();
-        if free.is_empty() { self.new_key(table) } else { free[choice % free.len()] }
     }
 
     pub fn entry(&mut self, table: usize, did: Did, xid: u64, own: Option<usize>) -> Logged {
@@ -292,6 +272,30 @@ impl Database {
             at += 1;
         }
         reached
+    }
+
+    /// Gives a row another key, and tells those that refer to it, as its foreign keys say; itself, if it refers to itself.
+    pub fn moving(
+        &mut self,
+        pending: &[Pending],
+        table: usize,
+        (key, to): (i64, i64),
+        mut row: Row,
+        (xid, own): (u64, Option<usize>),
+    ) -> Vec<Pending> {
+        let refers = |row: &Row| row.get(PARENT) == Some(&Value::Int(i128::from(key)));
+        if self.tables[table].refers == Some(table) && refers(&row) {
+            row[PARENT] = Value::Int(i128::from(to));
+        }
+        let mut steps =
+            vec![Pending { entry: self.entry(table, Did::Rename(key, to), xid, own), row: Some(row), why: Why::Asked }];
+        let followers = if self.on_update { self.children(pending, table, key) } else { Vec::new() };
+        for (at, child) in followers {
+            let mut row = self.row(pending, at, child).cloned().unwrap_or_default();
+            row[PARENT] = Value::Int(i128::from(to));
+            steps.push(Pending { entry: self.entry(at, Did::Update(child), xid, own), row: Some(row), why: Why::Taken });
+        }
+        steps
     }
 
     /// Deletes a row, and does to others what its foreign keys say. `own`: the integration that does it.
@@ -403,7 +407,7 @@ impl Database {
         self.commit(tx.pending);
     }
 
-    fn commit_ours(&mut self, tx: Ours) {
+    pub fn commit_ours(&mut self, tx: Ours) {
         self.own = tx.own;
         self.commit(tx.pending);
     }
@@ -418,64 +422,6 @@ fn put(rows: &mut BTreeMap<i64, Row>, step: &Pending) {
     }
     if let (Some(new), Some(row)) = (step.entry.did.key_after(), &step.row) {
         rows.insert(new, row.clone());
-    }
-}
-
-impl World {
-    /// One of our transactions commits.
-    pub fn land(&mut self, at: usize, tx: Ours) {
-        for effect in &tx.effects {
-            self.ledger.user(at, *effect);
-        }
-        for step in &tx.pending {
-            let table = step.entry.table;
-            self.writes += 1;
-            if !self.may_write(at) {
-                self.ledger.fault(format!("a write to the source of a one-way link: {:?}", step.entry.did));
-            }
-            if step.why != Why::Asked && step.row.is_none() {
-                self.ledger.fault(format!("rule 18: a delete of ours took along {:?} in {}", step.entry.did, name(at)));
-            }
-            let before = step.entry.did.old().and_then(|key| self.databases[at].row(&[], table, key)).cloned();
-            match (&before, &step.row) {
-                (Some(before), None) => self.ledger.we_deleted(&before[ENTITY], name(at)),
-                (Some(before), Some(after)) if before[ENTITY] != after[ENTITY] => {
-                    self.ledger.fault(format!("mixed: {} {:?} became another record", name(at), step.entry.did));
-                }
-                _ => {}
-            }
-            if let (Some(key), Some(row)) = (step.entry.did.key_after(), &step.row) {
-                self.ledger.stood(at, table, key, &row[ENTITY]);
-            }
-            let did = step.entry.did;
-            self.tell(|| {
-                format!("{} ours {did:?} table {table} e{}", name(at), before.as_ref().or(step.row.as_ref()).map_or(0, entity))
-            });
-        }
-        let written: BTreeSet<(usize, i64)> =
-            tx.pending.iter().filter_map(|step| Some((step.entry.table, step.entry.did.key_after()?))).collect();
-        self.databases[at].commit_ours(tx);
-        for (table, key) in written {
-            self.check_written(at, table, key);
-        }
-    }
-
-    /// What we have written must be what a user once wrote for this very record.
-    fn check_written(&mut self, at: usize, table: usize, key: i64) {
-        let database = &self.databases[at];
-        let Some(row) = database.row(&[], table, key) else { return };
-        let of = entity(row);
-        let mut facts: Vec<(usize, i64)> =
-            [X, Y].into_iter().filter(|field| !row[*field].is_null()).map(|field| (field, raw(&row[field]) / 10)).collect();
-        if let (Some(parents), Some(parent)) = (database.tables[table].refers, row.get(PARENT).filter(|parent| !parent.is_null()))
-        {
-            facts.push((PARENT, database.row(&[], parents, raw(parent)).map_or(-1, entity)));
-        }
-        for (field, fact) in facts {
-            if !self.ledger.wrote(of, field, fact) {
-                self.ledger.fault(format!("mixed: e{of} in {} got {fact} in field {field}, which is not its own", name(at)));
-            }
-        }
     }
 }
 

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use twinrow::endpoint::{Acknowledge, Capabilities, Endpoint, Finding, Tracked, Tracking, Window, Write};
 use twinrow::error::{Error, Kind, Result};
-use twinrow::model::{Collection, Key, Position, Row, Table, TableName};
+use twinrow::model::{Position, Table, TableName};
 use twinrow::sql::{Cell, Cells, Fence, Session, Store, Transaction};
 
-use crate::configuration::named;
-use crate::database::{Did, KEY, Logged, Ours, Seen};
+use crate::configuration::{described, named};
+use crate::database::{Ours, Seen};
 use crate::moment::{Moment, position, seen, waiting};
 use crate::session;
 use crate::world::{Shared, World, locked, name};
@@ -50,11 +50,12 @@ impl Memory {
         Ok(())
     }
 
-    /// As [`Memory::call`], where rows of users are read.
-    pub async fn read(&self) -> Result<()> {
+    /// As [`Memory::call`], where rows of users' tables are read.
+    pub async fn read(&self, table: usize) -> Result<()> {
         self.call().await?;
-        let denied = locked(&self.world).denied;
-        match denied {
+        let world = locked(&self.world);
+        world.there(self.at, table)?;
+        match world.denied {
             Some((at, false, _)) if at == self.at => Err(denied_here()),
             _ => Ok(()),
         }
@@ -106,13 +107,20 @@ impl Endpoint for Memory {
         Ok(Capabilities { transactions: true, deletes: true, version: "memory".into() })
     }
 
-    async fn describe(&self, _names: Option<&[TableName]>) -> Result<Vec<Table>> {
-        Ok(Vec::new())
+    async fn describe(&self, names: Option<&[TableName]>) -> Result<Vec<Table>> {
+        let world = locked(&self.world);
+        let tables = 0..world.databases[self.at].tables.len();
+        let tables =
+            tables.filter(|table| !world.is_halted(self.at, *table)).map(|table| described(self.at, table, &world.options));
+        Ok(tables.filter(|table| names.is_none_or(|names| names.contains(&table.name))).collect())
     }
 
     async fn window(&self, collections: &[Tracked], limit: usize) -> Result<Box<dyn Window>> {
         self.call().await?;
         let mut world = locked(&self.world);
+        for tracked in collections {
+            world.there(self.at, table_of(&tracked.collection.table.name))?;
+        }
         let limit = limit.min(world.options.limit);
         let mut moment = Moment::open(self.clone(), &world.databases[self.at], collections, limit)?;
         if moment.entries.len() % 4 == 3 {
@@ -158,14 +166,7 @@ impl Endpoint for Memory {
             let mut world = locked(&self.world);
             let world = &mut *world;
             for table in tables {
-                let table = table_of(&table.name);
-                let log = world.databases[self.at].log.clone();
-                let newer = |entry: &Logged| {
-                    log.iter().any(|newer| newer.table == table && newer.lsn > entry.lsn && newer.did.old() == entry.did.old())
-                };
-                let repeated = |entry: &Logged| matches!(entry.did, Did::Update(_)) && entry.table == table && newer(entry);
-                let chance = &mut world.chance;
-                world.databases[self.at].log.retain(|entry| !(repeated(entry) && chance.one_in(0.6)));
+                world.shorten(self.at, table_of(&table.name));
             }
             world.chance.one_in(0.3)
         };
@@ -288,23 +289,9 @@ pub fn denied_here() -> Error {
     Error::new(Kind::Denied, "permission denied")
 }
 
-/// Where the fields of a collection stand in a row of the table.
-pub fn places(collection: &Collection) -> Vec<usize> {
-    collection.columns.iter().map(|column| column.checked_sub(1).unwrap_or(KEY)).collect()
-}
-
-/// A row as a link sees it.
-pub fn project(row: &Row, places: &[usize]) -> Row {
-    places.iter().map(|place| row[*place].clone()).collect()
-}
-
 /// Tables are named `t0`, `t1`.
 pub fn table_of(name: &TableName) -> usize {
     name.name.trim_start_matches('t').parse().unwrap_or(0)
-}
-
-pub fn int(key: &Key) -> i64 {
-    key.0.first().map_or(0, crate::database::raw)
 }
 
 /// The endpoints of an integration as a process sees them.

@@ -6,34 +6,45 @@
 mod configuration;
 mod database;
 mod endpoint;
+mod keys;
+mod landing;
 mod moment;
+mod options;
 mod oracle;
 mod restore;
 mod run;
 mod scripts;
+mod scripts_brake;
 mod scripts_compare;
+mod scripts_cycle;
 mod scripts_deleted;
 mod scripts_keys;
 mod scripts_map;
 mod scripts_replaced;
 mod scripts_twins;
 mod scripts_waits;
+mod scripts_write;
 mod seeds;
 mod session;
+mod statement;
+mod trouble;
 mod users;
 mod world;
 mod write;
 
+use options::{OnDelete, Options, Rounding, Shape, Third};
 use run::run;
 use seeds::{any, keeping, seeds};
 use twinrow::model::{Blanks, ConflictPolicy, Deletes, Direction};
-use world::{Chance, OnDelete, Options, Rounding, Shape, Third};
+use world::Chance;
 
 /// Seeds of each test, so that all of them are more than 500.
-const EACH: u64 = 30;
+const EACH: u64 = 26;
 /// Of those that try one more policy each.
-const FEW: u64 = 20;
+const FEW: u64 = 18;
 
+const CONFLICTS: [ConflictPolicy; 4] =
+    [ConflictPolicy::Source, ConflictPolicy::Target, ConflictPolicy::Merge, ConflictPolicy::Newest];
 const ON_DELETE: [OnDelete; 4] = [OnDelete::Restrict, OnDelete::Cascade, OnDelete::Marked, OnDelete::SetNull];
 
 #[test]
@@ -272,7 +283,7 @@ fn families_keep_together_under_every_policy() {
         shape: *chance.pick(&[Shape::Family, Shape::Circle]),
         on_delete: [(); 2].map(|()| *chance.pick(&ON_DELETE)),
         deletes: *chance.pick(&[Deletes::Delete, Deletes::Keep, Deletes::Recreate]),
-        conflict: *chance.pick(&[ConflictPolicy::Source, ConflictPolicy::Target, ConflictPolicy::Merge, ConflictPolicy::Newest]),
+        conflict: *chance.pick(&CONFLICTS),
         direction: *chance.pick(&[Direction::Both, Direction::Both, Direction::ToTarget, Direction::ToSource]),
         blanks: *chance.pick(&[Blanks::Propagate, Blanks::Propagate, Blanks::Keep]),
         blank: if chance.one_in(0.3) { 0.2 } else { 0.0 },

@@ -8,7 +8,8 @@ use twinrow::error::{Error, Kind, Result};
 use twinrow::model::{Collection, Entry, Key, KeyBytes, Normal, Op, Pos, Position, Row, Value};
 
 use crate::database::{Database, Did, Logged, Seen};
-use crate::endpoint::{Memory, int, places, project, table_of};
+use crate::endpoint::{Memory, table_of};
+use crate::keys::{self, column, int, places, project};
 
 /// A position, as the state keeps it: which log it is of, and how far that was read.
 pub fn position(log: i64, seen: Seen) -> Position {
@@ -26,6 +27,7 @@ pub fn seen(position: &Position, log: i64) -> Result<Seen> {
 
 /// A table as a link sees it.
 struct View {
+    table: usize,
     rows: BTreeMap<i64, Row>,
     places: Vec<usize>,
 }
@@ -38,6 +40,7 @@ pub struct Moment {
     tables: Vec<View>,
     pub entries: Vec<Entry>,
     pub more: bool,
+    composite: bool,
     positions: Vec<Position>,
     /// Per collection: keys that unread entries move, those they insert, and those they only update.
     unread: Vec<[HashSet<KeyBytes>; 3]>,
@@ -53,13 +56,14 @@ impl Moment {
             tables: Vec::new(),
             entries: Vec::new(),
             more: false,
+            composite: database.composite,
             positions: Vec::new(),
             unread: Vec::new(),
             unread_all: BTreeSet::new(),
         };
         for (at, tracked) in collections.iter().enumerate() {
             let table = table_of(&tracked.collection.table.name);
-            moment.tables.push(View { rows: database.tables[table].rows.clone(), places: places(&tracked.collection) });
+            moment.tables.push(View { table, rows: database.tables[table].rows.clone(), places: places(&tracked.collection) });
             moment.read(database, at, table, tracked.since.as_ref(), limit)?;
         }
         moment.entries.sort_by_key(|entry| entry.pos);
@@ -90,7 +94,8 @@ impl Moment {
         let [mut moves, mut births, mut updates] = [HashSet::new(), HashSet::new(), HashSet::new()];
         for entry in unseen.iter().filter(|entry| !until.covers(entry)) {
             self.more = true;
-            let named = entry.did.old().into_iter().chain(entry.did.key_after()).map(|key| Key::int(key).encode());
+            let named =
+                entry.did.old().into_iter().chain(entry.did.key_after()).map(|key| keys::named(key, database.composite).encode());
             match entry.did {
                 Did::Truncate | Did::Mark => {
                     self.unread_all.insert(self.unread.len());
@@ -116,10 +121,10 @@ fn named(collection: usize, entry: &Logged, database: &Database, reader: usize) 
         Did::Update(key) => (Op::Update, key),
         Did::Delete(key) if back(key) => (Op::Update, key),
         Did::Delete(key) => (Op::Delete, key),
-        Did::Rename(key, to) => (Op::Rename { to: Key::int(to) }, key),
+        Did::Rename(key, to) => (Op::Rename { to: keys::named(to, database.composite) }, key),
         Did::Truncate | Did::Mark => (Op::Truncate, 0),
     };
-    let key = if op == Op::Truncate { Key(Vec::new()) } else { Key::int(key) };
+    let key = if op == Op::Truncate { Key(Vec::new()) } else { keys::named(key, database.composite) };
     Entry { collection, op, key, pos: Pos(entry.lsn), transaction: Some(entry.xid), own: entry.own == Some(reader) }
 }
 
@@ -142,8 +147,8 @@ impl Window for Moment {
     }
 
     async fn fetch(&mut self, collection: usize, keys: &[Key]) -> Result<Vec<Fetched>> {
-        self.endpoint.read().await?;
-        let View { rows, places } = &self.tables[collection];
+        let View { table, rows, places } = &self.tables[collection];
+        self.endpoint.read(*table).await?;
         let fetched = |key| rows.get(&int(key)).map_or(Fetched::Absent, |row| Fetched::Row(project(row, places), None));
         let there: Vec<Fetched> = keys.iter().take(self.room).map(fetched).collect();
         Ok(there.into_iter().chain(keys.iter().skip(self.room).map(|_| Fetched::Later)).collect())
@@ -162,16 +167,16 @@ impl Window for Moment {
     }
 
     async fn find(&mut self, collection: usize, rule: &[(usize, Normal)], values: &[Vec<Value>]) -> Result<Vec<Vec<Key>>> {
-        self.endpoint.read().await?;
-        let View { rows, places } = &self.tables[collection];
-        Ok(values.iter().map(|values| matching(rows, places, rule, values)).collect())
+        let View { table, rows, places } = &self.tables[collection];
+        self.endpoint.read(*table).await?;
+        Ok(values.iter().map(|values| matching((rows, self.composite), places, rule, values)).collect())
     }
 
     async fn page(&mut self, collection: usize, after: Option<&Key>, limit: usize) -> Result<Vec<Key>> {
-        self.endpoint.read().await?;
+        self.endpoint.read(self.tables[collection].table).await?;
         let after = after.map_or(i64::MIN, int);
         let keys = self.tables[collection].rows.keys().filter(|key| **key > after);
-        Ok(keys.take(limit).map(|key| Key::int(*key)).collect())
+        Ok(keys.take(limit).map(|key| keys::named(*key, self.composite)).collect())
     }
 
     async fn count(&mut self, collection: usize) -> Result<u64> {
@@ -180,9 +185,15 @@ impl Window for Moment {
 }
 
 /// The keys of the rows that a match rule finds; `places`: where the fields of the link stand in a row.
-pub fn matching(rows: &BTreeMap<i64, Row>, places: &[usize], rule: &[(usize, Normal)], values: &[Value]) -> Vec<Key> {
-    let same = |row: &Row| rule.iter().zip(values).all(|((field, _), value)| !value.is_null() && row[places[*field]] == *value);
-    rows.iter().filter(|(_, row)| same(row)).take(CANDIDATES_MAX + 1).map(|(key, _)| Key::int(*key)).collect()
+pub fn matching(
+    (rows, composite): (&BTreeMap<i64, Row>, bool),
+    places: &[usize],
+    rule: &[(usize, Normal)],
+    values: &[Value],
+) -> Vec<Key> {
+    let same =
+        |row: &Row| rule.iter().zip(values).all(|((field, _), value)| !value.is_null() && column(row, places[*field]) == *value);
+    rows.iter().filter(|(_, row)| same(row)).take(CANDIDATES_MAX + 1).map(|(key, _)| keys::named(*key, composite)).collect()
 }
 
 /// How many entries of a log come after a position.

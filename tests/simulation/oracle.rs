@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use twinrow::model::{Blanks, ConflictPolicy, Deletes, Direction, KeyBytes, Row, Value, work_named};
+use twinrow::model::{Blanks, ConflictPolicy, Deletes, KeyBytes, Row, Value, work_named};
 use twinrow::sql::{Cell, Cells};
 
-use crate::configuration::{Wire, wires};
+use crate::configuration::{Wire, mapped, wires};
 use crate::database::{ENTITY, KEY, PARENT, X, Y, entity, raw};
+use crate::keys::{PARENT_REGION, REGION, int};
+use crate::options::{Rounding, receiver};
 use crate::session::{REASON, S_KEY, T_KEY, number};
 use crate::users::Effect;
-use crate::world::{Rounding, World, name};
+use crate::world::{World, name};
 
 /// A value as both sides know it: entity, field, number of the statement that wrote it.
 type Fact = (i64, usize, i64);
@@ -29,6 +31,8 @@ pub struct Ledger {
     /// Entities that one transaction has exchanged for each other under one key: if that was written again before anybody
     /// looked, nothing tells them apart.
     pub exchanged: BTreeSet<i64>,
+    /// The table of each.
+    tables: BTreeMap<i64, usize>,
     pub faults: Vec<String>,
     /// What went with a database that was set back.
     excused: BTreeSet<Fact>,
@@ -53,6 +57,7 @@ impl Ledger {
 
     pub fn stood(&mut self, at: usize, table: usize, key: i64, entity: &Value) {
         self.stood.entry((at, table, key)).or_default().insert(raw(entity));
+        self.tables.insert(raw(entity), table);
     }
 
     /// A database was set back to before this.
@@ -65,6 +70,11 @@ impl Ledger {
     /// Whether a user ever wrote this value, or this reference, for this record.
     pub fn wrote(&self, entity: i64, field: usize, value: i64) -> bool {
         self.set.contains(&(entity, field, value))
+    }
+
+    /// The same, in this database.
+    fn wrote_at(&self, at: usize, (entity, field, value): &Fact) -> bool {
+        self.written[at].range((*entity, *field, value * 10)..(*entity, *field, value * 10 + 10)).next().is_some()
     }
 
     pub fn we_deleted(&mut self, entity: &Value, at: &str) {
@@ -116,6 +126,7 @@ impl Side {
                 let filled = [X, Y].into_iter().filter(|field| !row[*field].is_null());
                 facts.extend(filled.map(|field| (*entity, field, raw(&row[field]) / 10)));
                 facts.insert((*entity, PARENT, *parent));
+                facts.extend(row.get(REGION).map(|region| (*entity, REGION, raw(region))));
             }
         }
         facts
@@ -126,7 +137,9 @@ impl World {
     /// Everything that is wrong, in words; nothing, if all is well.
     pub fn verdict(&self) -> Vec<String> {
         let mut wrong = self.ledger.faults.clone();
-        if self.is_refused(&mut wrong) {
+        // What an integration can say nothing of any more is not judged; the others go on as if nothing had been.
+        let refused = self.any_refused(&mut wrong);
+        if refused && self.options.integrations() == 1 {
             return wrong;
         }
         let sides: Vec<Side> = (0..self.options.data()).map(|at| Side::read(self, at)).collect();
@@ -139,7 +152,8 @@ impl World {
                 wrong.push(format!("doubled: e{entity} stands {} times in {}", rows.len(), name(at)));
             }
         }
-        let ends: BTreeSet<[usize; 2]> = wires(&self.options).into_iter().map(|wire| wire.ends).collect();
+        let going = wires(&self.options).into_iter().filter(|wire| !self.is_refused(wire.integration));
+        let ends: BTreeSet<[usize; 2]> = going.map(|wire| wire.ends).collect();
         for ends in ends {
             let [source, target] = ends.map(|at| &sides[at]);
             let entities: BTreeSet<i64> = source.rows.keys().chain(target.rows.keys()).copied().collect();
@@ -147,7 +161,9 @@ impl World {
                 self.agree(*entity, source.rows.get(entity), target.rows.get(entity), &mut wrong);
             }
         }
-        self.nothing_lost(&sides, &explained, &mut wrong);
+        if !refused {
+            self.nothing_lost(&sides, &explained, &mut wrong);
+        }
         for (at, side) in sides.iter().enumerate() {
             for (entity, row) in side.rows.iter().flat_map(|(entity, rows)| rows.iter().map(move |(_, row, _)| (entity, row))) {
                 if !row[Y].is_null() && !self.may_hold(at, *entity, raw(&row[Y])) {
@@ -174,13 +190,14 @@ impl World {
         target: Option<&Vec<(usize, Row, i64)>>,
         wrong: &mut Vec<String>,
     ) {
-        let receiver = self.receiver();
-        let own = |of: &dyn Fn(&Fact) -> bool| receiver.is_some_and(|at| self.ledger.written[at].iter().any(of));
+        let own = |at: usize, of: &dyn Fn(&Fact) -> bool| self.ledger.written[at].iter().any(of);
+        let table = source.or(target).map_or(0, |rows| rows[0].0);
+        let receiver = receiver(self.options.direction_of(table));
         let (Some(source), Some(target)) = (source, target) else {
             let stays = self.options.deletes == Deletes::Keep || self.options.changes > 0.0 || receiver.is_some();
             let kept = stays && self.ledger.deleted.contains(&entity);
             let only = if source.is_some() { 0 } else { 1 };
-            let unsent = receiver == Some(only) && own(&|fact| fact.0 == entity);
+            let unsent = receiver == Some(only) && own(only, &|fact| fact.0 == entity);
             if !kept && !unsent {
                 wrong.push(format!("diverged: e{entity} is only in the {}", ["source", "target"][only]));
             }
@@ -191,15 +208,24 @@ impl World {
         if self.options.copy && s[KEY] != t[KEY] && receiver.is_none() {
             wrong.push(format!("diverged: e{entity} has another key"));
         }
-        for (field, same) in [(X, raw(&s[X]) == raw(&t[X])), (Y, coarse(&s[Y]) == coarse(&t[Y])), (PARENT, s_parent == t_parent)]
-        {
-            // The receiver's own changes stay there; a blank may be protected.
-            let there = match receiver {
-                Some(0) => s,
-                _ => t,
-            };
-            let own = receiver.is_some()
-                && (field == PARENT || own(&|fact| *fact == (entity, field, raw(&there[field]))) || there[field].is_null());
+        let fields = [
+            (X, raw(&s[X]) == raw(&t[X])),
+            (Y, coarse(&s[Y]) == coarse(&t[Y])),
+            (PARENT, s_parent == t_parent),
+            (REGION, s.get(REGION) == t.get(REGION)),
+        ];
+        for (field, same) in fields.into_iter().filter(|(field, _)| *field == PARENT || *field < s.len()) {
+            // The receiver's own changes stay there, and so does what it has of an owner that was made again from it; a blank
+            // may be protected.
+            let own = self.options.receiver(table, field).is_some_and(|at| {
+                if field == PARENT {
+                    return true;
+                }
+                let (there, owner) = if at == 0 { (s, t) } else { (t, s) };
+                let own = own(at, &|fact| *fact == (entity, field, raw(&there[field])));
+                let blank = there[field].is_null() && (self.options.blank > 0.0 || receiver.is_some());
+                own || blank || owner[field].is_null() && self.made_again(entity)
+            });
             let null = if field == PARENT { *s_parent == 0 || *t_parent == 0 } else { s[field].is_null() || t[field].is_null() };
             let blank = (self.options.blanks == Blanks::Keep || self.options.changes > 0.0) && null;
             if !same && !own && !blank {
@@ -215,11 +241,16 @@ impl World {
         for fact in ledger.set.iter().filter(standing) {
             let deleted = ledger.deleted.contains(&fact.0);
             let anywhere = facts.iter().any(|facts| facts.contains(fact));
-            // Where all sides must agree, what is not in the source is nowhere.
-            let agree = self.receiver().is_none() && self.options.blanks == Blanks::Propagate && self.options.changes == 0.0;
+            // Where all sides must agree, what is not in the source is nowhere; where a side alone decides, what it has not.
+            let receiver = self.options.receiver(ledger.tables.get(&fact.0).copied().unwrap_or(0), fact.1);
+            let owner = match receiver {
+                None => (self.options.blanks == Blanks::Propagate).then_some(0),
+                Some(receiver) => Some(1 - receiver).filter(|owner| ledger.wrote_at(*owner, fact)),
+            };
+            let owner = owner.filter(|_| self.options.changes == 0.0 && !deleted && !explained.contains(&fact.0));
             // What a link does not map goes with the record.
             let unmapped = fact.1 == Y && deleted && self.options.changes > 0.0;
-            if !anywhere && !unmapped || (agree && !deleted && !explained.contains(&fact.0) && !facts[0].contains(fact)) {
+            if !anywhere && !unmapped || owner.is_some_and(|owner| !facts[owner].contains(fact)) {
                 let how = if deleted { "lost with a delete" } else { "lost" };
                 wrong.push(format!("{how}: e{} field {} written by statement {}", fact.0, fact.1, fact.2));
             }
@@ -252,22 +283,21 @@ impl World {
 
     fn kept_values(&self, wire: &Wire, at: usize, text: &str, facts: &mut BTreeSet<Fact>) {
         let texts: Vec<Option<String>> = serde_json::from_str(text).unwrap_or_default();
+        let whole = mapped(wire, &self.options, true);
         // Of a link that did not map the second value for a while.
-        let short = texts.len() < self.options.width(wire.table);
-        let place = |field: usize| match field {
-            Y if short => None,
-            field if field > Y && short => Some(field - 1),
-            field => Some(field),
-        };
+        let fields = if texts.len() < whole.len() { mapped(wire, &self.options, false) } else { whole };
+        let place = |field: usize| fields.iter().position(|mapped| *mapped == field);
         let number = |field: usize| texts.get(place(field)?)?.as_ref()?.parse::<f64>().ok();
         let Some(entity) = number(ENTITY).map(|entity| entity as i64) else { return };
         for field in [X, Y] {
             let scale = if field == Y && self.options.rounding == Rounding::Mapped { 1.0 } else { 10.0 };
             facts.extend(number(field).map(|value| (entity, field, (value / scale).floor() as i64)));
         }
+        facts.extend(number(REGION).map(|region| (entity, REGION, region as i64)));
         let parents = self.databases[at].tables[wire.table].refers;
         if let (Some(parents), Some(parent)) = (parents, number(PARENT)) {
-            let held = self.ledger.stood.get(&(at, parents, parent as i64));
+            let region = number(PARENT_REGION).unwrap_or(0.0) as i64;
+            let held = self.ledger.stood.get(&(at, parents, self.databases[at].keyed(region, parent as i64)));
             facts.extend(held.into_iter().flatten().map(|parent| (entity, PARENT, *parent)));
         }
     }
@@ -279,6 +309,9 @@ impl World {
         let mut left = Vec::new();
         for home in self.homes() {
             for work in self.databases[home].own.work.values() {
+                if self.wire(home, &work[0]).is_some_and(|wire| self.is_refused(wire.integration)) {
+                    continue;
+                }
                 let reason = number(&work[REASON]);
                 let entities = self.entities_of(home, work);
                 let cause = if let Cell::Text(cause) = &work[4] { cause.as_str() } else { "" };
@@ -304,7 +337,7 @@ impl World {
         let (Some(wire), Cell::Bytes(name)) = (self.wire(home, &work[0]), &work[2]) else { return BTreeSet::new() };
         let (KeyBytes(bytes), _) = work_named(KeyBytes(name.clone()));
         let side = usize::try_from(number(&work[1])).unwrap_or(0);
-        let decoded = |bytes: &[u8]| KeyBytes(bytes.to_vec()).decode().map(|key| raw(&key.0[0]));
+        let decoded = |bytes: &[u8]| KeyBytes(bytes.to_vec()).decode().map(|key| int(&key));
         let columns = [S_KEY, T_KEY];
         let mut pairs = self.databases[home].own.pair.values();
         let twin = pairs.find(|pair| pair[1] == work[0] && pair[columns[side]] == Cell::Bytes(bytes.clone()));
@@ -328,8 +361,17 @@ impl World {
     /// another key now, and others refer to it; its key was used again, and keys are copied; or in one transaction.
     fn may_be_held(&self, of: i64, sides: &[Side], explained: &BTreeSet<i64>) -> bool {
         let deleted = |of: i64| self.ledger.deleted.contains(&of);
-        let orphan = sides.iter().filter_map(|side| side.parent(of)).any(|parent| deleted(parent) || explained.contains(&parent));
-        let needed = (deleted(of) || self.options.copy) && sides.iter().any(|side| side.is_referred(of));
+        // Where the link of the parents goes one way, those of the other side have no twin.
+        let own = |of: i64| {
+            let one_way = receiver(self.options.direction_of(self.ledger.tables.get(&of).copied().unwrap_or(0))).is_some();
+            one_way && sides.iter().any(|side| !side.rows.contains_key(&of))
+        };
+        let orphan = sides
+            .iter()
+            .filter_map(|side| side.parent(of))
+            .any(|parent| deleted(parent) || own(parent) || explained.contains(&parent));
+        let needed =
+            (deleted(of) || self.options.copy || self.options.is_composite()) && sides.iter().any(|side| side.is_referred(of));
         let reused = self.options.copy && self.options.reuse != [false, false];
         let exchanged = self.ledger.exchanged.contains(&of);
         orphan || needed || reused || exchanged || self.collides(of, sides) || self.options.conflict == ConflictPolicy::Hold
@@ -344,12 +386,8 @@ impl World {
         self.options.swaps && others.map(|(_, row, _)| &row[X]).any(|x| values.contains(x))
     }
 
-    /// The database that a one-way link writes.
-    fn receiver(&self) -> Option<usize> {
-        match self.options.direction {
-            Direction::Both => None,
-            Direction::ToTarget => Some(1),
-            Direction::ToSource => Some(0),
-        }
+    /// Whether a record that a user has deleted may have been made again from its twin.
+    fn made_again(&self, entity: i64) -> bool {
+        self.options.deletes == Deletes::Recreate && self.ledger.deleted.contains(&entity)
     }
 }

@@ -1,5 +1,6 @@
 //! A database is set back to an earlier moment, or all of them are (rule 17).
 
+use crate::configuration::named;
 use crate::database::Database;
 use crate::oracle::Ledger;
 use crate::users::Effect;
@@ -20,16 +21,16 @@ pub struct Backup {
 pub struct Restored {
     /// Nothing of it may be noticed: all went back together, or nothing had happened since.
     harmless: bool,
-    /// What we had written by then.
-    writes: u64,
-    /// Whether the first process that started was refused.
-    refused: Option<bool>,
+    /// What the integrations had written by then.
+    writes: [u64; 2],
+    /// Whether the first process of each that started was refused.
+    refused: [Option<bool>; 2],
 }
 
 impl Restored {
     /// As from now.
     pub fn of(world: &World) -> Restored {
-        Restored { harmless: false, writes: world.writes, refused: None }
+        Restored { harmless: false, writes: world.writes, refused: [None; 2] }
     }
 }
 
@@ -64,7 +65,7 @@ impl World {
                 self.ledger.excuse(effect);
             }
         }
-        self.restored = Some(Restored { harmless, writes: self.writes, refused: None });
+        self.restored = Some(Restored { harmless, writes: self.writes, refused: [None; 2] });
         self.tell(|| format!("{} restored", backup.at.map_or("all", name)));
         true
     }
@@ -77,11 +78,11 @@ impl World {
         }
     }
 
-    /// A process starts, or is refused.
-    pub fn starts(&mut self, refused: bool) {
+    /// A process of an integration starts, or is refused.
+    pub fn starts(&mut self, integration: usize, refused: bool) {
         let Some(restored) = &mut self.restored else { return };
-        match restored.refused {
-            None => restored.refused = Some(refused),
+        match restored.refused[integration] {
+            None => restored.refused[integration] = Some(refused),
             Some(before) if before != refused => {
                 self.ledger.fault(format!("rule 17: refused at first: {before}, and later: {refused}"));
             }
@@ -94,12 +95,19 @@ impl World {
         self.restored.is_some_and(|restored| !restored.harmless)
     }
 
-    /// Whether nothing runs any more because a database was set back; then nothing may have been written.
-    pub fn is_refused(&self, wrong: &mut Vec<String>) -> bool {
-        let Some(restored) = self.restored.filter(|restored| restored.refused == Some(true)) else { return false };
-        if self.writes != restored.writes {
-            wrong.push(format!("rule 17: {} writes after a database was set back", self.writes - restored.writes));
+    /// Whether an integration does not run any more because a database was set back.
+    pub fn is_refused(&self, integration: usize) -> bool {
+        self.restored.is_some_and(|restored| restored.refused[integration] == Some(true))
+    }
+
+    /// Whether one of them does not; none that does not may have written anything.
+    pub fn any_refused(&self, wrong: &mut Vec<String>) -> bool {
+        let Some(restored) = self.restored else { return false };
+        let refused: Vec<usize> = (0..self.options.integrations()).filter(|which| self.is_refused(*which)).collect();
+        for which in refused.iter().copied().filter(|which| self.writes[*which] != restored.writes[*which]) {
+            let more = self.writes[which] - restored.writes[which];
+            wrong.push(format!("rule 17: {more} writes of {} after a database was set back", named(which)));
         }
-        true
+        !refused.is_empty()
     }
 }

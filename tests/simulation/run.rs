@@ -7,15 +7,13 @@ use std::task::{Context, Poll, Waker};
 
 use async_trait::async_trait;
 use twinrow::error::{Kind, Result};
-use twinrow::model::Value;
 use twinrow::pipeline::{Door, Pipeline, Rival};
 use twinrow::state;
 
-use crate::configuration::{Setup, named};
-use crate::database::{KEY, X, Y, value};
+use crate::configuration::named;
 use crate::endpoint::{Memory, endpoints, pause};
-use crate::users::Effect;
-use crate::world::{Options, Shared, World, locked};
+use crate::options::Options;
+use crate::world::{Shared, World, locked};
 
 struct SimulatedDoor(Shared, u64);
 
@@ -54,15 +52,15 @@ type Cycles = Arc<Mutex<(usize, bool)>>;
 async fn life(world: Shared, (id, which): (u64, usize), cycles: Cycles, scan_first: bool) -> Result<()> {
     let (integration, once) = {
         let world = locked(&world);
-        (world.integration(which), world.options.log_max.is_some())
+        (world.integration(which), world.options.log_max.is_some() || world.options.halts > 0.0)
     };
     let links: Vec<usize> = (0..integration.links.len()).collect();
     let door = Arc::new(SimulatedDoor(world.clone(), id));
     let ends = endpoints(&world, which, id);
     let started = Pipeline::start(integration, ends, door, "simulated", Rival::TakeOver).await;
     match &started {
-        Ok(_) => locked(&world).starts(false),
-        Err(error) if error.kind() == Kind::Identity => locked(&world).starts(true),
+        Ok(_) => locked(&world).starts(which, false),
+        Err(error) if error.kind() == Kind::Identity => locked(&world).starts(which, true),
         Err(_) => {}
     }
     let mut pipeline = started?;
@@ -115,7 +113,7 @@ pub fn run(seed: u64, options: Options, trace: bool) -> Outcome {
     let mut world = locked(&run.world);
     let mut wrong = std::mem::take(&mut run.failed);
     wrong.extend(world.verdict());
-    let print = world.chance.next() ^ world.writes << 32 ^ world.next_id;
+    let print = world.chance.next() ^ world.all_writes() << 32 ^ world.next_id;
     Outcome { wrong, trace: world.trace.take().unwrap_or_default(), print }
 }
 
@@ -223,7 +221,9 @@ impl Run {
         let seconds = *world.chance.pick(&[0, 0, 0, 1, 2]);
         world.clock += seconds;
         world.rights();
+        world.halt();
         world.relog();
+        world.compact();
         if world.restore() {
             drop(world);
             return self.crash_all();
@@ -280,11 +280,17 @@ impl Run {
         let integration = self.processes.remove(at).integration;
         self.world().tell(|| format!("p{id} ends: {error:?}"));
         let calm = self.world().calm;
+        if calm {
+            // What it has left open ends with it: nobody else passes the time.
+            self.world().settle(true);
+        }
         if let Some(error) = error {
+            let options = self.world().options.clone();
             let expected = match error.kind() {
                 Kind::Fenced | Kind::Retry | Kind::InDoubt | Kind::Unreachable => true,
-                Kind::Denied => self.world().options.denied > 0.0,
-                Kind::Tracking => self.world().options.relog > 0.0,
+                Kind::Denied => options.denied > 0.0,
+                Kind::Schema => options.halts > 0.0,
+                Kind::Tracking => options.relog > 0.0,
                 Kind::Identity => self.world().may_refuse(),
                 _ => false,
             };
@@ -339,13 +345,13 @@ impl Run {
             self.failed.push("noisy: it still writes after many cycles".into());
             return;
         }
-        let before = self.world().writes;
+        let before = self.world().all_writes();
         self.crash_all();
         // A full compare finds nothing to do either.
         self.world().tell(|| "full compare".into());
         self.start_all(true);
         self.until_quiet();
-        let after = self.world().writes;
+        let after = self.world().all_writes();
         if after != before {
             self.failed.push(format!("noisy: a full compare of agreeing sides writes {} times", after - before));
         }
@@ -354,7 +360,7 @@ impl Run {
     fn until_quiet(&mut self) -> bool {
         let mut silent = 0;
         for _ in 0..80 {
-            let before = self.world().writes;
+            let before = self.world().all_writes();
             let busy = self.cycles(1);
             if !self.failed.is_empty() || self.processes.is_empty() {
                 return true;
@@ -362,8 +368,8 @@ impl Run {
             let approved = self.approve();
             let mut world = self.world();
             world.clock += 4_000;
-            let scanning = world.homes().iter().any(|home| !world.databases[*home].own.scan.is_empty());
-            silent = if world.writes == before && !approved && !scanning && !busy { silent + 1 } else { 0 };
+            let scanning = world.is_scanning();
+            silent = if world.all_writes() == before && !approved && !scanning && !busy { silent + 1 } else { 0 };
             if silent == 4 {
                 return true;
             }
@@ -399,94 +405,6 @@ fn block<T>(future: impl Future<Output = T>) -> T {
     loop {
         if let Poll::Ready(done) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             return done;
-        }
-    }
-}
-
-impl World {
-    /// A server gives up on a transaction that has been idle for too long.
-    fn time_out(&mut self) {
-        for at in 0..self.databases.len() {
-            let idle = self.databases[at].ours.iter().find(|(_, tx)| !tx.sent && !tx.orphan).map(|(id, _)| *id);
-            if let Some(id) = idle {
-                self.databases[at].ours.remove(&id);
-                self.tell(|| format!("{} closes tx {id}", crate::world::name(at)));
-            }
-        }
-    }
-
-    /// Users stop, and nothing fails any more.
-    fn come_to_rest(&mut self) {
-        self.calm = true;
-        self.trouble = None;
-        self.denied = None;
-        self.setup = Setup { mapped: true, children: true, ..self.setup.clone() };
-        if self.options.changes > 0.0 {
-            self.setup = Setup { direction: self.options.direction, blanks: self.options.blanks, ..self.setup.clone() };
-        }
-        for at in 0..self.options.data() {
-            while !self.databases[at].users.is_empty() {
-                self.end_user(at, 0, Some(false));
-            }
-        }
-        self.settle(true);
-        self.tell(|| "calm".into());
-    }
-
-    /// A right is taken away, or given back.
-    fn rights(&mut self) {
-        if let Some((.., steps)) = &mut self.denied {
-            *steps = steps.saturating_sub(1);
-        }
-        self.denied = self.denied.filter(|(.., steps)| *steps > 0);
-        let share = self.options.denied;
-        if share > 0.0 && self.denied.is_none() && self.chance.one_in(share) {
-            let at = self.chance.below(self.options.data());
-            let (writes, steps) = (self.chance.one_in(0.5), 5 + self.chance.below(40) as u32);
-            self.denied = Some((at, writes, steps));
-            self.tell(|| format!("a right is missing in {}", crate::world::name(at)));
-        }
-    }
-
-    /// A log is dropped by mistake, and made anew.
-    fn relog(&mut self) {
-        let share = self.options.relog;
-        if share > 0.0 && self.chance.one_in(share) {
-            let at = self.chance.below(self.options.data());
-            let table = self.chance.below(self.databases[at].tables.len());
-            self.databases[at].forget_log(table);
-            self.tell(|| format!("the log of table {table} in {} is made anew", crate::world::name(at)));
-        }
-    }
-
-    /// Data that was there before anybody looked.
-    fn stock(&mut self) {
-        for _ in 0..self.options.rows {
-            let entity = i64::try_from(self.id()).unwrap_or(0);
-            let sides: &[usize] = match self.chance.below(4) {
-                0 => &[0],
-                1 => &[1],
-                _ if !self.options.matching => &[0],
-                _ => &[0, 1],
-            };
-            let third = self.options.data() > 2 && self.options.matching && sides.len() == 2;
-            let sides: &[usize] = if third { &[0, 1, 2] } else { sides };
-            let same = self.chance.one_in(0.5);
-            let (x, y) = (self.id() as i64, self.id() as i64);
-            for at in sides {
-                let (x, y) = if same { (x, y) } else { (self.id() as i64, self.id() as i64) };
-                let mut row = vec![Value::Int(i128::from(entity)), value(x, 0, &self.options, X), value(y, 0, &self.options, Y)];
-                let key = self.databases[*at].new_key(0);
-                row.resize(self.options.width(0), Value::Null);
-                if self.options.copy {
-                    row[KEY] = Value::Int(i128::from(key));
-                }
-                let row = self.databases[*at].stored(row);
-                self.ledger.user(*at, Effect::Set(entity, X, x * 10));
-                self.ledger.user(*at, Effect::Set(entity, Y, y * 10));
-                self.ledger.stood(*at, 0, key, &row[0]);
-                self.databases[*at].tables[0].rows.insert(key, row);
-            }
         }
     }
 }

@@ -4,8 +4,8 @@
 use twinrow::model::{ConflictPolicy, Deletes, Direction};
 
 use crate::database::X;
+use crate::options::Options;
 use crate::scripts::{S, Script, T, quiet};
-use crate::world::Options;
 
 const HELD: i64 = 2;
 

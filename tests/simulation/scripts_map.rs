@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use crate::database::X;
+use crate::options::{Home, Options};
 use crate::scripts::{S, Script, T, quiet, set};
 use crate::session::Own;
-use crate::world::{Home, Options};
 
 /// The map as it was, and none any more.
 fn lose_the_map(script: &mut Script) -> Arc<Own> {

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use twinrow::model::Deletes;
 
 use crate::database::X;
+use crate::options::Options;
 use crate::scripts::{S, Script, T, TABLE, add, quiet, set};
-use crate::world::Options;
 
 const HELD: i64 = 2;
 

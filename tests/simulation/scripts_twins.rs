@@ -3,8 +3,8 @@
 use twinrow::model::{ConflictPolicy, Value};
 
 use crate::database::{X, Y};
+use crate::options::{Home, Options, Shape};
 use crate::scripts::{S, Script, T, TABLE, add, quiet, set};
-use crate::world::{Home, Options, Shape};
 
 const HELD: i64 = 2;
 

@@ -3,8 +3,8 @@
 use twinrow::model::Value;
 
 use crate::database::PARENT;
+use crate::options::{OnDelete, Options, Shape};
 use crate::scripts::{S, Script, T, quiet};
-use crate::world::{OnDelete, Options, Shape};
 
 const CHILDREN: usize = 1;
 const HELD: i64 = 2;

@@ -2,8 +2,9 @@
 
 use twinrow::model::Deletes;
 
+use crate::options::{Home, Options};
 use crate::run::run;
-use crate::world::{Chance, Home, Options};
+use crate::world::Chance;
 
 /// So many tests share the seeds that are asked for.
 const TESTS: u64 = 28;

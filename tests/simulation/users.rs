@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use twinrow::model::{Row, Value};
 
-use crate::database::{Database, Did, ENTITY, KEY, PARENT, Pending, Why, X, Y, entity, raw, value};
-use crate::world::{OnDelete, World, name};
+use crate::database::{Did, ENTITY, PARENT, Pending, Why, X, Y, entity, value};
+use crate::keys::{REGION, REGIONS, region};
+use crate::statement::Statement;
+use crate::world::{World, name};
 
 /// What a statement does to what must be found in the end.
 #[derive(Clone, Copy, Debug)]
@@ -125,12 +127,7 @@ impl World {
     }
 }
 
-/// One statement of a user's transaction.
-pub struct Statement {
-    at: usize,
-    tx: UserTx,
-}
-
+/// What a user thinks of.
 impl Statement {
     fn run(&mut self, world: &mut World) {
         let database = &world.databases[self.at];
@@ -153,7 +150,8 @@ impl Statement {
         let database = &world.databases[self.at];
         let tied = self.tied(database, table, key);
         // Without a reference to it that someone may yet commit, it can go, and takes others along.
-        let stays = tied && !self.may_go(database, table, key);
+        let goes = !tied || self.may_go(database, table, key);
+        let moves = !tied || self.may_move(database, table, key);
         let (delete, rename) = (world.options.delete, world.options.rename);
         // On one side: what both exchange at once can only be held.
         if !tied && self.at == 0 && world.options.swap > 0.0 && free.len() > 1 && world.chance.one_in(world.options.swap) {
@@ -161,11 +159,12 @@ impl Statement {
             return self.swap(world, table, key, other);
         }
         match chance - 0.2 {
-            p if p < 0.0 || stays => self.update(world, table, key, before, number),
-            p if p < delete => self.delete(world, table, key, &before),
-            _ if tied => self.update(world, table, key, before, number),
-            p if p < delete + rename => self.rename(world, table, key, before, number),
-            p if p < delete + rename + 0.05 => self.replace(world, table, key, before, number),
+            p if p < 0.0 => self.update(world, table, key, before, number),
+            p if p < delete && goes => self.delete(world, table, key, &before),
+            p if (delete..delete + rename).contains(&p) && moves => self.rename(world, table, key, before, number),
+            p if (delete + rename..delete + rename + 0.05).contains(&p) && !tied => {
+                self.replace(world, table, key, before, number)
+            }
             _ => self.update(world, table, key, before, number),
         }
     }
@@ -214,218 +213,54 @@ impl Statement {
         }
     }
 
-    /// The row of its last statement.
-    pub fn last(&self) -> Option<Row> {
-        self.tx.pending.last()?.row.clone()
-    }
-
-    /// Whether someone's open transaction refers to this row, our own included.
-    fn holds(&self, table: usize, key: i64) -> bool {
-        self.tx.shares.contains(&(table, key))
-    }
-
-    fn tied(&self, database: &Database, table: usize, key: i64) -> bool {
-        database.referred(&self.tx.pending, table, key) || self.holds(table, key)
-    }
-
-    /// Whether a row that others refer to can be deleted all the same.
-    fn may_go(&self, database: &Database, table: usize, key: i64) -> bool {
-        let free = |(at, key): (usize, i64)| !database.locked(at, key, None, Some(self.tx.xid)) && !self.holds(at, key);
-        let mut reached = database.reached(&self.tx.pending, table, key).into_iter().chain([(table, key)]);
-        database.on_delete != OnDelete::Restrict && reached.all(free)
-    }
-
-    /// The tables that are emptied with one, children first.
-    pub fn emptied(&self, world: &World, table: usize) -> Vec<usize> {
-        let tables = &world.databases[self.at].tables;
-        let below = (0..tables.len()).filter(|at| *at != table && tables[*at].refers == Some(table));
-        below.chain([table]).collect()
-    }
-
-    fn step(&mut self, database: &mut Database, table: usize, did: Did, row: Option<Row>) {
-        let entry = database.entry(table, did, self.tx.xid, None);
-        let row = row.map(|row| database.stored(row));
-        self.push(Pending { entry, row, why: Why::Asked });
-    }
-
-    fn push(&mut self, step: Pending) {
-        let did = step.entry.did;
-        self.tx.locks.extend(did.old().into_iter().chain(did.key_after()).map(|key| (step.entry.table, key)));
-        self.tx.pending.push(step);
-    }
-
-    fn value(&self, world: &mut World, number: i64, field: usize) -> Value {
-        let digits = match world.options.rounding {
-            crate::world::Rounding::No => 1,
-            crate::world::Rounding::Mapped => 5,
-            crate::world::Rounding::Silent => 10,
-        };
-        if world.options.blank > 0.0 && world.chance.one_in(world.options.blank) {
-            return Value::Null;
-        }
-        let exact = match world.options.rounding {
-            crate::world::Rounding::Silent => !world.databases[self.at].rounds,
-            _ => self.at == 0,
-        };
-        let digit = if field == Y && exact { world.chance.below(digits) as i64 } else { 0 };
-        value(number, digit, &world.options, field)
-    }
-
-    /// A row to refer to, and that it stays.
-    fn parent(&mut self, world: &mut World, table: usize) -> Value {
-        let database = &world.databases[self.at];
-        let Some(parents) = database.tables[table].refers else { return Value::Null };
-        let rows = database.rows(&self.tx.pending, parents);
-        let free: Vec<i64> =
-            rows.keys().copied().filter(|key| !database.locked_hard(parents, *key, None, Some(self.tx.xid))).collect();
-        if free.is_empty() || world.chance.one_in(0.3) {
-            return Value::Null;
-        }
-        let parent = *world.chance.pick(&free);
-        self.tx.shares.insert((parents, parent));
-        Value::Int(i128::from(parent))
-    }
-
-    fn insert(&mut self, world: &mut World, table: usize, number: i64, known: Option<i64>) {
-        let entity = known.unwrap_or_else(|| i64::try_from(world.id()).unwrap_or(0));
-        let choice = world.chance.below(100);
-        let database = &mut world.databases[self.at];
-        let key = if choice < 50 { database.new_key(table) } else { database.free_key(table, choice) };
-        self.add(world, table, key, entity, number);
-    }
-
-    /// Inserts a record that was there before.
-    pub fn put_back(&mut self, world: &mut World, table: usize, key: i64, row: Row) {
-        self.effect(world, table, &row, &[X, Y, PARENT], true);
-        self.step(&mut world.databases[self.at], table, Did::Insert(key), Some(row));
-    }
-
-    /// Inserts a record under a key, with whatever parent there is.
-    pub fn add(&mut self, world: &mut World, table: usize, key: i64, entity: i64, number: i64) {
-        let parent = self.parent(world, table);
-        self.add_under(world, table, (key, parent), entity, number);
-    }
-
-    /// Inserts a record under a key and a parent.
-    pub fn add_under(&mut self, world: &mut World, table: usize, (key, parent): (i64, Value), entity: i64, number: i64) {
-        let mut row = vec![Value::Int(i128::from(entity)), self.value(world, number, X), self.value(world, number, Y)];
-        row.extend((world.options.width(table) > PARENT).then_some(parent));
-        row.extend(world.options.copy.then(|| Value::Int(i128::from(key))));
-        let row = world.databases[self.at].stored(row);
-        self.effect(world, table, &row, &[X, Y, PARENT], true);
-        self.step(&mut world.databases[self.at], table, Did::Insert(key), Some(row));
-    }
-
     /// An entity that the other side has and this one has not: entered here by hand as well.
     ///
     /// Not while a transaction of ours that has looked for it and found nothing is open: where no unique index forbids
     /// it, nothing can keep an application from entering it between our look and our commit.
     fn twin_of(&self, world: &mut World, table: usize) -> Option<i64> {
         let (here, there) = (&world.databases[self.at], &world.databases[1 - self.at.min(1)]);
-        let looked_for = |row: &Row| here.ours.values().any(|tx| tx.looked_for.contains(&(table, entity(row))));
+        let unique = here.unique;
+        let looked_for = |row: &Row| !unique && here.ours.values().any(|tx| tx.looked_for.contains(&(table, entity(row))));
         let ours = here.ours.values().flat_map(|tx| &tx.pending).filter_map(|step| step.row.as_ref());
         let ours: Vec<i64> = ours.map(entity).collect();
         let free = |row: &Row| {
             here.check_unique(&self.tx.pending, table, &row[ENTITY]).is_ok() && !ours.contains(&entity(row)) && !looked_for(row)
         };
-        let known: Vec<i64> = there.tables[table].rows.values().filter(|row| free(row)).map(entity).collect();
+        // Where a unique index forbids two of them, also one that somebody is just entering there.
+        let entered = there.users.iter().flat_map(|tx| &tx.pending).filter(|step| unique && step.entry.table == table);
+        let rows = there.tables[table].rows.values().chain(entered.filter_map(|step| step.row.as_ref()));
+        let known: Vec<i64> = rows.filter(|row| free(row)).map(entity).collect();
         if known.is_empty() { None } else { Some(*world.chance.pick(&known)) }
     }
 
     fn update(&mut self, world: &mut World, table: usize, key: i64, before: Row, number: i64) {
         let fields = if world.databases[self.at].tables[table].refers.is_some() { 3 } else { 2 };
-        let field = [X, Y, PARENT][world.chance.below(fields)];
+        let mut field = [X, Y, PARENT][world.chance.below(fields)];
+        // A part of the key only on the other side.
+        if world.options.is_composite() && !world.databases[self.at].composite && world.chance.one_in(0.3) {
+            field = REGION;
+        }
         self.set(world, table, key, &before, field, number);
     }
 
-    /// Writes one field.
-    pub fn set(&mut self, world: &mut World, table: usize, key: i64, before: &Row, field: usize, number: i64) {
-        let mut row = before.clone();
-        row[field] = if field == PARENT { self.parent(world, table) } else { self.value(world, number, field) };
-        let row = world.databases[self.at].stored(row);
-        self.effect(world, table, before, &[field], false);
-        self.effect(world, table, &row, &[field], true);
-        self.step(&mut world.databases[self.at], table, Did::Update(key), Some(row));
-    }
-
-    /// Gives a record a parent, also one that this very transaction has written.
-    pub fn refer_to(&mut self, world: &mut World, table: usize, key: i64, parent: i64) {
-        let before = world.databases[self.at].rows(&self.tx.pending, table)[&key].clone();
-        self.refer(world, table, key, &before, Some(parent));
-    }
-
-    /// Lets a record refer to another one, or to none.
-    pub fn refer(&mut self, world: &mut World, table: usize, key: i64, before: &Row, parent: Option<i64>) {
-        let mut row = before.clone();
-        row[PARENT] = parent.map_or(Value::Null, |parent| Value::Int(i128::from(parent)));
-        self.effect(world, table, before, &[PARENT], false);
-        self.effect(world, table, &row, &[PARENT], true);
-        self.step(&mut world.databases[self.at], table, Did::Update(key), Some(row));
-    }
-
-    /// Empties the table, and commits at once: nobody else can use it meanwhile.
-    pub fn truncate(&mut self, world: &mut World, table: usize) {
-        for row in world.databases[self.at].rows(&self.tx.pending, table).into_values() {
-            self.tx.effects.push(Effect::Deleted(entity(&row)));
-            self.effect(world, table, &row, &[X, Y, PARENT], false);
-        }
-        self.step(&mut world.databases[self.at], table, Did::Truncate, None);
-    }
-
-    /// Deletes a row, and what its foreign keys say with it.
-    pub fn delete(&mut self, world: &mut World, table: usize, key: i64, before: &Row) {
-        let database = &world.databases[self.at];
-        let rows = |(at, key): (usize, i64)| Some((at, database.row(&self.tx.pending, at, key)?.clone()));
-        let reached: Vec<(usize, Row)> = database.reached(&self.tx.pending, table, key).into_iter().filter_map(rows).collect();
-        let goes = database.on_delete != OnDelete::SetNull;
-        for (at, row) in reached.iter().map(|(at, row)| (*at, row)).chain([(table, before)]) {
-            if goes || std::ptr::eq(row, before) {
-                self.tx.effects.push(Effect::Deleted(entity(row)));
-                self.effect(world, at, row, &[X, Y, PARENT], false);
-            } else {
-                self.effect(world, at, row, &[PARENT], false);
-            }
-        }
-        let steps = world.databases[self.at].deletion(&self.tx.pending, (table, key), self.tx.xid, None);
-        steps.into_iter().for_each(|step| self.push(step));
-    }
-
     fn rename(&mut self, world: &mut World, table: usize, key: i64, before: Row, number: i64) {
-        if before.get(PARENT) == Some(&Value::Int(i128::from(key))) {
+        let itself = before.get(PARENT) == Some(&Value::Int(i128::from(key)));
+        if itself && !world.databases[self.at].on_update {
             return;
         }
         let choice = world.chance.below(100);
-        let to = world.databases[self.at].free_key(table, choice);
+        let mut to = world.databases[self.at].free_key(table, choice);
+        let database = &world.databases[self.at];
+        if database.composite {
+            // Another region, another number, or both.
+            let other = 1 + world.chance.below(REGIONS as usize) as i64;
+            let region = if choice < 70 { other } else { region(key) };
+            to = database.keyed(region, if choice < 50 { database.number_of(key) } else { to });
+            if to == key {
+                return;
+            }
+        }
         self.give_key(world, table, key, &before, to, number);
-    }
-
-    /// Gives a row another key, and a field another value.
-    pub fn give_key(&mut self, world: &mut World, table: usize, key: i64, before: &Row, to: i64, number: i64) {
-        let field = *world.chance.pick(&[X, Y]);
-        let mut row = before.clone();
-        row[field] = self.value(world, number, field);
-        if world.options.copy {
-            row[KEY] = Value::Int(i128::from(to));
-        }
-        let row = world.databases[self.at].stored(row);
-        self.effect(world, table, before, &[field], false);
-        self.effect(world, table, &row, &[field], true);
-        self.step(&mut world.databases[self.at], table, Did::Rename(key, to), Some(row));
-    }
-
-    /// A record gets another key, and that is all.
-    pub fn move_to(&mut self, world: &mut World, table: usize, key: i64, row: Row, to: i64) {
-        self.step(&mut world.databases[self.at], table, Did::Rename(key, to), Some(row));
-    }
-
-    /// Two records exchange their keys, over one that nobody has.
-    pub fn swap(&mut self, world: &mut World, table: usize, one: i64, other: i64) {
-        let aside = world.databases[self.at].new_key(table);
-        for (from, to) in [(one, aside), (other, one), (aside, other)] {
-            let Some(before) = world.databases[self.at].row(&self.tx.pending, table, from).cloned() else { return };
-            let number = i64::try_from(world.id()).unwrap_or(0);
-            self.give_key(world, table, from, &before, to, number);
-        }
     }
 
     /// Deleted and inserted again under the same key, as REPLACE and some applications do.
@@ -441,19 +276,12 @@ impl Statement {
         self.step(database, table, Did::Insert(key), Some(row));
     }
 
-    fn effect(&mut self, world: &World, table: usize, row: &Row, fields: &[usize], set: bool) {
-        let of = entity(row);
-        for field in fields.iter().copied().filter(|field| *field < row.len() && !row[*field].is_null()) {
-            let database = &world.databases[self.at];
-            let raw = if field == PARENT {
-                // A reference is told by the entity it leads to, which both sides know.
-                let parents = database.tables[table].refers.unwrap_or(0);
-                let parent = raw(&row[PARENT]);
-                database.row(&self.tx.pending, parents, parent).map_or(of, entity) * 10
-            } else {
-                raw(&row[field])
-            };
-            self.tx.effects.push(if set { Effect::Set(of, field, raw) } else { Effect::Gone(of, field, raw) });
-        }
+    fn insert(&mut self, world: &mut World, table: usize, number: i64, known: Option<i64>) {
+        let entity = known.unwrap_or_else(|| i64::try_from(world.id()).unwrap_or(0));
+        let choice = world.chance.below(100);
+        let database = &mut world.databases[self.at];
+        let number_there = if choice < 50 { database.new_key(table) } else { database.free_key(table, choice) };
+        let key = database.keyed(1 + choice as i64 % REGIONS, number_there);
+        self.add(world, table, key, entity, number);
     }
 }

@@ -2,10 +2,12 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use twinrow::model::{Blanks, ConflictPolicy, Deletes, Direction};
+use twinrow::error::{Error, Kind, Result};
+use twinrow::sql::Cell;
 
 use crate::configuration::Setup;
 use crate::database::Database;
+use crate::options::{Home, Options, receiver};
 use crate::oracle::Ledger;
 use crate::restore::{Backup, Restored};
 
@@ -40,175 +42,6 @@ impl Chance {
     }
 }
 
-/// Which database holds the state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Home {
-    Source,
-    Target,
-    Third,
-}
-
-/// How the target stores less than the source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rounding {
-    No,
-    /// The mapping rounds, because the column says so and the field is `lossy: fit`.
-    Mapped,
-    /// The database rounds what it is given, and says nothing.
-    Silent,
-}
-
-/// Who refers to whom.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
-    /// One table.
-    Flat,
-    /// Children that refer to parents.
-    Family,
-    /// Records that refer to records of their own table, in circles too.
-    Circle,
-}
-
-/// What becomes of the rows that refer to one that is deleted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnDelete {
-    /// They keep it.
-    Restrict,
-    /// They go with it, and triggers log it.
-    Cascade,
-    /// They go with it, and no trigger fires: one on the parent writes a mark, as on MySQL where the way down is a circle.
-    Marked,
-    /// They refer to nothing from then on.
-    SetNull,
-}
-
-/// A third database that holds the same records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Third {
-    No,
-    /// Another integration keeps it in step with the source.
-    Star,
-    /// Another integration keeps it in step with the target.
-    Chain,
-    /// The same integration has links to it too.
-    Same,
-}
-
-/// What one run is made of.
-#[derive(Clone, Debug)]
-pub struct Options {
-    pub home: Home,
-    /// Deleted keys are given out again, on the source and on the target.
-    pub reuse: [bool; 2],
-    pub rounding: Rounding,
-    pub shape: Shape,
-    /// On the source, on the target.
-    pub on_delete: [OnDelete; 2],
-    pub third: Third,
-    /// Whether records are matched by their business key.
-    pub matching: bool,
-    /// And by what they refer to.
-    pub by_parent: bool,
-    /// Whether the databases know that it is unique.
-    pub unique: bool,
-    /// Whether both sides hold data before the first run.
-    pub stocked: bool,
-    pub deletes: Deletes,
-    pub conflict: ConflictPolicy,
-    pub direction: Direction,
-    pub blanks: Blanks,
-    /// Whether the source's keys are the target's too.
-    pub copy: bool,
-    /// How many log entries a window reads at most.
-    pub limit: usize,
-    /// So many rows have room in memory at a time, in some of the windows.
-    pub room: usize,
-    /// A full compare is asked for so often, per cycle.
-    pub scan: f64,
-    /// Processes run as `run --once` does, whose logs are compacted, and are compared where they are longer than this.
-    pub log_max: Option<u64>,
-    /// Per step of the scheduler: a right is lost for a while; the configuration is changed; a log is made anew.
-    pub denied: f64,
-    pub changes: f64,
-    pub relog: f64,
-    /// Whether one database, or all of them, are set back to an earlier moment, once.
-    pub restore: bool,
-    /// Whether the first value is unique, swapped and chosen from a few.
-    pub swaps: bool,
-    /// Whether the brake may trip.
-    pub brake: bool,
-    /// Whether servers refuse some records for a while.
-    pub refusing: bool,
-    /// Whether a trigger of the target's application changes the first row with every write of ours.
-    pub trigger: bool,
-    /// Per step of the scheduler.
-    pub crash: f64,
-    pub second: f64,
-    pub away: f64,
-    /// Per call of an endpoint: the server aborts the transaction, or cannot be reached.
-    pub fault: f64,
-    pub busy: f64,
-    /// Per transaction of ours that commits: the next one there is aborted.
-    pub abort: f64,
-    pub delete: f64,
-    pub rename: f64,
-    /// Two records of the source exchange their keys.
-    pub swap: f64,
-    /// Per statement of a user: the whole table is emptied; a field is emptied.
-    pub truncate: f64,
-    pub blank: f64,
-    /// Rows per table and side, about.
-    pub rows: usize,
-    pub steps: usize,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            home: Home::Target,
-            reuse: [false, false],
-            rounding: Rounding::No,
-            shape: Shape::Flat,
-            on_delete: [OnDelete::Restrict; 2],
-            third: Third::No,
-            matching: false,
-            by_parent: false,
-            unique: false,
-            stocked: false,
-            deletes: Deletes::Delete,
-            conflict: ConflictPolicy::Source,
-            direction: Direction::Both,
-            blanks: Blanks::Propagate,
-            copy: false,
-            limit: 20_000,
-            scan: 0.0,
-            log_max: None,
-            denied: 0.0,
-            changes: 0.0,
-            relog: 0.0,
-            restore: false,
-            room: usize::MAX,
-            swaps: false,
-            brake: false,
-            refusing: false,
-            trigger: false,
-            crash: 0.015,
-            second: 0.01,
-            away: 0.004,
-            fault: 0.001,
-            busy: 0.4,
-            abort: 0.002,
-            delete: 0.08,
-            rename: 0.07,
-            swap: 0.0,
-            truncate: 0.0,
-            blank: 0.0,
-            rows: 5,
-            steps: 700,
-        }
-    }
-}
-
 /// Something that goes wrong once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
@@ -227,11 +60,13 @@ pub struct World {
     pub setup: Setup,
     /// A right that is missing: where, whether only to write, for how many steps.
     pub denied: Option<(usize, bool, u32)>,
+    /// A table that can't be used, of which database, and for how many steps.
+    pub halted: Option<(usize, usize, u32)>,
     /// Seconds since 1970.
     pub clock: i64,
     pub ledger: Ledger,
-    /// Writes to users' rows that were ours.
-    pub writes: u64,
+    /// Writes to users' rows that were ours, of each integration.
+    pub writes: [u64; 2],
     /// Users have stopped, nothing fails any more.
     pub calm: bool,
     pub next_id: u64,
@@ -262,10 +97,11 @@ impl World {
             databases,
             setup: Setup::of(&options),
             denied: None,
+            halted: None,
             options,
             clock: 1_700_000_000,
             ledger: Ledger::default(),
-            writes: 0,
+            writes: [0; 2],
             calm: true,
             next_id: 0,
             passed: None,
@@ -288,14 +124,29 @@ impl World {
         self.options.home_of(0)
     }
 
-    /// Whether we may write this database.
-    pub fn may_write(&self, at: usize) -> bool {
-        match self.options.direction {
-            _ if self.options.changes > 0.0 => true,
-            Direction::Both => true,
-            Direction::ToTarget => at != 0,
-            Direction::ToSource => at != 1,
-        }
+    /// Whether we may write a table of this database.
+    pub fn may_write(&self, at: usize, table: usize) -> bool {
+        let receiver = receiver(self.options.direction_of(table));
+        self.options.changes > 0.0 || receiver.is_none_or(|receiver| receiver == at)
+    }
+
+    pub fn is_halted(&self, at: usize, table: usize) -> bool {
+        self.halted.is_some_and(|(halted, which, _)| (halted, which) == (at, table))
+    }
+
+    /// An error where a table can't be used.
+    pub fn there(&self, at: usize, table: usize) -> Result<()> {
+        if self.is_halted(at, table) { Err(Error::new(Kind::Schema, format!("no table t{table}"))) } else { Ok(()) }
+    }
+
+    /// Whether a full compare is under way, of those that go on.
+    pub fn is_scanning(&self) -> bool {
+        let going = |home: usize, link: &Cell| self.wire(home, link).is_some_and(|wire| !self.is_refused(wire.integration));
+        self.homes().into_iter().any(|home| self.databases[home].own.scan.values().any(|scan| going(home, &scan[0])))
+    }
+
+    pub fn all_writes(&self) -> u64 {
+        self.writes.iter().sum()
     }
 
     /// Whether this trouble is due here; then it is over.

@@ -8,12 +8,14 @@ use twinrow::error::{Error, Kind, Result};
 use twinrow::model::{Collection, Key, KeyBytes, Normal, Pos, Position, Row, TableName, Value};
 use twinrow::sql::{Cells, Session, Transaction};
 
-use crate::database::{Database, Did, ENTITY, KEY, Logged, PARENT, Pending, Why, X};
-use crate::endpoint::{Memory, denied_here, int, pause, places, project, table_of};
+use crate::database::{Database, Did, ENTITY, Logged, PARENT, Pending, Why, X, raw};
+use crate::endpoint::{Memory, denied_here, pause, table_of};
+use crate::keys::{self, REGION, assign, int, places, project};
 use crate::moment::{matching, seen};
+use crate::options::OnDelete;
 use crate::session;
 use crate::users::Effect;
-use crate::world::{OnDelete, Trouble, World, locked};
+use crate::world::{Trouble, World, locked};
 
 /// One of our write transactions.
 pub struct Open {
@@ -56,12 +58,12 @@ impl Open {
         act(world, self.id)
     }
 
-    /// As [`Open::work`], on rows of users.
-    async fn rows<T>(&mut self, act: impl FnOnce(&mut World, u64) -> Result<T>) -> Result<T> {
+    /// As [`Open::work`], on rows of a user's table.
+    async fn rows<T>(&mut self, table: usize, act: impl FnOnce(&mut World, u64) -> Result<T>) -> Result<T> {
         let at = self.endpoint.at;
         self.work(|world, id| match world.denied {
             Some((denied, ..)) if denied == at => Err(denied_here()),
-            _ => act(world, id),
+            _ => world.there(at, table).and_then(|()| act(world, id)),
         })
         .await
     }
@@ -150,7 +152,7 @@ impl Transaction for Open {
 impl Write for Open {
     async fn lock(&mut self, collection: &Collection, keys: &[Key]) -> Result<Vec<Option<Row>>> {
         let (at, table, places) = (self.endpoint.at, table_of(&collection.table.name), places(collection));
-        self.rows(|world, id| {
+        self.rows(table, |world, id| {
             let database = &mut world.databases[at];
             let mut rows = Vec::with_capacity(keys.len());
             for key in keys.iter().map(int) {
@@ -174,7 +176,7 @@ impl Write for Open {
         _read: &ReadReceipt,
     ) -> Result<HashSet<KeyBytes>> {
         let (at, table) = (self.endpoint.at, table_of(&collection.table.name));
-        self.rows(|world, _| {
+        self.rows(table, |world, _| {
             let database = &world.databases[at];
             let seen = seen(since, database.tables[table].log)?;
             let later = database.log.iter().filter(|entry| entry.table == table && !seen.covers(entry));
@@ -191,30 +193,33 @@ impl Write for Open {
 
     async fn find(&mut self, collection: &Collection, rule: &[(usize, Normal)], values: &[Vec<Value>]) -> Result<Vec<Vec<Key>>> {
         let (at, table, places) = (self.endpoint.at, table_of(&collection.table.name), places(collection));
-        self.rows(|world, id| {
+        self.rows(table, |world, id| {
             let database = &mut world.databases[at];
-            let rows = database.rows(&database.ours[&id].pending, table);
+            let (rows, composite) = (database.rows(&database.ours[&id].pending, table), database.composite);
             if let Some(tx) = database.ours.get_mut(&id) {
-                tx.looked_for.extend(values.iter().filter_map(|values| Some((table, crate::database::raw(values.first()?)))));
+                tx.looked_for.extend(values.iter().filter_map(|values| Some((table, raw(values.first()?)))));
             }
-            Ok(values.iter().map(|values| matching(&rows, &places, rule, values)).collect())
+            Ok(values.iter().map(|values| matching((&rows, composite), &places, rule, values)).collect())
         })
         .await
     }
 
     async fn insert(&mut self, collection: &Collection, fields: &[usize], rows: &[Create]) -> Result<Vec<Outcome>> {
         let (at, table, places) = (self.endpoint.at, table_of(&collection.table.name), places(collection));
-        self.rows(|world, id| {
+        self.rows(table, |world, id| {
             let mut outcomes = Vec::new();
             for create in rows {
                 let mut row = vec![Value::Null; world.options.width(table)];
-                fields.iter().zip(&create.values).for_each(|(field, value)| row[places[*field]] = value.clone());
+                assign(&mut row, fields.iter().map(|field| places[*field]).zip(&create.values));
                 let key = match &create.key {
                     Some(key) => int(key),
-                    None => world.databases[at].new_key(table),
+                    None => {
+                        let number = world.databases[at].new_key(table);
+                        world.databases[at].keyed(row.get(REGION).map_or(0, raw), number)
+                    }
                 };
+                world.databases[at].note_key(&mut row, key);
                 if world.options.copy {
-                    row[KEY] = Value::Int(i128::from(key));
                     let database = &world.databases[at];
                     if database.locked_hard(table, key, Some(id), None) {
                         return Err(Error::new(Kind::Retry, "lock time-out"));
@@ -224,7 +229,7 @@ impl Write for Open {
                     }
                 }
                 change(world, at, id, table, Did::Insert(key), Some(row))?;
-                outcomes.push(Outcome::Done(Key::int(key)));
+                outcomes.push(Outcome::Done(keys::named(key, world.databases[at].composite)));
             }
             Ok(outcomes)
         })
@@ -233,7 +238,7 @@ impl Write for Open {
 
     async fn update(&mut self, collection: &Collection, fields: &[usize], rows: &[Change]) -> Result<Vec<Outcome>> {
         let (at, table, places) = (self.endpoint.at, table_of(&collection.table.name), places(collection));
-        self.rows(|world, id| {
+        self.rows(table, |world, id| {
             let mut outcomes = Vec::new();
             for update in rows {
                 let key = int(&update.key);
@@ -241,14 +246,15 @@ impl Write for Open {
                 let Some(mut row) = database.row(&database.ours[&id].pending, table, key).cloned() else {
                     return Err(Error::new(Kind::Stale, "no such row"));
                 };
-                fields.iter().zip(&update.values).for_each(|(field, value)| row[places[*field]] = value.clone());
-                let to = if world.options.copy { crate::database::raw(&row[KEY]) } else { key };
+                assign(&mut row, fields.iter().map(|field| places[*field]).zip(&update.values));
+                let to = database.key_of(&row, world.options.copy, key);
                 if to == key {
                     change(world, at, id, table, Did::Update(key), Some(row))?;
                 } else if database.locked_hard(table, to, Some(id), None) {
                     return Err(Error::new(Kind::Retry, "lock time-out"));
-                } else if database.referred(&database.ours[&id].pending, table, key)
-                    || database.tables[table].refers == Some(table) && row[PARENT] == Value::Int(i128::from(key))
+                } else if !database.on_update
+                    && (database.referred(&database.ours[&id].pending, table, key)
+                        || database.tables[table].refers == Some(table) && row[PARENT] == Value::Int(i128::from(key)))
                 {
                     return Err(Error::new(Kind::Rejected, "foreign key parent_exists"));
                 } else if database.row(&database.ours[&id].pending, table, to).is_some() {
@@ -265,7 +271,7 @@ impl Write for Open {
 
     async fn reach(&mut self, collection: &Collection, keys: &[Key]) -> Result<Vec<Reach>> {
         let (at, table) = (self.endpoint.at, table_of(&collection.table.name));
-        self.rows(|world, id| {
+        self.rows(table, |world, id| {
             let database = &world.databases[at];
             let pending = &database.ours[&id].pending;
             let reach = |key: &Key| {
@@ -286,7 +292,7 @@ impl Write for Open {
 
     async fn delete(&mut self, collection: &Collection, keys: &[Key]) -> Result<Vec<Outcome>> {
         let (at, table) = (self.endpoint.at, table_of(&collection.table.name));
-        self.rows(|world, id| {
+        self.rows(table, |world, id| {
             for key in keys {
                 change(world, at, id, table, Did::Delete(int(key)), None)?;
             }
@@ -297,7 +303,7 @@ impl Write for Open {
 
     async fn read_back(&mut self, collection: &Collection, keys: &[Key]) -> Result<(Vec<Fetched>, Pos)> {
         let (at, table, places) = (self.endpoint.at, table_of(&collection.table.name), places(collection));
-        self.rows(|world, id| {
+        self.rows(table, |world, id| {
             let database = &world.databases[at];
             let pending = &database.ours[&id].pending;
             let fetched = |key: &Key| match database.row(pending, table, int(key)) {
@@ -344,7 +350,7 @@ fn change(world: &mut World, at: usize, id: u64, table: usize, did: Did, row: Op
     }
     let mut shared = None;
     if let (Some(parents), Some(row)) = (database.tables[table].refers, &row) {
-        let parent = crate::database::raw(&row[PARENT]);
+        let parent = raw(&row[PARENT]);
         let before = did.old().and_then(|key| database.row(&pending, table, key));
         let same = before.is_some_and(|before| before[PARENT] == row[PARENT]);
         if !row[PARENT].is_null() && !same && (did.key_after(), table) != (Some(parent), parents) {
@@ -367,11 +373,20 @@ fn change(world: &mut World, at: usize, id: u64, table: usize, did: Did, row: Op
             return Err(Error::new(Kind::Retry, "lock time-out"));
         }
         database.deletion(&pending, (table, key), xid, own)
+    } else if let (Did::Rename(key, to), Some(row)) = (did, &row) {
+        let followers = if database.on_update { database.children(&pending, table, key) } else { Vec::new() };
+        if followers.into_iter().any(|(at, key)| database.locked(at, key, Some(id), None)) {
+            return Err(Error::new(Kind::Retry, "lock time-out"));
+        }
+        database.moving(&pending, table, (key, to), row.clone(), (xid, own))
     } else {
         vec![Pending { entry: database.entry(table, did, xid, own), row, why: Why::Asked }]
     };
-    let freed: Vec<Effect> =
-        steps.iter().filter(|step| step.why == Why::Taken).filter_map(|step| freed(database, step)).collect();
+    let freed: Vec<Effect> = steps
+        .iter()
+        .filter(|step| step.why == Why::Taken && matches!(did, Did::Delete(_)))
+        .filter_map(|step| freed(database, step))
+        .collect();
     if let Some(tx) = database.ours.get_mut(&id) {
         let keys = |step: &Pending| step.entry.did.old().into_iter().chain(step.entry.did.key_after()).collect::<Vec<_>>();
         tx.locks.extend(steps.iter().flat_map(|step| keys(step).into_iter().map(|key| (step.entry.table, key))));
@@ -389,7 +404,7 @@ fn change(world: &mut World, at: usize, id: u64, table: usize, did: Did, row: Op
 fn freed(database: &Database, step: &Pending) -> Option<Effect> {
     let before = database.row(&[], step.entry.table, step.row.as_ref().and(step.entry.did.old())?)?;
     let parents = database.tables[step.entry.table].refers?;
-    let parent = database.row(&[], parents, crate::database::raw(&before[PARENT]))?;
+    let parent = database.row(&[], parents, raw(&before[PARENT]))?;
     Some(Effect::Gone(crate::database::entity(before), PARENT, crate::database::entity(parent) * 10))
 }
 
@@ -410,7 +425,7 @@ fn fire(world: &mut World, at: usize, id: u64, table: usize) -> Result<()> {
     let mut row = before.clone();
     row[X] = value;
     let of = crate::database::entity(&row);
-    let effects = [Effect::Gone(of, X, crate::database::raw(&before[X])), Effect::Set(of, X, crate::database::raw(&row[X]))];
+    let effects = [Effect::Gone(of, X, raw(&before[X])), Effect::Set(of, X, raw(&row[X]))];
     let (xid, own) = (database.ours[&id].xid, database.ours.get(&id).map(|tx| tx.integration));
     let entry = database.entry(table, Did::Update(key), xid, own);
     if let Some(tx) = database.ours.get_mut(&id) {

@@ -1,0 +1,124 @@
+//! Scripts about what is read, decided and remembered.
+
+use twinrow::model::ConflictPolicy;
+use twinrow::pipeline::BATCH;
+
+use crate::database::{ENTITY, X, Y};
+use crate::options::{Options, Rounding};
+use crate::scripts::{S, Script, T, TABLE, add, quiet, set};
+
+#[test]
+fn rule1_a_record_whose_twin_was_locked_comes_again() {
+    let mut script = Script::new(quiet());
+    let [s, t] = script.twins();
+    script.open(T, |statement, world| set(statement, world, T, t, Y));
+    script.update(S, s, X);
+    script.sync();
+    script.end(T, true);
+    script.ends_well();
+}
+
+#[test]
+fn rule1_the_cursor_waits_for_the_work() {
+    let mut script = Script::new(quiet());
+    script.insert(S);
+    script.start_until("apply.begun");
+    script.crash();
+    script.ends_well();
+}
+
+#[test]
+fn rule1_logs_are_acknowledged_last() {
+    let mut script = Script::new(quiet());
+    script.insert(S);
+    script.start_until("acknowledge.done");
+    script.crash();
+    script.ends_well();
+}
+
+#[test]
+fn rule2_an_absent_row_is_not_a_deleted_one() {
+    let mut script = Script::new(Options { limit: 1, ..quiet() });
+    let [_, t] = script.twins();
+    script.update(T, t, X);
+    script.rename(T, t, t + 5);
+    script.ends_well();
+}
+
+#[test]
+fn rule2_a_compare_infers_nothing_while_the_log_is_unread() {
+    let mut script = Script::new(Options { limit: 1, ..quiet() });
+    let [_, t] = script.twins();
+    let [_, other] = script.twins();
+    for _ in 0..8 {
+        script.update(T, other, X);
+    }
+    script.rename(T, t, t + 5);
+    script.0.start(true);
+    script.0.cycles(6);
+    script.crash();
+    script.ends_well();
+}
+
+#[test]
+fn rule3_what_this_cycle_wrote_is_not_compared_with_older_rows() {
+    let mut script = Script::new(quiet());
+    let [s, t] = script.twins();
+    script.update(S, s, X);
+    // So many keys that came and went that the two sides' entries are decided in two batches.
+    script.user(S, |statement, world| {
+        for n in 0..BATCH as i64 {
+            let (key, entity) = (5_000 + n, world.id() as i64);
+            add(statement, world, key, entity);
+            let before = statement.last().expect("just inserted");
+            statement.delete(world, TABLE, key, &before);
+        }
+    });
+    script.update(T, t, X);
+    script.ends_well();
+}
+
+#[test]
+fn rule5_a_base_advances_only_for_what_was_written() {
+    let mut script = Script::new(Options { conflict: ConflictPolicy::Merge, ..quiet() });
+    let [s, t] = script.twins();
+    script.update(S, s, X);
+    script.update(T, t, Y);
+    // The target has the source's field now, the source not yet the target's.
+    script.start_until("apply.absorbed");
+    script.crash();
+    script.ends_well();
+}
+
+#[test]
+fn rule5_the_base_is_what_the_database_made_of_it() {
+    let mut script = Script::new(Options { rounding: Rounding::Silent, ..quiet() });
+    let twins: Vec<[i64; 2]> = (0..4).map(|_| script.twins()).collect();
+    for [_, t] in twins {
+        script.update(T, t, X);
+    }
+    script.ends_well();
+}
+
+#[test]
+fn c12_records_that_exchange_a_unique_value() {
+    let mut script = Script::new(Options { swaps: true, ..quiet() });
+    let [[one, _], [two, _]] = [script.twins(), script.twins()];
+    let of = [one, two].map(|key| script.entity(S, key));
+    script.user(S, |statement, world| statement.exchange(world, TABLE, [one, two], X));
+    script.sync();
+    let values = |at| of.map(|of| script.rows(at).into_iter().find(|row| row[ENTITY] == of).map(|row| row[X]));
+    assert_eq!(values(S), values(T), "{:?}", script.reasons());
+    script.ends_well();
+}
+
+#[test]
+fn a_script_would_notice_a_doubled_record() {
+    let mut script = Script::new(quiet());
+    let [s, _] = script.twins();
+    let of = script.entity(S, s);
+    script.insert_as(S, s + 1, Some(of));
+    script.sync();
+    let world = script.0.world();
+    assert!(world.verdict().iter().any(|wrong| wrong.starts_with("doubled")), "e{of}, field {ENTITY}");
+}
