@@ -25,6 +25,7 @@ mod scripts_twins;
 mod scripts_waits;
 mod scripts_write;
 mod seeds;
+mod seeds_keys;
 mod session;
 mod statement;
 mod trouble;
