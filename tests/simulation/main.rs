@@ -26,6 +26,7 @@ mod scripts_waits;
 mod scripts_write;
 mod seeds;
 mod seeds_keys;
+mod seeds_links;
 mod session;
 mod statement;
 mod trouble;
