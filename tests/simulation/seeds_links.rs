@@ -2,7 +2,7 @@
 
 use twinrow::model::{Blanks, Deletes, Direction};
 
-use crate::options::{Options, Rounding, Shape};
+use crate::options::{Options, Rounding, Shape, Third};
 use crate::seeds::{any, seeds};
 use crate::{CONFLICTS, EACH};
 
@@ -32,6 +32,31 @@ fn one_way_links_of_parents_and_children_lose_nothing() {
         below: Some(*chance.pick(&WAYS)),
         fields: [(); 2].map(|()| *chance.pick(&WAYS)),
         deletes: *chance.pick(&[Deletes::Delete, Deletes::Keep, Deletes::Recreate]),
+        ..any(chance)
+    });
+}
+
+#[test]
+fn i7_a_link_that_stands_still_forgets_nothing() {
+    seeds("i7_a_link_that_stands_still_forgets_nothing", EACH, |chance| Options {
+        halts: 0.02,
+        shape: *chance.pick(&[Shape::Flat, Shape::Family, Shape::Family, Shape::Circle]),
+        third: *chance.pick(&[Third::No, Third::No, Third::Star, Third::Same]),
+        reuse: [chance.one_in(0.3), chance.one_in(0.3)],
+        // Of two links on one table each would make a deleted record again.
+        deletes: *chance.pick(&[Deletes::Delete, Deletes::Delete, Deletes::Keep]),
+        ..any(chance)
+    });
+}
+
+#[test]
+fn rule9_a_log_that_another_compacts_at_any_moment_loses_nothing() {
+    seeds("rule9_a_log_that_another_compacts_at_any_moment_loses_nothing", EACH, |chance| Options {
+        compaction: 0.1,
+        shape: *chance.pick(&[Shape::Flat, Shape::Family]),
+        reuse: [chance.one_in(0.4), chance.one_in(0.4)],
+        rename: *chance.pick(&[0.07, 0.2]),
+        third: *chance.pick(&[Third::No, Third::Star, Third::Chain]),
         ..any(chance)
     });
 }
