@@ -46,3 +46,35 @@ fn c19_families_under_keys_of_two_parts() {
         ..any(chance)
     });
 }
+
+#[test]
+fn c4_records_made_again_and_keys_given_out_again_double_nothing() {
+    seeds("c4_records_made_again_and_keys_given_out_again_double_nothing", EACH, |chance| {
+        let shape = *chance.pick(&[Shape::Flat, Shape::Flat, Shape::Family]);
+        Options {
+            deletes: Deletes::Recreate,
+            reuse: *chance.pick(&[[true, true], [true, false], [false, true]]),
+            // (Twins that refer to others are linked before they are decided: a new holder of such a key is held, for nothing tells.)
+            matching: shape == Shape::Flat && chance.one_in(0.5),
+            shape,
+            truncate: if chance.one_in(0.3) { 0.02 } else { 0.0 },
+            delete: 0.15,
+            ..any(chance)
+        }
+    });
+}
+
+#[test]
+fn i2_twins_entered_on_both_sides_at_the_same_moment_are_one_record() {
+    seeds("i2_twins_entered_on_both_sides_at_the_same_moment_are_one_record", EACH, |chance| Options {
+        matching: true,
+        unique: true,
+        rows: 8,
+        delete: 0.15,
+        reuse: [chance.one_in(0.3), chance.one_in(0.3)],
+        shape: *chance.pick(&[Shape::Flat, Shape::Family, Shape::Circle]),
+        deletes: *chance.pick(&[Deletes::Delete, Deletes::Keep, Deletes::Recreate]),
+        conflict: *chance.pick(&CONFLICTS),
+        ..any(chance)
+    });
+}
