@@ -62,6 +62,8 @@ both! {
     a15_a_reading_that_ends_within_a_replace_tells_one_record,
     a15_a_replace_beside_other_writers_is_one_record,
     a15_a_replace_by_several_unique_keys_is_one_record,
+    a15_what_two_statements_put_back_is_no_replace,
+    a15_a_replace_is_the_same_record_under_a_given_key,
     a15_a_replace_is_one_record_where_a_drain_ends_within_it,
     a15_compaction_makes_no_replace_of_two_statements,
     i5_a_parent_is_written_whatever_became_of_its_child,

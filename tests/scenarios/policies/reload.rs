@@ -17,6 +17,16 @@ scenarios! { sqlite_sqlite:
     c4_a_reload_by_replace_under_each_others_numbers_leaves_each_record_its_twin,
 }
 
+scenarios! { mysql_sqlite:
+    i2_a_record_saved_by_replace_under_another_match_value_keeps_its_twin,
+    c4_a_reload_by_replace_under_each_others_numbers_leaves_each_record_its_twin,
+}
+
+scenarios! { mariadb_sqlite:
+    i2_a_record_saved_by_replace_under_another_match_value_keeps_its_twin,
+    c4_a_reload_by_replace_under_each_others_numbers_leaves_each_record_its_twin,
+}
+
 scenarios! { postgres_mysql:
     i2_a_record_put_back_and_given_another_match_value_waits_for_a_person,
 }

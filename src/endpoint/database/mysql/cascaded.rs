@@ -27,7 +27,7 @@ pub(super) fn open(read: &mut [Logged]) -> Vec<(usize, usize, Key)> {
         let log = logged.log;
         let mut note = |key: &Key, what: Later| later.insert((log, key.encode()), what);
         match (&logged.what, logged.hint) {
-            (What::Insert(key) | What::Replace(key), _) => _ = note(key, Later::Given),
+            (What::Insert(key) | What::Replace(key) | What::PutBack(key), _) => _ = note(key, Later::Given),
             (What::Delete(key), false) => _ = note(key, Later::Taken),
             (What::Update(old, new), hint) if old != new => {
                 note(new, Later::Given);

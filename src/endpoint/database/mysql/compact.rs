@@ -107,7 +107,7 @@ fn is_repeated(compaction: &mut Compaction, what: &What, seq: i64) -> Option<i64
             note(old.encode(), false);
             note(new.encode(), false)
         }
-        What::Insert(key) | What::Delete(key) | What::Replace(key) => note(key.encode(), false),
+        What::Insert(key) | What::Delete(key) | What::Replace(key) | What::PutBack(key) => note(key.encode(), false),
         What::Anything | What::Epoch => None,
     }
 }

@@ -58,6 +58,8 @@ pub(super) enum What {
     Delete(Key),
     /// What is left of a REPLACE, whose delete only says that the row changed.
     Replace(Key),
+    /// As that, of a delete and an insert right behind it, or of what does not say by which statements.
+    PutBack(Key),
     /// Anything may have happened: a marker, or a key that can't be read (A74).
     Anything,
     /// The first row of every log: which log this is (A11).
@@ -77,8 +79,8 @@ impl What {
     /// taken.
     pub(super) fn moves(&self, which: Unread) -> Named<'_> {
         match self {
-            // Of a REPLACE the match rule may yet say that it is another record.
-            What::Delete(key) | What::Replace(key) => Named::Keys(vec![key]),
+            // Of what came in the place of a row the match rule may yet say that it is another record.
+            What::Delete(key) | What::Replace(key) | What::PutBack(key) => Named::Keys(vec![key]),
             What::Update(old, new) if old.encode() != new.encode() => Named::Keys(vec![old, new]),
             What::Insert(key) if which != Unread::Moves => Named::Keys(vec![key]),
             What::Update(_, key) if which == Unread::Writes => Named::Keys(vec![key]),
@@ -153,7 +155,9 @@ pub(super) fn what(op: &str, old: Option<Key>, new: Option<Key>) -> What {
         ("I", _, Some(new)) => What::Insert(new),
         ("U" | "M", Some(old), Some(new)) => What::Update(old, new),
         ("D" | "C", Some(old), _) => What::Delete(old),
-        ("R", _, Some(new)) => What::Replace(new),
+        // (Older versions wrote this of a REPLACE, too.)
+        ("R", _, Some(new)) => What::PutBack(new),
+        ("S", _, Some(new)) => What::Replace(new),
         _ => What::Anything,
     }
 }
@@ -362,7 +366,8 @@ fn queued(n: i64, collection: &str, logged: &Logged) -> String {
         What::Insert(new) => ('I', None, Some(new)),
         What::Update(old, new) => (if logged.hint { 'M' } else { 'U' }, Some(old), Some(new)),
         What::Delete(old) => (if logged.hint { 'C' } else { 'D' }, Some(old), None),
-        What::Replace(new) => ('R', None, Some(new)),
+        What::PutBack(new) => ('R', None, Some(new)),
+        What::Replace(new) => ('S', None, Some(new)),
         What::Anything | What::Epoch => ('T', None, None),
     };
     let origin = serde_json::Value::from(logged.origin.clone());

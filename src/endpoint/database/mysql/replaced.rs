@@ -1,5 +1,6 @@
-//! `REPLACE` deletes a row and inserts another one under its key: the same record under a number (A15). In a log of which
-//! many write at once the two need not be neighbours, and a reading that ends somewhere may end between them.
+//! `REPLACE` deletes a row and inserts another one under its key: the same record (A15). In a log of which
+//! many write at once the two need not be neighbours, and a reading that ends somewhere may end between them. Who wrote them tells
+//! one statement from two: an insert right behind the delete of its number may put the same record back, and may be another one.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -12,7 +13,8 @@ use crate::error::Result;
 use crate::model::KeyBytes;
 
 /// Who wrote an entry, and by which statement: `now` is when it began, also within its triggers. Two statements of one session in
-/// the same fraction of a second are as good as impossible, and harmless: see [`Run`].
+/// the same fraction of a second, with no other entry of its between them, are as good as impossible, unless it has set its own
+/// `timestamp`.
 pub(super) const WRITER: &str = "connection_id() * 1000000 + microsecond(now(6))";
 
 /// The session of a writer, here and in SQL. Entries that an older version wrote do not say whose they are: they are taken for
@@ -39,18 +41,33 @@ impl Run {
         self.deleted.push((key, at));
     }
 
-    /// Which delete an insert of `key` belongs to: the one before it (`next`), whatever statement did either, or another one of its own
-    /// statement, for a REPLACE deletes a row for each unique index that it meets one by, and then inserts.
-    fn replaced(&self, key: &KeyBytes, writer: Option<u64>, next: bool) -> Option<usize> {
-        let told = writer.is_some() && self.writer == writer;
-        let mut deleted = self.deleted.iter().rev();
-        let last = deleted.next().filter(|(deleted, _)| (next || told) && deleted == key);
-        last.or_else(|| deleted.find(|(deleted, _)| told && deleted == key)).map(|(_, at)| *at)
+    /// Which delete an insert of `key` belongs to: one of its own statement, for a REPLACE deletes a row for each unique index that it
+    /// meets one by, and then inserts; or else the one right before it (`next`), by whatever statement.
+    fn replaced(&self, key: &KeyBytes, writer: Option<u64>, next: bool) -> Option<Deleted> {
+        let by_the_same = writer.is_some() && self.writer == writer;
+        let within = if by_the_same { self.deleted.len() } else { usize::from(next) };
+        let (_, at) = self.deleted.iter().rev().take(within).find(|(deleted, _)| deleted == key)?;
+        Some(Deleted { at: *at, by_the_same })
     }
 }
 
-/// What each session has deleted last, by log; `replaced` is told of each delete that an insert belongs to.
-fn runs(read: &[Logged], mut replaced: impl FnMut(usize, usize)) -> HashMap<(usize, u64), Run> {
+/// The delete that an insert belongs to.
+struct Deleted {
+    at: usize,
+    /// One statement did both: a REPLACE, and not a delete and an insert.
+    by_the_same: bool,
+}
+
+impl Deleted {
+    /// Whether it may have been the record that the insert has put there. By two statements another one may have got a key that
+    /// people give (rule 8).
+    fn is_of_it(&self, generated: bool) -> bool {
+        self.by_the_same || generated
+    }
+}
+
+/// What each session has deleted last, by log; `replaced` is told of each delete that an insert belongs to, and of the insert.
+fn runs(read: &[Logged], mut replaced: impl FnMut(Deleted, usize)) -> HashMap<(usize, u64), Run> {
     let mut runs: HashMap<(usize, u64), Run> = HashMap::new();
     for (at, logged) in read.iter().enumerate() {
         let of = (logged.log, session(logged.writer));
@@ -61,14 +78,14 @@ fn runs(read: &[Logged], mut replaced: impl FnMut(usize, usize)) -> HashMap<(usi
                 let deleted = run.and_then(|run| run.replaced(&key.encode(), logged.writer, true));
                 deleted.into_iter().for_each(|deleted| replaced(deleted, at));
             }
-            What::Update(..) | What::Replace(_) | What::Anything | What::Epoch => _ = runs.remove(&of),
+            What::Update(..) | What::Replace(_) | What::PutBack(_) | What::Anything | What::Epoch => _ = runs.remove(&of),
         }
     }
     runs
 }
 
-/// Puts entries in the order in which they were written, and marks those of a REPLACE: the delete says no more than that the
-/// row changed.
+/// Puts entries in the order in which they were written, and marks those of a REPLACE, or of what may be one: the delete says no
+/// more than that the row changed.
 pub(super) fn mark(read: &mut [Logged], generated: impl Fn(usize) -> bool) {
     read.sort_by_key(|logged| (logged.log, logged.n.is_none(), logged.n, logged.seq));
     let mut pairs = Vec::new();
@@ -76,11 +93,10 @@ pub(super) fn mark(read: &mut [Logged], generated: impl Fn(usize) -> bool) {
     for (deleted, inserted) in pairs {
         let What::Insert(key) = &read[inserted].what else { continue };
         let key = key.clone();
-        // A key that people give: another record may have got it (rule 8).
-        if generated(read[inserted].log) {
-            read[deleted].what = What::Update(key.clone(), key.clone());
-            read[deleted].hint = false;
-            read[inserted].what = What::Replace(key);
+        if deleted.is_of_it(generated(read[inserted].log)) {
+            read[deleted.at].what = What::Update(key.clone(), key.clone());
+            read[deleted.at].hint = false;
+            read[inserted].what = if deleted.by_the_same { What::Replace(key) } else { What::PutBack(key) };
         }
     }
 }
@@ -93,7 +109,8 @@ pub(super) async fn complete(connection: &mut Connection, log: &Log, read: &mut 
     let mut added = Vec::new();
     for (inserted, next) in first_inserts(connection, log, after, open.keys()).await? {
         let (Some(run), What::Insert(key)) = (open.get(&session(inserted.writer)), &inserted.what) else { continue };
-        if run.replaced(&key.encode(), inserted.writer, next).is_some() {
+        let deleted = run.replaced(&key.encode(), inserted.writer, next);
+        if deleted.is_some_and(|deleted| deleted.is_of_it(log.generated)) {
             added.push(inserted.seq);
             read.push(Logged { log: at, ..inserted });
         }

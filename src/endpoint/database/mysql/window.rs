@@ -192,7 +192,7 @@ async fn read_logs(connection: &mut Connection, sides: &mut [Side], limit: usize
             break;
         }
     }
-    for (at, side) in sides.iter_mut().enumerate().filter(|(_, side)| side.direct && side.log_more && side.log.generated) {
+    for (at, side) in sides.iter_mut().enumerate().filter(|(_, side)| side.direct && side.log_more) {
         all.extend(halves(connection, at, side, &all).await?);
     }
     Ok(all)
@@ -273,8 +273,8 @@ fn entries(read: Vec<Logged>, own: &HashSet<String>) -> Vec<Entry> {
             What::Update(old, new) if old.encode() == new.encode() => (Op::Update, new),
             What::Update(old, new) => (Op::Rename { to: new }, old),
             What::Delete(old) => (Op::Delete, old),
-            // Whether one statement did it or two, what was drained does not say: its values decide.
-            What::Replace(new) => (Op::PutBack, new),
+            What::Replace(new) => (Op::Replace, new),
+            What::PutBack(new) => (Op::PutBack, new),
             What::Anything => (Op::Truncate, Key(Vec::new())),
             What::Epoch => continue,
         };
