@@ -356,7 +356,14 @@ async fn all_known(session: &mut dyn Session, receipts: &[&Cells]) -> Result<()>
         if known.get(&id).is_none_or(|(its, recorded)| *its != link || *recorded < ver) {
             let why =
                 format!("the map can't take what was written: pair {id} of link number {link}, version {ver}, does not fit it");
-            return Err(Error::new(Kind::Internal, why).hint("twinrow check"));
+            // A version in between was recorded before this was written: only a backup can have lost it.
+            let before = known.get(&id).filter(|(its, _)| *its == link).map_or(0, |(_, recorded)| *recorded);
+            return Err(match before + 1 < ver {
+                true => {
+                    Error::new(Kind::Identity, format!("{why}: the database that holds the state was restored from a backup"))
+                }
+                false => Error::new(Kind::Internal, why).hint("twinrow check"),
+            });
         }
     }
     Ok(())

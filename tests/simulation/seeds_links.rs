@@ -60,3 +60,13 @@ fn rule9_a_log_that_another_compacts_at_any_moment_loses_nothing() {
         ..any(chance)
     });
 }
+
+#[test]
+fn rule17_of_two_integrations_the_one_it_concerns_stops() {
+    seeds("rule17_of_two_integrations_the_one_it_concerns_stops", EACH, |chance| Options {
+        restore: true,
+        third: *chance.pick(&[Third::Star, Third::Chain, Third::Same]),
+        deletes: *chance.pick(&[Deletes::Delete, Deletes::Keep]),
+        ..any(chance)
+    });
+}
