@@ -285,7 +285,7 @@ fn s4_5_a_key_nobody_assigns_is_refused() {
     assert!(Side::BOTH.into_iter().all(|side| link.matches_whole_key(side)), "no other record can match");
     let by_mail = &resolved(&format!("{HEAD}{LINKS}"), &catalogs()).unwrap().integration.links[1];
     assert!(!Side::BOTH.into_iter().any(|side| by_mail.matches_whole_key(side)), "others may match");
-    let folded = MatchField { normal: Normal { fold_case: true, trim: false }, ..link.matching[0].clone() };
+    let folded = MatchField { normal: Normal { fold_case: true, trim: false }, ..link.matching[0] };
     let folded = Link { matching: vec![folded], ..link.clone() };
     assert!(!folded.matches_whole_key(Side::Source), "keys that differ in case match each other");
     // A code that people give proves who it is, if it is named; a number that an engine gives out does not.
