@@ -203,7 +203,7 @@ impl Linking<'_> {
             }
             let name = |side: Side, at: usize| self.table(side).columns[at].name.as_str();
             fields.push(Field {
-                name: format!("{} -> {}", name(Side::Source, *source), name(Side::Target, *target)),
+                name: Field::called(name(Side::Source, *source), name(Side::Target, *target)),
                 number: 0,
                 via: None,
                 parts: Both::default(),
@@ -230,7 +230,7 @@ impl Linking<'_> {
     }
 
     fn field(&mut self, source: &Text, shape: &FieldConfig, columns: Both<usize>) -> Result<Field> {
-        let name = format!("{} -> {}", source.value, shape.to.value);
+        let name = Field::called(&source.value, &shape.to.value);
         let direction = narrower(self.link.direction, shape.direction)
             .ok_or_else(|| self.wrong(&shape.to, format!("field `{name}` travels against the direction of its link")))?;
         let via = shape.via.as_ref().map(|via| self.via(via, &columns)).transpose()?;

@@ -182,6 +182,11 @@ pub struct Field {
 }
 
 impl Field {
+    /// How a mapping of these columns is called.
+    pub fn called(source: &str, target: &str) -> String {
+        format!("{source} -> {target}")
+    }
+
     /// The fields that change together with this one, which stands at `at`: all parts of its foreign key, or itself.
     pub fn group<'a>(&'a self, at: &'a usize) -> &'a [usize] {
         if self.parts.source.is_empty() { std::slice::from_ref(at) } else { &self.parts.source }

@@ -1,4 +1,4 @@
-//! Columns that were dropped and made anew under their old names.
+//! Columns that were dropped and made anew under their old names, or that got other names.
 //!
 //! All values of such a column are gone, or are its default, and no log tells of it. So a field of such a column begins
 //! without a base, as a new one does; what is empty there is no decision of anybody's, and is filled from the other side,
@@ -6,6 +6,8 @@
 //!
 //! PostgreSQL numbers the columns of a table and gives no number out again. Elsewhere a column that was made anew stands behind
 //! one that it stood before; or it was missing when its link, which could not go on, was last looked at.
+//!
+//! A column that was renamed is the column it was: when the configuration follows, its fields go on with what was agreed.
 
 use std::sync::Arc;
 
@@ -15,7 +17,7 @@ use super::item::Item;
 use super::{Mode, Pipeline};
 use crate::endpoint::{Born, Endpoint};
 use crate::error::{Context, Error, Kind, Result};
-use crate::model::{Both, Integration, Link, Scan, ScanPart, Side, Table};
+use crate::model::{Both, Field, Integration, Link, Scan, ScanPart, Side, Table};
 use crate::reconcile::Action;
 use crate::sql::{Fence, Session};
 use crate::state;
@@ -51,6 +53,31 @@ impl Noted {
         let known = now.iter().filter(|column| self.columns.iter().any(|before| before.name == column.name));
         let new = known.filter(|column| self.missing.contains(&column.name) || is_new(&self.columns, now, column));
         new.map(|column| column.name.clone()).collect()
+    }
+
+    /// The columns that have another name since then: the old and the new one of each.
+    ///
+    /// Where columns have no numbers a new one stands behind all others. So one that has the place of another was renamed,
+    /// if any that is known stands behind it.
+    fn renamed(&self, now: &[Born]) -> Vec<(String, String)> {
+        let named = |list: &[Born], name: &str| list.iter().any(|column| column.name == name);
+        let pairs: Vec<(&Born, &Born)> = match self.columns.iter().chain(now).all(|column| column.number.is_some()) {
+            true => {
+                let same = |now: &Born| self.columns.iter().find(|before| before.number == now.number);
+                now.iter().filter_map(|now| Some((same(now)?, now))).collect()
+            }
+            false => {
+                let mut pairs: Vec<(&Born, &Born)> = self.columns.iter().zip(now).collect();
+                let stays = |(before, now): &(&Born, &Born)| before.name == now.name;
+                pairs.truncate(pairs.iter().rposition(stays).map_or(0, |last| last + 1));
+                let told = |(before, after): &(&Born, &Born)| {
+                    before.name == after.name || !named(now, &before.name) && !named(&self.columns, &after.name)
+                };
+                if pairs.iter().all(told) { pairs } else { Vec::new() }
+            }
+        };
+        let moved = pairs.into_iter().filter(|(before, now)| before.name != now.name);
+        moved.map(|(before, now)| (before.name.clone(), now.name.clone())).collect()
     }
 
     /// As of now, when the link can go on.
@@ -121,10 +148,17 @@ pub(super) async fn note(
     asked: i64,
 ) -> Result<()> {
     let mut anew = false;
+    let noted = Both::from_fn(|side| {
+        let before = settings.iter().find(|(known, _)| *known == setting(link, side));
+        before.and_then(|(_, value)| serde_json::from_str::<Noted>(value).ok())
+    });
+    if link.broken.is_none() {
+        let renamed = Both::from_fn(|side| noted[side].as_ref().map(|noted| noted.renamed(&now[side])).unwrap_or_default());
+        follow_renamed(link, &renamed, numbers);
+    }
     for side in Side::BOTH.into_iter().filter(|side| !now[*side].is_empty()) {
         let name = setting(link, side);
-        let before = settings.iter().find(|(known, _)| *known == name);
-        let before: Option<Noted> = before.and_then(|(_, value)| serde_json::from_str(value).ok());
+        let before = &noted[side];
         let known = before.clone().unwrap_or_default();
         let after = if link.broken.is_some() { known.without(&now[side]) } else { known.then(&now[side]) };
         if before.as_ref() != Some(&after) {
@@ -154,6 +188,24 @@ pub(super) async fn note(
         state::write_scan(session, &Scan { link: link.number, part, after: None, asked }).await?;
     }
     Ok(())
+}
+
+/// Fields whose columns were renamed take the places that their mappings had under the old names.
+fn follow_renamed(link: &Link, renamed: &Both<Vec<(String, String)>>, numbers: &mut [String]) {
+    let fields = link.fields.iter().enumerate().filter(|(_, field)| !numbers.contains(&field.name));
+    let moved: Vec<(usize, &String)> = fields
+        .filter_map(|(at, field)| {
+            let was = Both::from_fn(|side| {
+                let name = &link.collection[side].column(at).name;
+                renamed[side].iter().find(|(_, now)| now == name).map_or(name, |(old, _)| old)
+            });
+            let was = Field::called(was.source, was.target);
+            Some((numbers.iter().position(|known| *known == was)?, &field.name))
+        })
+        .collect();
+    for (at, name) in moved {
+        numbers[at].clone_from(name);
+    }
 }
 
 impl Pipeline {
@@ -225,6 +277,28 @@ mod tests {
         assert_eq!(before.anew(&numbered(7, &[("id", 1), ("name", 2), ("phone", 4)])), ["phone"]);
         // As a dump puts it back.
         assert_eq!(before.anew(&numbered(8, &[("name", 1), ("id", 2), ("phone", 4)])), [""; 0]);
+    }
+
+    #[test]
+    fn i6_a_column_that_was_renamed_shows_by_its_place() {
+        let renamed = |now: &str| noted(born("id name phone mail")).renamed(&born(now));
+        let pair = |old: &str, new: &str| (old.to_owned(), new.to_owned());
+        assert_eq!(renamed("id name tel mail"), [pair("phone", "tel")]);
+        assert_eq!(renamed("id title tel mail note"), [pair("name", "title"), pair("phone", "tel")]);
+        for unclear in ["id name phone mail", "id name mail tel", "id name phone tel", "id phone name mail", "id name tel", ""] {
+            assert_eq!(renamed(unclear), [], "{unclear}");
+        }
+    }
+
+    #[test]
+    fn i6_a_column_that_was_renamed_shows_by_its_number() {
+        let before = noted(numbered(7, &[("id", 1), ("name", 2), ("phone", 3)]));
+        let pair = |old: &str, new: &str| (old.to_owned(), new.to_owned());
+        assert_eq!(before.renamed(&numbered(7, &[("id", 1), ("name", 2), ("tel", 3)])), [pair("phone", "tel")]);
+        let exchanged = before.renamed(&numbered(7, &[("id", 1), ("phone", 2), ("name", 3)]));
+        assert_eq!(exchanged, [pair("name", "phone"), pair("phone", "name")]);
+        assert_eq!(before.renamed(&numbered(7, &[("id", 1), ("name", 2), ("tel", 4)])), [], "another column");
+        assert_eq!(before.renamed(&numbered(8, &[("id", 1), ("name", 2), ("tel", 3)])), [], "another table");
     }
 
     #[test]

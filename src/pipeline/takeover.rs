@@ -277,10 +277,10 @@ async fn number_links(
             None => (state::next_link_number(&mut *tx).await?, Vec::new()),
         };
         link.number = number;
+        let known_fields = fields.clone();
         columns::note(&mut *tx, fence, link, &settings, columns, &mut fields, now).await?;
-        let known_fields = fields.len();
         number_fields(link, &mut fields);
-        if before.is_none() || fields.len() > known_fields {
+        if before.is_none() || fields != known_fields {
             let fields = serde_json::json!(fields).to_string();
             state::write_link(&mut *tx, &fence.integration, &link.name, number, &fields).await?;
         }

@@ -1,4 +1,5 @@
-//! A column that is dropped and made anew under its name empties nothing on the other side (I6), and blanks go on to travel.
+//! A column that is dropped and made anew under its name empties nothing on the other side (I6), and blanks go on to travel;
+//! one that is renamed is the column it was.
 
 use crate::program::until;
 use crate::scene::{Scene, rows, scenarios};
@@ -7,6 +8,7 @@ scenarios! { each_engine:
     i6_a_column_that_is_dropped_and_made_anew_empties_nothing,
     i6_a_column_that_was_away_while_its_link_stood_still_empties_nothing,
     i6_a_column_that_is_made_anew_while_it_runs_empties_nothing,
+    i6_a_column_that_is_renamed_goes_on_with_what_was_agreed,
 }
 
 async fn begin(scene: &Scene) {
@@ -90,4 +92,31 @@ pub async fn i6_a_column_that_is_made_anew_while_it_runs_empties_nothing(scene: 
     child.start_kill().unwrap();
     child.wait().await.unwrap();
     assert!(scene.conflicts().await.is_empty(), "nobody has changed anything");
+}
+
+/// What the other side changed while the link stood still travels, and what nobody has changed is no conflict.
+pub async fn i6_a_column_that_is_renamed_goes_on_with_what_was_agreed(scene: &Scene) {
+    begin(scene).await;
+    let config = scene.program.path("twinrow.yaml");
+    for (side, table, old, new, mapping, edit) in [
+        (&scene.source, "orders", "cents", "pennies", "pennies: amount", "update deal set amount = 7 where ref = 'Ada'"),
+        (&scene.target, "deal", "amount", "total", "pennies: total", "update orders set pennies = 9 where code = 'Ben'"),
+    ] {
+        let before = std::fs::read_to_string(&config).unwrap();
+        side.user(&format!("alter table {table} rename column {old} to {new}")).await;
+        scene.refused(&["run", "--once"], 2).await;
+        let other = if new == "pennies" { &scene.target } else { &scene.source };
+        other.user(edit).await;
+        let was = if new == "pennies" { "cents: amount" } else { "pennies: amount" };
+        scene.program.configure(&before.replace(was, mapping));
+        scene.sync().await;
+        scene.quiet().await;
+    }
+    let all = [
+        rows(&scene.source, "select code, pennies from orders order by code").await,
+        rows(&scene.target, "select ref, total from deal order by ref").await,
+    ];
+    let both = ["Ada|7", "Ben|9", "Cai|5"];
+    assert_eq!(all, [both, both]);
+    assert!(scene.conflicts().await.is_empty(), "one side alone has changed anything");
 }
