@@ -150,7 +150,7 @@ async fn dispatch(args: Args) -> Result<()> {
         Command::Check => check::run(&context).await,
         Command::Install(args) => install::run(&context, &args).await,
         Command::Uninstall(args) => uninstall::run(&context, &args).await,
-        Command::Plan => plan::run(&context).await,
+        Command::Plan => Box::pin(plan::run(&context)).await,
         Command::Run(args) => Box::pin(run::run(&context, &args)).await,
         Command::Resync(args) => Box::pin(resync::run(&context, &args)).await,
         Command::Status => status::run(&context).await,

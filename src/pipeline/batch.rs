@@ -86,7 +86,14 @@ impl Pipeline {
         }
         self.returning(session, link, &mut items).await?;
         self.timings.enter(Phase::Fetching);
+        if self.shown {
+            self.foresee(session, moment, link_at, &items).await?;
+        }
         self.match_unknown(session, moment, link_at, link, &mut items).await?;
+        if self.shown {
+            // The twins that were just found refer to others too.
+            self.foresee(session, moment, link_at, &items).await?;
+        }
         leave_to_found(&mut items, candidates);
         if self.mode == Mode::Plan {
             // They come under their own names.
@@ -98,6 +105,7 @@ impl Pipeline {
         };
         self.timings.enter(Phase::Identifying);
         let mut parents = self.parents(session, moment, link, &rows).await?;
+        parents.will_come(self.to_come());
         self.decide_open(moment, link, &parents, &mut items).await?;
         if self.link_first(link_at, &mut parents, &mut items).await? {
             self.decide_open(moment, link, &parents, &mut items).await?;

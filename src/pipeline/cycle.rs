@@ -94,9 +94,9 @@ impl Pipeline {
 
     /// Counts what a cycle would do, without doing it.
     pub async fn plan(&mut self) -> Result<Counts> {
-        self.mode = Mode::Plan;
+        (self.mode, self.shown) = (Mode::Plan, true);
         let planned = self.plan_all().await;
-        self.mode = Mode::Apply;
+        (self.mode, self.shown) = (Mode::Apply, false);
         planned
     }
 
@@ -303,6 +303,7 @@ impl Pipeline {
         twins: bool,
     ) -> Result<Queue> {
         let mut batch = self.decide(doing.session, doing.moment, at, queue).await?;
+        self.forget_foreseen();
         self.brake(link, &mut batch);
         batch.items.retain(|item| twins || decision(item).is_none_or(|decision| decision.situation != Situation::Found));
         for side in Side::BOTH {

@@ -32,6 +32,7 @@ mod echo;
 mod evidence;
 mod finish;
 mod first;
+mod foresee;
 mod forest;
 mod found_again;
 mod identify;
@@ -120,6 +121,13 @@ pub struct Pipeline {
     refused: Vec<knots::Refused>,
     /// When only planning: changes met so far.
     planned: Both<u64>,
+    /// When a plan is shown, of the batch under way: what will be of records that others refer to. By the place of their link,
+    /// side and key.
+    foreseen: HashMap<(usize, Side, KeyBytes), translate::Foreseen>,
+    /// How many levels above the batch the record stands that is asked about.
+    levels: usize,
+    /// Whether a plan is to be shown.
+    shown: bool,
     /// Links with records that lost a side while a full compare is under way, by number: before it has seen
     /// everything nobody knows how many they are.
     comparing: HashSet<i64>,

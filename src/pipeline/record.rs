@@ -341,7 +341,7 @@ impl Answer<'_> {
         let theirs = &self.item.slot[self.side.other()].row()?[at];
         let agrees = self.agrees(at, theirs);
         if !self.link.fields[at].direction.writes(self.side) {
-            return agrees.then(|| self.seen(theirs, &self.stored[at]));
+            return (agrees || self.unsaid(at)).then(|| self.seen(theirs, &self.stored[at]));
         }
         let filled = self.filled(at, sent);
         let mut base = self.seen(theirs, if filled { sent } else { &self.stored[at] });
@@ -369,6 +369,11 @@ impl Answer<'_> {
         self.goes_back(at) && sent.is_blank() && !self.stored[at].is_blank()
     }
 
+    /// Whether a field that was not sent is empty since our write has made its row: that is nobody's word.
+    fn unsaid(&self, at: usize) -> bool {
+        !self.link.fields[at].direction.writes(self.side) && self.stored[at].is_blank()
+    }
+
     /// Whether a change of the written side's may travel.
     fn goes_back(&self, at: usize) -> bool {
         let other = self.side.other();
@@ -380,7 +385,7 @@ impl Answer<'_> {
         (0..values.len()).find(|at| match self.link.fields[*at].direction.writes(self.side) {
             true => self.filled(*at, &values[*at]),
             // Not sent: a default, or a trigger, has made it.
-            false => self.goes_back(*at) && !self.agrees(*at, &theirs[*at]),
+            false => self.goes_back(*at) && !self.unsaid(*at) && !self.agrees(*at, &theirs[*at]),
         })
     }
 

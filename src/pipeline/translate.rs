@@ -1,6 +1,6 @@
 //! How values cross over: types through `mapping`, foreign keys through the pairs of their link.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::Pipeline;
 use super::capture::Moment;
@@ -18,6 +18,8 @@ pub(super) struct Parents {
     twins: HashMap<(usize, Side, KeyBytes), KeyBytes>,
     /// The keys of parents that rows refer to by another spelling.
     spelled: HashMap<(usize, Side, KeyBytes), KeyBytes>,
+    /// When only planning: those that will have a twin under a key that nobody knows yet.
+    to_come: HashSet<(usize, Side, KeyBytes)>,
 }
 
 impl Parents {
@@ -43,7 +45,24 @@ impl Parents {
             self.twins.insert((via, Side::Target, target.clone()), source.clone());
         }
     }
+
+    /// When only planning: these will have a twin, under a key that nobody knows yet.
+    pub(super) fn will_come(&mut self, parents: impl Iterator<Item = (usize, Side, KeyBytes)>) {
+        self.to_come.extend(parents);
+    }
 }
+
+/// What a plan foresees of a parent that has no twin in the map.
+#[derive(Clone, Debug)]
+pub(super) enum Foreseen {
+    /// These two will be linked.
+    Found(Pair),
+    /// Its twin will be created.
+    ToCome,
+}
+
+/// What stands for a key that is not given out yet: no value that a row has.
+const KEY_TO_COME: &str = "a key that is not given out yet";
 
 /// Translates the values of one link.
 pub(super) struct Translator<'a> {
@@ -75,6 +94,7 @@ impl Translate for Translator<'_> {
                 let from_column = parents.key_columns().nth(part).unwrap_or(to_column);
                 mapping::convert(&key, from_column, to_column, mapped.lossy).map_err(|unfit| Cause::Held(unfit.cause))
             }
+            None if self.parents.to_come.contains(&(via, from, parent.clone())) => Ok(Value::Text(KEY_TO_COME.into())),
             None => Err(Cause::Parent(self.links[via].number, from, parent)),
         }
     }
@@ -118,6 +138,11 @@ impl Pipeline {
                     parents.learn(via, &pair);
                     if let Some(key) = &pair.key[side] {
                         unknown.remove(key);
+                    }
+                }
+                for key in unknown.keys() {
+                    if let Some(Foreseen::Found(pair)) = self.foreseen.get(&(via, side, key.clone())) {
+                        parents.learn(via, pair);
                     }
                 }
                 self.learn_spelled(session, moment, Reference { link, at, via, side }, unknown, &mut parents).await?;

@@ -5,6 +5,7 @@ use crate::scene::{CUSTOMERS, Counts, ORDERS, Scene, rows, scenarios};
 scenarios! { sqlite_sqlite:
     a_plan_says_once_what_links_have_in_common,
     nothing_is_written_before_approval,
+    a_plan_foresees_the_twins_of_parents,
     the_plan_is_what_the_run_does,
     s4_59_existing_records_are_matched_not_doubled,
     one_empty_side_needs_no_approval,
@@ -23,6 +24,7 @@ scenarios! { postgres_mysql:
     a_field_added_later_reaches_every_record,
     a_field_taken_out_and_put_back_catches_up,
     a_link_renamed_and_renamed_back_goes_on,
+    a_plan_foresees_the_twins_of_parents,
     the_plan_is_what_the_run_does,
     s4_59_existing_records_are_matched_not_doubled,
 }
@@ -77,6 +79,77 @@ pub async fn the_plan_is_what_the_run_does(scene: &Scene) {
     assert_eq!(of(&plan), of(&run));
     let plan = Counts(scene.ask(&["plan"]).await);
     assert!(of(&plan).values().all(|n| *n == 0), "{plan:?}");
+    scene.quiet().await;
+}
+
+/// Three levels, one of which refers to itself, with twins to be found and records to be created on both sides.
+pub async fn a_plan_foresees_the_twins_of_parents(scene: &Scene) {
+    for (lab, [group, good, price], first) in
+        [(&scene.source, ["category", "product", "price"], 1), (&scene.target, ["grp", "good", "cost"], 700)]
+    {
+        let (key, text) = (lab.dialect().generated_key, lab.dialect().text);
+        lab.user(&format!(
+            "create table {group} (id {key}, code {text} not null unique, up bigint, foreign key (up) references {group} (id))"
+        ))
+        .await;
+        let part = "foreign key (part_of) references";
+        lab.user(&format!("create table {good} (id {key}, code {text} not null, part_of bigint not null, {part} {group} (id))"))
+            .await;
+        lab.user(&format!("create table {price} (id {key}, cents int, part_of bigint not null, {part} {good} (id))")).await;
+        let [a, b, c] = [first, first + 1, first + 2];
+        let own = if first == 1 { "shop" } else { "crm" };
+        for (table, columns, id, row) in [
+            (group, "code, up", a, "'both', null".to_owned()),
+            (group, "code, up", b, format!("'{own}', {a}")),
+            (group, "code, up", c, format!("'{own} below', {b}")),
+            // The same code means another thing in another group: only with the group is it the match.
+            (good, "code, part_of", a, format!("'x', {a}")),
+            (good, "code, part_of", b, format!("'x', {b}")),
+            (good, "code, part_of", c, format!("'y', {c}")),
+            (price, "cents, part_of", a, format!("5, {a}")),
+            (price, "cents, part_of", b, format!("6, {c}")),
+        ] {
+            // The keys of one record differ. A key given by hand moves no sequence of PostgreSQL's, the source.
+            let insert = match first {
+                1 => format!("insert into {table} ({columns}) values ({row})"),
+                _ => format!("insert into {table} (id, {columns}) values ({id}, {row})"),
+            };
+            lab.user(&insert).await;
+        }
+    }
+    let links = [
+        ("groups", "source: category, target: grp, match: [code], fields: {code: code, up: {to: up, via: groups}}"),
+        (
+            "goods",
+            "source: product, target: good, match: [part_of, code], fields: {code: code, part_of: {to: part_of, via: groups}}",
+        ),
+        ("prices", "source: price, target: cost, fields: {cents: cents, part_of: {to: part_of, via: goods}}"),
+    ];
+    let links: Vec<(&str, String)> = links
+        .into_iter()
+        .map(|(name, link)| {
+            (
+                name,
+                format!(
+                    "    {}",
+                    link.replace(", target", "\n    target")
+                        .replace(", match", "\n    match")
+                        .replace(", fields", "\n    fields")
+                ),
+            )
+        })
+        .collect();
+    let links: Vec<(&str, &str)> = links.iter().map(|(name, link)| (*name, link.as_str())).collect();
+    scene.configure("first_sync: ask", &links);
+    let plan = Counts(scene.ask(&["plan"]).await);
+    let run = Counts(scene.program.run(&["run", "--once", "--approve", "--json"]).await.code(0).json());
+    let of = |counts: &Counts| {
+        let what = ["created_source", "created_target", "linked", "updated_source", "updated_target", "held", "conflicts"];
+        ["groups", "goods", "prices"].map(|link| what.map(|what| counts.of(link, what)))
+    };
+    assert_eq!(of(&run), [[2, 2, 1, 0, 0, 0, 0], [2, 2, 1, 0, 0, 0, 0], [2, 2, 0, 0, 0, 0, 0]]);
+    assert_eq!(of(&plan), of(&run));
+    assert_eq!(plan.all()["waiting"], 0, "{plan:?}");
     scene.quiet().await;
 }
 

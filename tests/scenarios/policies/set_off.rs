@@ -6,6 +6,7 @@ use crate::scene::{Scene, rows, scenarios};
 use crate::support::Lab;
 
 scenarios! { sqlite_sqlite:
+    i6_what_our_create_leaves_empty_clears_nothing,
     what_our_write_sets_off_goes_back,
     what_our_write_sets_off_in_a_one_way_field_goes_back,
     a_change_meanwhile_does_not_undo_what_was_set_off,
@@ -16,6 +17,7 @@ scenarios! { sqlite_sqlite:
 }
 
 scenarios! { postgres_mysql:
+    i6_what_our_create_leaves_empty_clears_nothing,
     what_our_write_sets_off_goes_back,
     what_our_write_sets_off_in_a_one_way_field_goes_back,
     a_change_meanwhile_does_not_undo_what_was_set_off,
@@ -26,6 +28,7 @@ scenarios! { postgres_mysql:
 }
 
 scenarios! { mysql_mariadb:
+    i6_what_our_create_leaves_empty_clears_nothing,
     what_our_write_sets_off_goes_back,
     a_blank_that_comes_back_filled_goes_back,
     b7_two_triggers_that_set_each_other_off_are_held,
@@ -204,5 +207,28 @@ pub async fn b7_two_triggers_that_set_each_other_off_are_held(scene: &Scene) {
     qty(scene, 6).await;
     scene.sync().await;
     assert_eq!(both(scene, "code, qty, price").await, [["quiet|1|2", "x|6|2"], ["quiet|1|2", "x|6|2"]]);
+    scene.quiet().await;
+}
+
+/// A field that only the other side may write is not sent when a record is created there: that it is empty then is nobody's
+/// word. What its owner says later is.
+pub async fn i6_what_our_create_leaves_empty_clears_nothing(scene: &Scene) {
+    lines(scene, "{to: total, direction: to_source}", "    safety: mirror").await;
+    line(scene, "qty, total", "2, 77").await;
+    scene.sync().await;
+    assert_eq!(both(scene, "qty, coalesce(total, -1)").await, [["2|77"], ["2|-1"]]);
+    scene.quiet().await;
+    qty(scene, 3).await;
+    scene.sync().await;
+    scene.program.run(&["resync", "full"]).await.code(0);
+    scene.sync().await;
+    assert_eq!(both(scene, "qty, coalesce(total, -1)").await, [["3|77"], ["3|-1"]]);
+    assert!(scene.conflicts().await.is_empty());
+    for (owner, total) in [("5", "5"), ("null", "-1")] {
+        scene.target.user(&format!("update item set total = {owner} where code = 'x'")).await;
+        scene.sync().await;
+        let now = format!("3|{total}");
+        assert_eq!(both(scene, "qty, coalesce(total, -1)").await, [[now.clone()], [now]]);
+    }
     scene.quiet().await;
 }
