@@ -28,6 +28,7 @@ macro_rules! conformance {
             a32_an_upgrade_under_load_loses_no_change,
             f15_what_a_newer_program_installed_is_left_alone,
             uninstall_leaves_nothing,
+            a69_an_uninstall_and_an_installation_take_turns,
             a69_half_removed_tracking_can_be_removed,
             uninstall_keeps_what_another_integration_uses,
             capture_is_exact,

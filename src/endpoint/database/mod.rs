@@ -19,6 +19,9 @@ pub(crate) fn all<T, E>(count: usize, parts: impl Iterator<Item = Result<T, E>>)
     Ok(all)
 }
 
+/// What to type again where another process had its turn for too long.
+const UNINSTALL: &str = "twinrow uninstall";
+
 /// What the names of a table's tracking objects end in: no identifier limit, quote, case rule or
 /// equal name in another schema can make two of them collide (A57).
 pub(crate) fn name_hash(table: &TableName) -> String {

@@ -288,6 +288,39 @@ pub async fn uninstall_leaves_nothing(lab: &dyn Lab) {
     assert_eq!(bench.tracking().uninstall(None, &[]).await.unwrap(), Vec::<String>::new());
 }
 
+/// Whoever comes second meets the whole work of the first.
+pub async fn a69_an_uninstall_and_an_installation_take_turns(lab: &dyn Lab) {
+    lab.user(&item(lab, "item")).await;
+    let before = lab.catalog().await;
+    let (one, other) = (lab.endpoint().await, lab.endpoint().await);
+    let tables = describe(lab, &*one, &["item"]).await;
+    for round in 0..6 {
+        let uninstall = async {
+            if round % 2 == 1 {
+                until_some_is_there(lab, &before).await;
+            }
+            tracking(&*other).uninstall(None, &[]).await
+        };
+        let (installed, removed) = tokio::join!(tracking(&*one).install(&tables, true), uninstall);
+        installed.unwrap();
+        removed.unwrap();
+        if lab.catalog().await != before {
+            assert_eq!(tracking(&*one).inspect(&tables).await.unwrap(), []);
+            assert_eq!(tracking(&*one).install(&tables, true).await.unwrap(), Vec::<String>::new(), "all of it is there");
+            tracking(&*other).uninstall(None, &[]).await.unwrap();
+        }
+        assert_eq!(lab.catalog().await, before, "nothing is left");
+    }
+}
+
+async fn until_some_is_there(lab: &dyn Lab, before: &BTreeSet<String>) {
+    let since = std::time::Instant::now();
+    while lab.catalog().await == *before {
+        assert!(since.elapsed() < Duration::from_secs(20), "the installation does not begin");
+        tokio::task::yield_now().await;
+    }
+}
+
 pub async fn a69_half_removed_tracking_can_be_removed(lab: &dyn Lab) {
     lab.user(&item(lab, "item")).await;
     let before = lab.catalog().await;

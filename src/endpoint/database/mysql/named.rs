@@ -59,7 +59,10 @@ impl Named {
                 None => return Ok(None),
             }
         }
-        let why = format!("another process has been installing here for {} s: nothing was changed", WAIT_S * u64::from(WAITS));
+        let why = format!(
+            "another process has been installing or uninstalling here for {} s: nothing was changed",
+            WAIT_S * u64::from(WAITS)
+        );
         Err(Error::new(Kind::Retry, why).hint("twinrow install"))
     }
 

@@ -103,7 +103,7 @@ async fn refuse_replica(connection: &mut Connection) -> Result<()> {
 }
 
 impl Mysql {
-    /// Its turn to install in this database: two at a time would make the same things (A32).
+    /// Its turn to install or to remove in this database: two at a time would make the same things, or half of them (A32, A69).
     async fn turn(&self) -> Result<Option<Named>> {
         Named::installing(&self.pool).await.context(self.place())
     }
@@ -230,11 +230,13 @@ impl Tracking for Mysql {
     }
 
     async fn uninstall(&self, integration: Option<&str>, tables: &[TableName]) -> Result<Vec<String>> {
+        let turn = self.turn().await.map_err(|error| error.hint(super::super::UNINSTALL))?;
         let mut connection = self.connection().await?;
         let removed = match integration {
             None => uninstall_all(&mut connection).await,
             Some(integration) => uninstall_some(&mut connection, integration, tables).await,
         };
+        end(turn).await;
         removed.context(self.place())
     }
 

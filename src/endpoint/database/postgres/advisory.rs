@@ -50,7 +50,8 @@ pub(super) async fn installing(server: &Server) -> Result<Conn> {
             return Ok(held);
         }
         if since.elapsed() > WAIT {
-            let why = format!("another process has been installing here for {} s: nothing was changed", WAIT.as_secs());
+            let why =
+                format!("another process has been installing or uninstalling here for {} s: nothing was changed", WAIT.as_secs());
             return Err(Error::new(Kind::Retry, why).hint("twinrow install"));
         }
         tokio::time::sleep(LOOK).await;

@@ -100,7 +100,8 @@ fn triggers_problem((then, now): (&str, &str)) -> String {
 }
 
 impl Postgres {
-    /// Its turn to install in this database, as long as the answer lives: two at a time would make the same things (A32).
+    /// Its turn to install or to remove in this database, as long as the answer lives: two at a time would make the same things, or
+    /// half of them (A32, A69).
     async fn turn(&self) -> Result<Conn> {
         super::advisory::installing(&self.shared.server).await.context(self.named())
     }
@@ -290,11 +291,14 @@ impl Tracking for Postgres {
     }
 
     async fn uninstall(&self, integration: Option<&str>, tables: &[TableName]) -> Result<Vec<String>> {
+        let turn = self.turn().await.map_err(|error| error.hint(super::super::UNINSTALL))?;
         let mut conn = self.connect().await?;
-        match integration {
-            None => self.uninstall_all(&mut conn).await.context(self.named()),
-            Some(integration) => self.uninstall_one(&mut conn, integration, tables).await.context(self.named()),
-        }
+        let removed = match integration {
+            None => self.uninstall_all(&mut conn).await,
+            Some(integration) => self.uninstall_one(&mut conn, integration, tables).await,
+        };
+        end(turn).await;
+        removed.context(self.named())
     }
 
     async fn register(&self, integration: &str, tables: &[Table]) -> Result<Vec<Position>> {
