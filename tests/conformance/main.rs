@@ -45,6 +45,7 @@ macro_rules! conformance {
             a_window_is_limited_and_says_so,
             a11_a_recreated_log_is_an_error,
             rule9_compaction_takes_only_what_a_newer_entry_repeats,
+            rule9_compaction_leaves_whose_change_it_is,
             an_absent_consumer_leaves_the_log_bounded,
             a_backlog_is_compacted_before_it_is_read,
             inspect_finds_nothing_wrong,

@@ -5,7 +5,6 @@
 //! done part by part, chosen by their hash.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 
 use sha2::{Digest as _, Sha256};
 
@@ -54,26 +53,25 @@ impl Compaction {
     }
 
     /// The newer entry that repeats the one at `at`, which may go then. Asked of every entry, from the newest down;
-    /// `update`: it is one that keeps its key, and no other may ever go (rule 9).
-    pub(super) fn repeated(&mut self, key: &KeyBytes, at: i64, update: bool) -> Option<i64> {
+    /// `update`: it is one that keeps its key, and no other may ever go (rule 9). Nor may one that an application has written where the
+    /// newer ones are an integration's (`origin`): it is whose change it is.
+    pub(super) fn repeated(&mut self, key: &KeyBytes, origin: Option<&str>, at: i64, update: bool) -> Option<i64> {
         let walk = self.walk.as_mut()?;
         let digest = digest(key);
         walk.kept += 1;
         if digest[0] % walk.parts != walk.part {
             return None;
         }
-        match walk.newest.entry(digest) {
-            Entry::Vacant(free) => {
-                free.insert(at);
-                None
-            }
-            Entry::Occupied(mut newest) => {
-                let newer = Some(*newest.get()).filter(|newer| update && *newer > at);
-                newest.insert(at.max(*newest.get()));
-                walk.kept -= i64::from(newer.is_some());
-                newer
-            }
-        }
+        // What moves keys counts as anybody's.
+        let origin = origin.filter(|_| update);
+        let of_it = [Some(digest), origin.map(|origin| [digest[0], digest[1] ^ hash(origin.as_bytes())[0]])];
+        let newest = of_it.iter().flatten().filter_map(|digest| walk.newest.get(digest)).max().copied();
+        let own = of_it[1].unwrap_or(digest);
+        let last = walk.newest.entry(own).or_insert(at);
+        *last = at.max(*last);
+        let newer = newest.filter(|newer| update && *newer > at);
+        walk.kept -= i64::from(newer.is_some());
+        newer
     }
 
     /// A slice was looked at, down to `below`; `bottom`: there is nothing under it. Whether there is more to do.
@@ -99,7 +97,11 @@ impl Compaction {
 }
 
 fn digest(key: &KeyBytes) -> Digest {
-    let hash = Sha256::digest(&key.0);
+    hash(&key.0)
+}
+
+fn hash(bytes: &[u8]) -> Digest {
+    let hash = Sha256::digest(bytes);
     let word = |from: usize| hash[from..from + 8].iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
     [word(0), word(8)]
 }
@@ -111,6 +113,11 @@ mod tests {
 
     /// What is left of a log of keys and whether each entry is an update, newest last, walked in slices.
     fn compacted(log: &[(i64, bool)], slice: usize) -> Vec<usize> {
+        let log: Vec<(i64, bool, Option<&str>)> = log.iter().map(|(key, update)| (*key, *update, None)).collect();
+        compacted_of(&log, slice)
+    }
+
+    fn compacted_of(log: &[(i64, bool, Option<&str>)], slice: usize) -> Vec<usize> {
         let mut compaction = Compaction::default();
         let mut there = vec![true; log.len()];
         let mut below = compaction.below(0, WORTHWHILE).unwrap();
@@ -118,8 +125,8 @@ mod tests {
             let from = usize::try_from(below).unwrap_or(log.len()).min(log.len());
             let under: Vec<usize> = (0..from).rev().filter(|at| there[*at]).take(slice).collect();
             for at in &under {
-                let (key, update) = log[*at];
-                there[*at] = compaction.repeated(&Key::int(key).encode(), *at as i64, update).is_none();
+                let (key, update, origin) = log[*at];
+                there[*at] = compaction.repeated(&Key::int(key).encode(), origin, *at as i64, update).is_none();
             }
             let lowest = under.last().map_or(below, |at| *at as i64);
             if !compaction.looked(lowest, under.len() < slice) {
@@ -134,6 +141,19 @@ mod tests {
         let log = [(1, true), (1, false), (2, true), (1, true), (2, true), (1, true), (3, true), (1, false)];
         for slice in 1..9 {
             assert_eq!(compacted(&log, slice), [1, 4, 6, 7], "{slice}");
+        }
+    }
+
+    /// What an integration writes after an application does not hide that the application has written.
+    #[test]
+    fn rule9_whose_change_it_is_stays_in_the_log() {
+        let (user, ours, theirs) = (None, Some("ours"), Some("theirs"));
+        let log = [(1, user), (1, ours), (1, user), (2, ours), (1, theirs), (1, ours), (2, user), (1, ours)];
+        let log: Vec<(i64, bool, Option<&str>)> = log.into_iter().map(|(key, origin)| (key, true, origin)).collect();
+        let gone = [(1, false, ours)];
+        for slice in 1..9 {
+            assert_eq!(compacted_of(&log, slice), [2, 4, 6, 7], "{slice}");
+            assert_eq!(compacted_of(&[log.as_slice(), &gone].concat(), slice), [6, 8], "{slice}: what moves keys repeats all");
         }
     }
 

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use twinrow::endpoint::Tracked;
-use twinrow::model::{Entry, KeyBytes, Op, Pos};
+use twinrow::endpoint::{Change, Tracked};
+use twinrow::model::{Entry, Key, KeyBytes, Op, Pos, Value};
 
 use super::bench::{Bench, op};
 use crate::support::Lab;
+
+const NAME: usize = 2;
 
 /// More than is compacted at all.
 const MANY: usize = 12_000;
@@ -88,6 +90,29 @@ pub async fn rule9_compaction_takes_only_what_a_newer_entry_repeats(lab: &dyn La
     assert!(after < 500, "{after} of {before} entries are left");
     assert_eq!(told(&absent.read().await), whole);
     assert_eq!(absent.waiting().await, 0);
+}
+
+/// That the last one who wrote a row is Twinrow does not hide that an application has written it before: whose change it is, is told.
+pub async fn rule9_compaction_leaves_whose_change_it_is(lab: &dyn Lab) {
+    let mut bench = Bench::item(lab).await;
+    insert(lab, 1..=3).await;
+    bench.read().await;
+    lab.user("update item set name = 'theirs' where id = 1").await;
+    let ours = |id: i64| Change { key: Key::int(id), version: None, values: vec![Value::Text("ours".to_owned())] };
+    let mut write = bench.begin().await;
+    write.update(bench.collection(), &[NAME], &[ours(1), ours(2)]).await.unwrap();
+    write.commit().await.unwrap();
+    lab.user("update item set name = 'theirs' where id = 2").await;
+    let mut open = lab.open().await;
+    for _ in 0..MANY {
+        open.run("update item set qty = qty + 1 where id = 3").await;
+    }
+    open.commit().await;
+    bench.compact().await;
+    let mut told: Vec<(String, bool)> = bench.read().await.iter().map(|entry| (op(entry), entry.own)).collect();
+    told.dedup();
+    let told: Vec<(&str, bool)> = told.iter().map(|(op, own)| (op.as_str(), *own)).collect();
+    assert_eq!(told, [("update 1", false), ("update 1", true), ("update 2", false), ("update 3", false)]);
 }
 
 /// The first integration runs, the second never does: the log does not grow with what happens.

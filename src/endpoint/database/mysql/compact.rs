@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use mysql_async::Value as Wire;
 
 use super::catalog::quoted;
-use super::connection::{Connection, field_text};
+use super::connection::{Connection, field_optional, field_text};
 use super::log::{self, Log, Logged, Stand, What};
 use super::replaced;
 use crate::endpoint::Tracked;
@@ -56,9 +56,9 @@ async fn queue(connection: &mut Connection, log: &Log, compaction: &mut Compacti
             _ => None,
         };
         lowest = log::number(row, 0)?;
-        let what = log::what(&field_text(row, 2)?, key(3), key(4));
+        let (what, origin) = (log::what(&field_text(row, 2)?, key(3), key(4)), field_optional(row, 5)?);
         // By both numbers: an entry that is older by either stays.
-        if is_repeated(compaction, &what, log::number(row, 1)?).is_some() {
+        if is_repeated(compaction, &what, origin.as_deref(), log::number(row, 1)?).is_some() {
             repeated.push(lowest);
         }
     }
@@ -82,7 +82,7 @@ async fn direct(connection: &mut Connection, log: &Log, compaction: &mut Compact
         let session = replaced::session(logged.writer);
         let later = before.remove(&session).filter(|_| !matches!(logged.what, What::Delete(_)));
         repeated.extend(later);
-        if let Some(newer) = is_repeated(compaction, &logged.what, logged.seq) {
+        if let Some(newer) = is_repeated(compaction, &logged.what, logged.origin.as_deref(), logged.seq) {
             before.insert(session, (logged.seq, newer));
         }
     }
@@ -99,8 +99,8 @@ async fn direct(connection: &mut Connection, log: &Log, compaction: &mut Compact
 }
 
 /// The newer entry that repeats this one.
-fn is_repeated(compaction: &mut Compaction, what: &What, seq: i64) -> Option<i64> {
-    let mut note = |key: KeyBytes, update: bool| compaction.repeated(&key, seq, update);
+fn is_repeated(compaction: &mut Compaction, what: &What, origin: Option<&str>, seq: i64) -> Option<i64> {
+    let mut note = |key: KeyBytes, update: bool| compaction.repeated(&key, origin, seq, update);
     match what {
         What::Update(old, new) if old.encode() == new.encode() => note(old.encode(), true),
         What::Update(old, new) => {

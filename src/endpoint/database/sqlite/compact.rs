@@ -39,7 +39,7 @@ pub(super) fn look(connection: &Connection, table: &Table, mut compaction: Compa
         let before = if probed.is_some() { rows.get(at + 2) } else { before };
         let may_go = entry.plain() && before.is_none_or(|before| matches!(before.op, b'I' | b'U'));
         for key in entry.old.iter().chain(entry.new.iter().filter(|new| entry.old.as_ref() != Some(new))) {
-            if compaction.repeated(&key.encode(), entry.seq, may_go).is_some() {
+            if compaction.repeated(&key.encode(), entry.origin.as_deref(), entry.seq, may_go).is_some() {
                 repeated.push(entry.seq);
                 repeated.extend(probed.map(|probe| probe.seq));
             }

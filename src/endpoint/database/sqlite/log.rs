@@ -81,6 +81,8 @@ pub(super) struct Read {
 pub(super) struct Raw {
     pub(super) seq: i64,
     pub(super) op: u8,
+    /// The integration that wrote it; `None`: somebody else.
+    pub(super) origin: Option<String>,
     own: bool,
     pub(super) old: Option<Key>,
     pub(super) new: Option<Key>,
@@ -162,7 +164,8 @@ fn raw_of(table: &Table, row: &Row<'_>, writer: Option<&str>) -> Result<Raw> {
     let second = if matches!(op, b'I' | b'U' | b'X') { Some(key(3 + table.key.len())?) } else { None };
     let said = |key: &Key| key.0.iter().any(|part| *part != Value::Null);
     let (new, by) = if op == b'X' { (None, second.filter(said)) } else { (second, None) };
-    Ok(Raw { seq: row.get(0).map_err(fault)?, op, own: origin.is_some() && origin.as_deref() == writer, old, new, by })
+    let own = origin.is_some() && origin.as_deref() == writer;
+    Ok(Raw { seq: row.get(0).map_err(fault)?, op, origin, own, old, new, by })
 }
 
 /// Where to cut a batch so that the probes of a REPLACE stay with what it did: before the probes and
@@ -338,6 +341,7 @@ mod tests {
             .map(|(i, (op, old, new))| Raw {
                 seq: i as i64,
                 op: *op as u8,
+                origin: None,
                 own: false,
                 old: (*op != 'I').then(|| Key::int(*old)),
                 new: matches!(op, 'I' | 'U').then(|| Key::int(*new)),
