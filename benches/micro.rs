@@ -153,7 +153,14 @@ fn decide(version: usize) -> Duration {
     timed(|| {
         for (pair, source, target) in &records {
             let (source, target) = (Seen::Row(source), Seen::Row(target));
-            black_box(reconcile::decide(&Question { link: &link, pair: Some(pair), source, target, translate: &translate }));
+            black_box(reconcile::decide(&Question {
+                link: &link,
+                pair: Some(pair),
+                source,
+                target,
+                only_set_off: false,
+                translate: &translate,
+            }));
         }
     })
 }

@@ -101,7 +101,7 @@ impl Pipeline {
             let held: Vec<KeyBytes> = pairs.iter().filter_map(|pair| pair.key[side].clone()).collect();
             let late = moment.late(at, going, of, self.midway, &held).await?;
             let entries = moment.entries_of(at, going, of);
-            self.fold_onto(link, side, &entries, pairs, &Unread { away, late }).await?;
+            self.fold_onto(session, link, side, &entries, pairs, &Unread { away, late }).await?;
         }
         self.away = all;
         Ok(())

@@ -95,6 +95,7 @@ impl Pipeline {
             self.foresee(session, moment, link_at, &items).await?;
         }
         leave_to_found(&mut items, candidates);
+        self.tell_set_off(moment, link_at, link, &mut items).await?;
         if self.mode == Mode::Plan {
             // They come under their own names.
             items.truncate(asked);
@@ -140,7 +141,8 @@ pub(super) fn decide_item(link: &Link, item: &Item, translator: &Translator<'_>)
         return Decision { situation: Situation::Nothing, action: Action::Ignore };
     }
     let (source, target) = (item.slot.source.seen(), item.slot.target.seen());
-    let question = Question { link, pair: item.pair.as_ref(), source, target, translate: translator };
+    let question =
+        Question { link, pair: item.pair.as_ref(), source, target, only_set_off: item.only_set_off, translate: translator };
     if !item.linking {
         let mut decision = reconcile::decide(&question);
         if item.linked_first() && matches!(decision.action, Action::Update(_)) {

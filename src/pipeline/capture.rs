@@ -108,6 +108,9 @@ impl Pipeline {
             }
             let last =
                 Both::from_fn(|side| dirty[side].iter().map(|dirty| (dirty.key.clone(), (dirty.pos, dirty.born))).collect());
+            for side in Side::BOTH {
+                self.survivors.read(link.number, side, &dirty[side]);
+            }
             self.leave_to_compare(&moment, at, link, &mut dirty);
             moment.last.push(last);
             moment.dirty.push(dirty);
@@ -142,12 +145,13 @@ impl Pipeline {
         Box::pin(self.fold_away(session, moment, at, side, &keys)).await?;
         let evidence = Box::pin(self.evidence(session, moment, at, link, side, &pairs)).await?;
         let entries = moment.entries_of(at, link, side);
-        self.fold_onto(link, side, &entries, pairs, &evidence).await
+        self.fold_onto(session, link, side, &entries, pairs, &evidence).await
     }
 
     /// The same, once it is known which pairs the entries may be about, and what the rows say.
     pub(super) async fn fold_onto(
         &mut self,
+        session: &mut dyn Session,
         link: &Link,
         side: Side,
         entries: &[Entry],
@@ -166,12 +170,9 @@ impl Pipeline {
         if self.mode == Mode::Plan {
             return Ok(folded.changed);
         }
-        let lost: Vec<Work> = folded
-            .changed
-            .iter()
-            .filter(|pair| folded.lost.binary_search(&pair.id).is_ok())
-            .filter_map(|pair| self.gone(link, side, pair))
-            .collect();
+        let lost: Vec<&Pair> = folded.changed.iter().filter(|pair| folded.lost.binary_search(&pair.id).is_ok()).collect();
+        Box::pin(self.watch_survivors(session, link, side, &lost)).await?;
+        let lost: Vec<Work> = lost.into_iter().filter_map(|pair| self.gone(link, side, pair)).collect();
         let returned: Vec<(Side, KeyBytes)> = folded
             .changed
             .iter()
@@ -185,6 +186,7 @@ impl Pipeline {
         state::delete_work(&mut *tx, link, &returned).await?;
         state::write_work(&mut *tx, &lost).await?;
         if folded.truncated {
+            self.survivors.forget(link.number);
             // One that is under way starts over: it has passed some of the records.
             let recheck =
                 state::scan(&mut *tx, link).await?.map(|scan| scan.part).filter(|part| matches!(part, ScanPart::Recheck(_)));

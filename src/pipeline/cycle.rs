@@ -288,6 +288,9 @@ impl Pipeline {
         if fates.contains(&Fate::Written) {
             self.mapped.insert(link.number);
         }
+        for (item, _) in batch.items.iter().zip(&fates).filter(|(_, fate)| **fate == Fate::Written) {
+            self.settle_survivor(link, item);
+        }
         count(doing.counts.link(&link.name), &batch, &fates);
         self.finish(doing.session, link, &batch, &fates).await?;
         Ok(later)

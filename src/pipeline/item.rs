@@ -112,6 +112,8 @@ pub(super) struct Item {
     /// A field that our write has changed though it was not sent, by a trigger of the application's: a
     /// change of that side (rule 5), which the echo of our write must not settle.
     pub(super) set_off: Option<usize>,
+    /// The other side of a pair that lost one: whatever it differs in, our own writes have set off.
+    pub(super) only_set_off: bool,
     /// It may be the record that had its key before, or another one: nothing tells.
     pub(super) unsure: bool,
     pub(super) decision: Option<Decision>,
@@ -134,6 +136,7 @@ impl Item {
             others: Vec::new(),
             waits: None,
             set_off: None,
+            only_set_off: false,
             unsure: false,
             decision: None,
         }

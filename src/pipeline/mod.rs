@@ -50,6 +50,7 @@ mod rings;
 mod run;
 mod scan;
 mod stopped;
+mod survivors;
 mod takeover;
 mod timings;
 mod translate;
@@ -159,6 +160,8 @@ pub struct Pipeline {
     timings: Timings,
     /// What was recorded a moment ago and comes back through the logs.
     echoes: echo::Echoes,
+    /// Rows whose twins are gone and that nobody but us has written since.
+    survivors: survivors::Survivors,
     /// Creates at apps whose outcome is not known.
     unsettled: intents::Unsettled,
     /// Whether the logs were not read to their end the last time, or nobody knows.

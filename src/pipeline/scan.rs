@@ -40,6 +40,8 @@ impl Pipeline {
         state::write_scan(&mut *tx, &scan).await?;
         tx.commit().await?;
         self.unchecked.insert(link.number);
+        // Something may have been missed.
+        self.survivors.forget(link.number);
         Ok(())
     }
 

@@ -111,6 +111,7 @@ async fn take_fences(
         split_until: None,
         timings: super::Timings::default(),
         echoes: super::echo::Echoes::default(),
+        survivors: super::survivors::Survivors::default(),
         unsettled: super::intents::Unsettled::unknown(),
         comparing: HashSet::new(),
         closed_at: 0,

@@ -29,6 +29,8 @@ pub struct Question<'a> {
     pub source: Seen<'a>,
     /// The target's row.
     pub target: Seen<'a>,
+    /// Whatever the survivor of a pair that lost a side differs in, our own writes have set off: nobody has changed it.
+    pub only_set_off: bool,
     /// How values cross over.
     pub translate: &'a dyn Translate,
 }
@@ -224,8 +226,9 @@ fn survivor(question: &Question<'_>, pair: &Pair, row: &Row, side: Side) -> Deci
     let link = question.link;
     let fields = 0..pair.bases.len().min(row.len());
     let changed: Vec<usize> = fields.filter(|at| is_other(link, *at, &pair.bases, row, side, question.translate)).collect();
-    // A change that may not travel is no change of that side: it makes no conflict of the other one's delete.
-    let travels = changed.iter().any(|at| link.fields[*at].direction.writes(side.other()));
+    // A change that may not travel is no change of that side: it makes no conflict of the other one's delete. Nor does one
+    // that nobody has made.
+    let travels = !question.only_set_off && changed.iter().any(|at| link.fields[*at].direction.writes(side.other()));
     let situation = match (side, travels) {
         (Side::Target, false) => Situation::SourceGone,
         (Side::Target, true) => Situation::SourceGoneTargetChanged,

@@ -93,7 +93,7 @@ impl Translate for Tens {
 }
 
 fn ask(link: &Link, pair: Option<&Pair>, source: Seen<'_>, target: Seen<'_>) -> Decision {
-    decide(&Question { link, pair, source, target, translate: &Plain })
+    decide(&Question { link, pair, source, target, only_set_off: false, translate: &Plain })
 }
 
 /// The situation of a pair whose sides were `1, 1` when they agreed.
@@ -443,7 +443,7 @@ fn i4_a_column_of_a_wider_type_is_no_change() {
     let base = row(5, 7);
     let pair = pair(&base, &base);
     let ask = |link: &Link, source: Seen<'_>, target: Seen<'_>| {
-        decide(&Question { link, pair: Some(&pair), source, target, translate: &Wider })
+        decide(&Question { link, pair: Some(&pair), source, target, only_set_off: false, translate: &Wider })
     };
     let (source, edited) = (vec![wide("5.00"), wide("7.00")], row(50, 7));
     assert_eq!(ask(&link(), Seen::Row(&source), Seen::Row(&base)).situation, Situation::InSync);
@@ -463,8 +463,14 @@ fn i4_what_the_other_side_only_rounds_to_the_same_is_a_change() {
     let base = row(10, 10);
     let pair = pair(&base, &base);
     let (source, target) = (row(15, 10), row(90, 10));
-    let question =
-        Question { link: &link(), pair: Some(&pair), source: Seen::Row(&source), target: Seen::Row(&target), translate: &Tens };
+    let question = Question {
+        link: &link(),
+        pair: Some(&pair),
+        source: Seen::Row(&source),
+        target: Seen::Row(&target),
+        only_set_off: false,
+        translate: &Tens,
+    };
     assert_eq!(decide(&question).situation, Situation::Conflict);
 }
 
@@ -543,7 +549,7 @@ proptest! {
         let mut source = values[2..4].to_vec();
         let mut target: Row = values[4..6].iter().map(&store).collect();
         let ask = |pair: &Pair, source: &Row, target: &Row| {
-            decide(&Question { link: &link, pair: Some(pair), source: Seen::Row(source), target: Seen::Row(target), translate })
+            decide(&Question { link: &link, pair: Some(pair), source: Seen::Row(source), target: Seen::Row(target), only_set_off: false, translate })
         };
         let first = ask(&pair, &source, &target);
         carry_out(&first, &mut pair, &mut source, &mut target, store);
@@ -559,7 +565,7 @@ proptest! {
         let (base_source, base_target) = (row(a, 15), row(a, 7));
         let pair = pair(&base_source, &base_target);
         let (source, target) = (row(b, 15), row(c, 7));
-        let question = Question { link: &link, pair: Some(&pair), source: Seen::Row(&source), target: Seen::Row(&target), translate: &Tens };
+        let question = Question { link: &link, pair: Some(&pair), source: Seen::Row(&source), target: Seen::Row(&target), only_set_off: false, translate: &Tens };
         if let Action::Update(update) = decide(&question).action {
             prop_assert!(update.source.iter().chain(&update.target).all(|(at, _)| *at == 0));
         }

@@ -14,6 +14,10 @@ scenarios! { sqlite_sqlite:
     a_default_of_a_field_we_do_not_send_goes_back,
     what_was_set_off_survives_a_crash,
     b7_two_triggers_that_set_each_other_off_are_held,
+    i1_a_cascade_of_ours_does_not_undo_a_delete,
+    i1_a_trigger_in_our_write_does_not_undo_a_delete,
+    i1_a_users_change_beside_what_we_set_off_is_not_deleted,
+    i1_what_another_link_brings_stands_against_a_delete,
 }
 
 scenarios! { postgres_mysql:
@@ -25,6 +29,10 @@ scenarios! { postgres_mysql:
     a_default_of_a_field_we_do_not_send_goes_back,
     what_was_set_off_survives_a_crash,
     b7_two_triggers_that_set_each_other_off_are_held,
+    i1_a_cascade_of_ours_does_not_undo_a_delete,
+    i1_a_trigger_in_our_write_does_not_undo_a_delete,
+    i1_a_users_change_beside_what_we_set_off_is_not_deleted,
+    i1_what_another_link_brings_stands_against_a_delete,
 }
 
 scenarios! { mysql_mariadb:
@@ -32,11 +40,23 @@ scenarios! { mysql_mariadb:
     what_our_write_sets_off_goes_back,
     a_blank_that_comes_back_filled_goes_back,
     b7_two_triggers_that_set_each_other_off_are_held,
+    i1_a_cascade_of_ours_does_not_undo_a_delete,
+    i1_a_trigger_in_our_write_does_not_undo_a_delete,
+    i1_a_users_change_beside_what_we_set_off_is_not_deleted,
 }
 
 scenarios! { sqlite_postgres:
     what_our_write_sets_off_goes_back,
     a_blank_that_comes_back_filled_goes_back,
+    i1_a_cascade_of_ours_does_not_undo_a_delete,
+    i1_a_trigger_in_our_write_does_not_undo_a_delete,
+    i1_a_users_change_beside_what_we_set_off_is_not_deleted,
+}
+
+scenarios! { mariadb_postgres:
+    i1_a_cascade_of_ours_does_not_undo_a_delete,
+    i1_a_trigger_in_our_write_does_not_undo_a_delete,
+    i1_a_users_change_beside_what_we_set_off_is_not_deleted,
 }
 
 const LINES: &str = "
@@ -230,5 +250,127 @@ pub async fn i6_what_our_create_leaves_empty_clears_nothing(scene: &Scene) {
         let now = format!("3|{total}");
         assert_eq!(both(scene, "qty, coalesce(total, -1)").await, [[now.clone()], [now]]);
     }
+    scene.quiet().await;
+}
+
+/// A parent and its children: people give the parents' keys, each side numbers the children.
+async fn families(scene: &Scene) {
+    for (lab, parent, child, first) in [(&scene.source, "par", "chi", 500), (&scene.target, "eltern", "kind", 7000)] {
+        let (key, text) = (lab.dialect().generated_key, lab.dialect().text);
+        lab.user(&format!("create table {parent} (code {text} not null primary key, v bigint)")).await;
+        let reference = format!("foreign key (f) references {parent} (code) on update cascade");
+        lab.user(&format!("create table {child} (id {key}, ref {text} not null unique, f {text} not null, {reference})")).await;
+        lab.user(&format!("insert into {parent} values ('none', 0)")).await;
+        lab.user(&format!("insert into {child} (id, ref, f) values ({first}, 'none', 'none')")).await;
+    }
+    scene.link(&[
+        ("p", "\n    source: par\n    target: eltern\n    keys: copy\n    safety: mirror\n    fields: {v: v}\n"),
+        (
+            "c",
+            "\n    source: chi\n    target: kind\n    match: [ref]\n    safety: mirror\n    fields:\n      ref: ref\n      f: {to: f, via: p}\n",
+        ),
+    ]);
+    scene.source.user("insert into par values ('P1', 1), ('P2', 2)").await;
+    scene.source.user("insert into chi (ref, f) values ('c1', 'P1'), ('c2', 'P2')").await;
+    scene.sync().await;
+    assert_eq!(of_families(scene).await, [["none 0", "P1 1", "P2 2", "c1 P1", "c2 P2", "none none"]; 2]);
+}
+
+async fn of_families(scene: &Scene) -> [Vec<String>; 2] {
+    let mut all = [Vec::new(), Vec::new()];
+    for (at, (lab, parent, child)) in [(&scene.source, "par", "chi"), (&scene.target, "eltern", "kind")].into_iter().enumerate() {
+        all[at].extend(rows(lab, &format!("select code, v from {parent} order by v, code")).await);
+        all[at].extend(rows(lab, &format!("select ref, f from {child} order by ref")).await);
+    }
+    all.map(|all| all.into_iter().map(|row| row.replace('|', " ")).collect())
+}
+
+/// Whenever a child goes, its parent in the source counts down.
+async fn counter(scene: &Scene) {
+    let lab = &scene.source;
+    let body = "update par set v = v - 1 where code = old.f";
+    match lab.dialect().statements {
+        statements if statements.ends_with("sqlite") => {
+            lab.user(&format!("create trigger counter after delete on chi begin {body}; end")).await;
+        }
+        statements if statements.ends_with("postgres") => {
+            let body = format!("begin {body}; return null; end");
+            lab.user(&format!("create function counter() returns trigger language plpgsql as $${body}$$")).await;
+            lab.user("create trigger counter after delete on chi for each row execute function counter()").await;
+        }
+        _ => lab.user(&format!("create trigger counter after delete on chi for each row {body}")).await,
+    }
+}
+
+async fn in_one_transaction(lab: &Arc<dyn Lab>, statements: [&str; 2]) {
+    let mut transaction = lab.open().await;
+    for sql in statements {
+        transaction.run(sql).await;
+    }
+    transaction.commit().await;
+}
+
+/// The parent's new key comes down on the child in the source, which nobody has touched there.
+pub async fn i1_a_cascade_of_ours_does_not_undo_a_delete(scene: &Scene) {
+    families(scene).await;
+    let statements = ["delete from kind where ref = 'c1'", "update eltern set code = 'R1' where code = 'P1'"];
+    in_one_transaction(&scene.target, statements).await;
+    scene.sync().await;
+    assert_eq!(of_families(scene).await, [["none 0", "R1 1", "P2 2", "c2 P2", "none none"]; 2]);
+    // What was set off is kept.
+    assert_eq!((scene.held().await, scene.conflicts().await.len()), (vec![], 1));
+    scene.quiet().await;
+}
+
+pub async fn i1_a_trigger_in_our_write_does_not_undo_a_delete(scene: &Scene) {
+    families(scene).await;
+    counter(scene).await;
+    let statements = ["delete from kind where ref = 'c1'", "delete from eltern where code = 'P1'"];
+    in_one_transaction(&scene.target, statements).await;
+    scene.sync().await;
+    assert_eq!(of_families(scene).await, [["none 0", "P2 2", "c2 P2", "none none"]; 2]);
+    // What was set off is kept.
+    assert_eq!((scene.held().await, scene.conflicts().await.len()), (vec![], 1));
+    scene.quiet().await;
+}
+
+pub async fn i1_a_users_change_beside_what_we_set_off_is_not_deleted(scene: &Scene) {
+    families(scene).await;
+    counter(scene).await;
+    let statements = ["delete from kind where ref = 'c1'", "delete from eltern where code = 'P1'"];
+    in_one_transaction(&scene.target, statements).await;
+    scene.source.user("update par set v = 50 where code = 'P1'").await;
+    scene.sync().await;
+    assert_eq!(of_families(scene).await, [["none 0", "P2 2", "P1 49", "c2 P2", "none none"]; 2]);
+    scene.quiet().await;
+}
+
+/// What another link has brought into a table is a change, though we have written it.
+pub async fn i1_what_another_link_brings_stands_against_a_delete(scene: &Scene) {
+    for (lab, tables) in [(&scene.source, ["inbox", "outbox"].as_slice()), (&scene.target, &["note"])] {
+        let (key, text) = (lab.dialect().generated_key, lab.dialect().text);
+        for (at, table) in tables.iter().enumerate() {
+            let (first, code) = (1 + 40 * at + 3000 * tables.len(), format!("{text} not null unique"));
+            lab.user(&format!("create table {table} (id {key}, code {code}, v bigint)")).await;
+            lab.user(&format!("insert into {table} (id, code, v) values ({first}, 'first', 0)")).await;
+        }
+    }
+    let to = |table: &str| {
+        let link = "target: note\n    match: [code]\n    safety: mirror\n    conflict: target\n    fields: {code: code, v: v}";
+        format!("\n    source: {table}\n    {link}\n")
+    };
+    scene.link(&[("in", &to("inbox")), ("out", &to("outbox"))]);
+    scene.source.user("insert into inbox (code, v) values ('x', 1)").await;
+    scene.sync().await;
+    let all = async || {
+        let mut all = rows(&scene.source, "select v from inbox where code = 'x'").await;
+        all.extend(rows(&scene.target, "select v from note where code = 'x'").await);
+        all.extend(rows(&scene.source, "select v from outbox where code = 'x'").await);
+        all
+    };
+    assert_eq!(all().await, ["1", "1", "1"]);
+    in_one_transaction(&scene.source, ["update inbox set v = 2 where code = 'x'", "delete from outbox where code = 'x'"]).await;
+    scene.sync().await;
+    assert_eq!(all().await, ["2", "2", "2"]);
     scene.quiet().await;
 }
