@@ -341,7 +341,11 @@ impl Answer<'_> {
         let theirs = &self.item.slot[self.side.other()].row()?[at];
         let agrees = self.agrees(at, theirs);
         if !self.link.fields[at].direction.writes(self.side) {
-            return (agrees || self.unsaid(at)).then(|| self.seen(theirs, &self.stored[at]));
+            return match agrees {
+                true => Some(self.seen(theirs, &self.stored[at])),
+                // As if both had been empty: what the other side has is a change of its own, which may not travel.
+                false => self.unsaid(at).then(|| self.seen(&Value::Null, &self.stored[at])),
+            };
         }
         let filled = self.filled(at, sent);
         let mut base = self.seen(theirs, if filled { sent } else { &self.stored[at] });

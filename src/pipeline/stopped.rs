@@ -216,7 +216,7 @@ impl Pipeline {
             }
             self.read_one(&*endpoint, link, side).await.context(place())?;
         }
-        self.check_map(&mut *self.home_session().await?, link).await?;
+        self.check_whole_map(&mut *self.home_session().await?, link).await?;
         Ok(Look::Clear)
     }
 

@@ -1,8 +1,9 @@
 //! The identity map and the receipts that feed it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::conflicts::absorb_conflicts;
+use super::progress::{add_to_setting, setting, write_setting};
 use super::{key_cell, key_of, side_cell, side_of};
 use crate::error::{Error, Kind, Result};
 use crate::model::{Both, KeyBytes, Link, Pair, PairStatus, Pos, Receipt, Side, decode_bases, encode_bases, work_name};
@@ -140,6 +141,39 @@ pub async fn has_pairs(session: &mut dyn Session, link: &Link) -> Result<bool> {
     Ok(!session.query("pair_any", &[vec![Cell::Int(link.number)]]).await?.is_empty())
 }
 
+/// How many pairs a link ever had is noted under this name, which no integration has for its own, and the link's number: whoever
+/// finds fewer in the map knows that some were lost (C21).
+fn noted(link: i64) -> String {
+    format!("pairs:{link}")
+}
+
+/// Counts new pairs, in the transaction that inserts them.
+async fn note_new(session: &mut dyn Session, link: i64, new: usize) -> Result<()> {
+    match i64::try_from(new) {
+        Ok(new) if new > 0 => add_to_setting(session, "", &noted(link), new).await,
+        _ => Ok(()),
+    }
+}
+
+async fn total(session: &mut dyn Session, link: &Link) -> Result<i64> {
+    let rows = session.query("pair_total", &[vec![Cell::Int(link.number)]]).await?;
+    rows.first().and_then(|row| row.first()).map_or(Ok(0), int)
+}
+
+/// How many of the pairs that a link ever had are not in its map any more; `None`: nobody has counted them yet.
+pub async fn missing_pairs(session: &mut dyn Session, link: &Link) -> Result<Option<u64>> {
+    let Some(noted) = setting(session, "", &noted(link.number)).await?.and_then(|noted| noted.parse::<i64>().ok()) else {
+        return Ok(None);
+    };
+    Ok(Some(u64::try_from(noted - total(session, link).await?).unwrap_or(0)))
+}
+
+/// From now on a link has the pairs that are in its map.
+pub async fn count_anew(session: &mut dyn Session, link: &Link) -> Result<()> {
+    let total = total(session, link).await?;
+    write_setting(session, "", &noted(link.number), &total.to_string()).await
+}
+
 /// Inserts new pairs. All or nothing: if one of their keys has a live pair already, nothing may stand.
 ///
 /// # Errors
@@ -147,9 +181,10 @@ pub async fn has_pairs(session: &mut dyn Session, link: &Link) -> Result<bool> {
 pub async fn insert<'a>(session: &mut dyn Session, link: &Link, new: impl IntoIterator<Item = &'a Pair>) -> Result<()> {
     let set: Vec<Cells> = new.into_iter().map(|pair| to_cells(link, pair)).collect();
     match session.execute("pair_insert", &set).await {
-        Err(error) if error.kind() == Kind::Duplicate => Err(stale(link).source(error)),
-        inserted => all_or_stale(inserted?, set.len(), link),
+        Err(error) if error.kind() == Kind::Duplicate => return Err(stale(link).source(error)),
+        inserted => all_or_stale(inserted?, set.len(), link)?,
     }
+    note_new(session, link.number, set.len()).await
 }
 
 /// Records pairs as they are now, each valid only for version `ver - 1`.
@@ -336,6 +371,16 @@ async fn absorb_round(session: &mut dyn Session, receipts: &[&Cells], moved: &Ha
         }
     }
     let mut recorded = session.execute("pair_absorb", &inserts).await?;
+    if recorded == inserts.len() as u64 {
+        // Where some were there already, nobody knows which: too few may be noted, never too many.
+        let mut new: BTreeMap<i64, usize> = BTreeMap::new();
+        for pair in &inserts {
+            *new.entry(int(&pair[LINK])?).or_default() += 1;
+        }
+        for (link, new) in new {
+            note_new(session, link, new).await?;
+        }
+    }
     if going.len() > 1 {
         session.execute("pair_let_go", &going).await?;
     }

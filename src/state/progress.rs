@@ -231,3 +231,9 @@ pub async fn write_setting(session: &mut dyn Session, integration: &str, name: &
     session.execute("setting_write", &[vec![text_cell(integration), text_cell(name), text_cell(value)]]).await?;
     Ok(())
 }
+
+/// Adds to one that is a number.
+pub async fn add_to_setting(session: &mut dyn Session, integration: &str, name: &str, by: i64) -> Result<()> {
+    session.execute("setting_add", &[vec![text_cell(integration), text_cell(name), Cell::Int(by)]]).await?;
+    Ok(())
+}

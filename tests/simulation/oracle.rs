@@ -224,7 +224,8 @@ impl World {
                 let (there, owner) = if at == 0 { (s, t) } else { (t, s) };
                 let own = own(at, &|fact| *fact == (entity, field, raw(&there[field])));
                 let blank = there[field].is_null() && (self.options.blank > 0.0 || receiver.is_some());
-                own || blank || owner[field].is_null() && self.made_again(entity)
+                // (Where the other side's change wins over a delete, too.)
+                own || blank || owner[field].is_null() && self.ledger.deleted.contains(&entity)
             });
             let null = if field == PARENT { *s_parent == 0 || *t_parent == 0 } else { s[field].is_null() || t[field].is_null() };
             let blank = (self.options.blanks == Blanks::Keep || self.options.changes > 0.0) && null;
@@ -384,10 +385,5 @@ impl World {
         let others =
             sides.iter().flat_map(|side| side.rows.iter().filter(|(entity, _)| **entity != of)).flat_map(|(_, rows)| rows);
         self.options.swaps && others.map(|(_, row, _)| &row[X]).any(|x| values.contains(x))
-    }
-
-    /// Whether a record that a user has deleted may have been made again from its twin.
-    fn made_again(&self, entity: i64) -> bool {
-        self.options.deletes == Deletes::Recreate && self.ledger.deleted.contains(&entity)
     }
 }

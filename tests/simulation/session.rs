@@ -136,6 +136,7 @@ fn read(own: &Own, name: &str, p: &Cells) -> Option<Vec<Cells>> {
             select(&own.pair, |row| row[1] == p[0] && row[T_FORMER] == p[1] && row[T_KEY] == Cell::Null && live(row))
         }
         "pair_page" => first(select(&own.pair, |row| row[1] == p[0] && row[0] > p[1] && live(row)), &p[2]),
+        "pair_total" => vec![vec![Cell::Int(select(&own.pair, |row| row[1] == p[0]).len() as i64)]],
         "pair_any" => first(select(&own.pair, |row| row[1] == p[0]), &Cell::Int(1)),
         "pair_count" => {
             let pairs = select(&own.pair, |row| row[1] == p[0] && live(row));
@@ -399,6 +400,15 @@ fn write_other(own: &mut Own, name: &str, p: &Cells) -> (u64, Vec<Cells>) {
             row[3] = p[2].clone();
             1
         }),
+        "setting_add" => {
+            let before = own.setting.get(&p[..2]).map_or(0, |row| match &row[2] {
+                Cell::Text(value) => value.parse().unwrap(),
+                _ => 0,
+            });
+            let sum = Cell::Text((before + number(&p[2])).to_string());
+            own.setting.insert(p[..2].to_vec(), vec![p[0].clone(), p[1].clone(), sum]);
+            1
+        }
         "setting_write" => {
             own.setting.insert(p[..2].to_vec(), p.clone());
             1

@@ -5,6 +5,7 @@ use crate::scene::{CUSTOMERS, ORDERS, Scene, rows, scenarios};
 scenarios! { each_engine:
     c21_an_emptied_map_stops_only_its_link,
     c21_a_map_that_was_dropped_and_made_anew_stops_its_links,
+    c21_an_older_map_that_is_put_back_stops_its_link,
 }
 
 scenarios! { sqlite_sqlite:
@@ -128,5 +129,40 @@ pub async fn c21_without_a_match_a_person_decides(scene: &Scene) {
     scene.configure("first_sync: auto", &[("customers", CUSTOMERS), ("orders", ORDERS)]);
     scene.sync().await;
     assert_eq!(customers(scene).await, before);
+    scene.quiet().await;
+}
+
+/// Its newest records have no pair any more: each would be made a second time.
+pub async fn c21_an_older_map_that_is_put_back_stops_its_link(scene: &Scene) {
+    begin(scene).await;
+    let (pair, link) = (own(scene, "pair"), own(scene, "link"));
+    let of_orders = format!("link = (select number from {link} where name = 'orders')");
+    scene.target.user(&format!("create table backup_of_pair as select * from {pair} where {of_orders}")).await;
+    scene.source.user("insert into orders (code, customer_id, cents) select 'Dan', min(id), 5 from customer").await;
+    scene.sync().await;
+    scene.quiet().await;
+    scene.target.user(&format!("delete from {pair} where {of_orders}")).await;
+    scene.target.user(&format!("insert into {pair} select * from backup_of_pair")).await;
+    scene.source.user("update orders set cents = 7 where code = 'Dan'").await;
+    scene.source.user("update customer set phone = '1' where name = 'Ada'").await;
+    let before = orders(scene).await;
+    for _ in 0..2 {
+        let refused = scene.refused(&["run", "--once"], 1).await;
+        assert!(refused.err.contains("link orders stands still: 1 of the pairs its identity map had"), "{}", refused.err);
+        assert!(refused.err.contains("twinrow resync new-map orders"), "{}", refused.err);
+        assert_eq!(orders(scene).await, before);
+    }
+    let [source, target] = customers(scene).await;
+    assert_eq!(source, target, "the other link goes on");
+    scene.program.run(&["resync", "new-map"]).await.code(0);
+    let all = ["Ada|5", "Ben|5", "Cai|5", "Dan|7"];
+    assert_eq!(orders(scene).await, [all, all], "the match rule finds the twin");
+    scene.quiet().await;
+    // One row is enough.
+    scene.target.user(&format!("delete from {pair} where {of_orders} and id in (select id from backup_of_pair where id = (select min(id) from backup_of_pair))")).await;
+    let refused = scene.refused(&["run", "--once"], 1).await;
+    assert!(refused.err.contains("link orders stands still: 1 of the pairs"), "{}", refused.err);
+    scene.program.run(&["resync", "new-map"]).await.code(0);
+    assert_eq!(orders(scene).await, [all, all]);
     scene.quiet().await;
 }
