@@ -488,15 +488,16 @@ pub trait Write: Send {
         Ok(self.lock(collection, &keys).await?.into_iter().map(|row| row.map(Locked::Now)).collect())
     }
 
-    /// Those of `keys`, whose rows [`Write::lock`] has returned, about which the log has an entry by now that says who has
-    /// which key ([`Unread::Births`]) and that a window had not read: where it stood, and what it had removed, `since` and
-    /// `read` say. A row that looks as it did then may be another record's (rule 3). One query, or two.
+    /// Those of `keys`, whose rows [`Write::lock`] has returned, or that rows of this transaction refer to, about which the log
+    /// has an entry by now that says who has which key, and that a window had not read: where it stood, and what it had removed,
+    /// `since` and `read` say. A row that looks as it did then may be another record's (rule 3). One query, or two.
     async fn moved(
         &mut self,
         collection: &Collection,
         keys: &[Key],
         since: &Position,
         read: &ReadReceipt,
+        by: MovedBy,
     ) -> Result<HashSet<KeyBytes>>;
 
     /// Makes the locks of these rows, which [`Write::lock`] has returned, as strong as a delete, a new key or a new value of a
@@ -611,6 +612,15 @@ pub enum Unread {
     Births,
     /// Everything: where it matters as what a row was written last.
     Writes,
+}
+
+/// Whose entries [`Write::moved`] tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MovedBy {
+    /// Anybody's ([`Unread::Births`]), but for records that this integration has created, where the log tells them from others.
+    Anybody,
+    /// Those that others than this integration, and this very transaction, have taken from their records ([`Unread::Moves`]).
+    Others,
 }
 
 /// What is done with a table, which is read in any case.

@@ -200,7 +200,11 @@ impl Pipeline {
             }
         };
         self.door.step("apply.written").await?;
-        if let Err(error) = self.check_free(&mut *write, moment, link_at, side, &batch.items, &done).await {
+        let mut sound = self.check_free(&mut *write, moment, link_at, side, &batch.items, &done).await;
+        if sound.is_ok() {
+            sound = self.check_parents(&mut *write, moment, link_at, side, &done).await;
+        }
+        if let Err(error) = sound {
             let _ = write.rollback().await;
             return Err(error);
         }

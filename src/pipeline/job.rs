@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::apply::{Do, todo};
 use super::item::{Item, Slot};
-use crate::endpoint::{Change, Create, Fetched, Locked, Outcome, Reach, ReadReceipt, Write};
+use crate::endpoint::{Change, Create, Fetched, Locked, MovedBy, Outcome, Reach, ReadReceipt, Write};
 use crate::error::{Context, Error, Kind, Result};
 use crate::model::{Collection, Key, KeyBytes, KeySource, Link, Pos, Position, Row, Side, Value};
 
@@ -113,7 +113,7 @@ impl Job<'_> {
             return Ok(());
         }
         let keys: Vec<Key> = alike.iter().map(|(_, key)| key.clone()).collect();
-        let moved = write.moved(self.collection(), &keys, &self.known.position, &self.known.receipt).await?;
+        let moved = write.moved(self.collection(), &keys, &self.known.position, &self.known.receipt, MovedBy::Anybody).await?;
         for (at, _) in alike.into_iter().filter(|(_, key)| moved.contains(&key.encode())) {
             unlocked.insert(at);
             self.busy(at, "its key may be another record's since it was read");

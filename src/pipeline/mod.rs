@@ -43,6 +43,7 @@ mod knots;
 mod map;
 mod matching;
 mod memory;
+mod parents;
 mod places;
 mod record;
 mod repair;

@@ -265,6 +265,44 @@ fn rule2_a_parents_key_the_unread_log_gave_to_another_record() {
     script.ends_well();
 }
 
+/// A child of a record of the source.
+fn child_in_the_source(script: &mut Script, parent: i64) -> i64 {
+    script.user(S, |statement, world| {
+        let (key, of, number) = (world.databases[S].new_key(1), world.id() as i64, world.id() as i64);
+        statement.add_under(world, 1, (key, Value::Int(i128::from(parent))), of, number);
+        key
+    })
+}
+
+#[test]
+fn rule3_a_parents_key_given_to_another_record_before_the_write() {
+    let mut script = Script::new(Options { shape: Shape::Family, reuse: [false, true], ..quiet() });
+    let [s, t] = script.twins();
+    child_in_the_source(&mut script, s);
+    let process = script.start_until("apply.begun");
+    // Nothing refers to it there yet.
+    script.delete(T, t);
+    script.insert_as(T, t, None);
+    script.polls(process, 600);
+    script.crash();
+    script.ends_well();
+}
+
+#[test]
+fn rule3_a_new_parents_key_given_to_another_record_before_the_write() {
+    let mut script = Script::new(Options { shape: Shape::Family, reuse: [false, true], ..quiet() });
+    let [[s, _], [other, t]] = [script.twins(), script.twins()];
+    let child = child_in_the_source(&mut script, s);
+    script.sync();
+    script.user(S, |statement, world| statement.refer_to(world, 1, child, other));
+    let process = script.start_until("apply.begun");
+    script.delete(T, t);
+    script.insert_as(T, t, None);
+    script.polls(process, 600);
+    script.crash();
+    script.ends_well();
+}
+
 /// A record of the target is deleted while a batch is written that makes its twin, and another record gets its key there.
 #[test]
 fn c4_a_key_of_the_same_batch_that_is_given_out_again_meanwhile() {

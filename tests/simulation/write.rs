@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use async_trait::async_trait;
-use twinrow::endpoint::{Change, Create, Fetched, Outcome, Reach, ReadReceipt, Write};
+use twinrow::endpoint::{Change, Create, Fetched, MovedBy, Outcome, Reach, ReadReceipt, Write};
 use twinrow::error::{Error, Kind, Result};
 use twinrow::model::{Collection, Key, KeyBytes, Normal, Pos, Position, Row, TableName, Value};
 use twinrow::sql::{Cells, Session, Transaction};
@@ -174,12 +174,17 @@ impl Write for Open {
         keys: &[Key],
         since: &Position,
         _read: &ReadReceipt,
+        by: MovedBy,
     ) -> Result<HashSet<KeyBytes>> {
-        let (at, table) = (self.endpoint.at, table_of(&collection.table.name));
+        let (at, integration, table) = (self.endpoint.at, self.endpoint.integration, table_of(&collection.table.name));
         self.rows(table, |world, _| {
             let database = &world.databases[at];
             let seen = seen(since, database.tables[table].log)?;
-            let later = database.log.iter().filter(|entry| entry.table == table && !seen.covers(entry));
+            let asked = |entry: &&Logged| match by {
+                MovedBy::Anybody => true,
+                MovedBy::Others => entry.own != Some(integration) && !matches!(entry.did, Did::Insert(_)),
+            };
+            let later = database.log.iter().filter(|entry| entry.table == table && !seen.covers(entry)).filter(asked);
             let named = |entry: &Logged| match entry.did {
                 Did::Truncate | Did::Mark => keys.iter().map(int).collect(),
                 Did::Update(_) => Vec::new(),

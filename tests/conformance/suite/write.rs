@@ -1,6 +1,6 @@
 //! Write transactions: fenced, exact, read back.
 
-use twinrow::endpoint::{Acknowledge, Change, Create, Fetched, Outcome, Reach, Write};
+use twinrow::endpoint::{Acknowledge, Change, Create, Fetched, MovedBy, Outcome, Reach, Write};
 use twinrow::error::Kind;
 use twinrow::model::{Key, KeySource, Value};
 
@@ -142,7 +142,7 @@ pub async fn rule3_keys_that_moved_since_a_window_are_told(lab: &dyn Lab) {
     for round in 0..2 {
         let first = 1_000 + round * 100;
         let key = |n: i64| Key::int(first + n);
-        for n in 0..8 {
+        for n in 0..9 {
             lab.user(&format!("insert into item (id, name) values ({}, 'Ann')", first + n)).await;
         }
         bench.read().await;
@@ -169,17 +169,28 @@ pub async fn rule3_keys_that_moved_since_a_window_are_told(lab: &dyn Lab) {
         let made = bench.create(&[NAME], vec![t("Ann")]).await.unwrap();
         let keys: Vec<Key> = (0..7).map(key).chain([made]).collect();
         let mut write = bench.begin().await;
+        write.delete(bench.collection(), &[key(8)]).await.unwrap();
+        write.commit().await.unwrap();
+        lab.user(&format!("insert into item (id, name) values ({}, 'Eve')", first + 30)).await;
+        let mut write = bench.begin().await;
         assert!(write.lock(bench.collection(), &keys[..6]).await.unwrap().iter().all(Option::is_some));
-        let moved = write.moved(bench.collection(), &keys, &since, &read).await.unwrap();
+        let moved = write.moved(bench.collection(), &keys, &since, &read, MovedBy::Anybody).await.unwrap();
         let told: Vec<bool> = keys[..7].iter().map(|key| moved.contains(&key.encode())).collect();
         let others = lab.dialect().concurrent_writers;
         assert_eq!(told, [true, true, true, false, false, false, others], "round {round}");
+        // What others have taken from its record: not what we have, in another transaction or in this one, nor what is new.
+        write.delete(bench.collection(), &[key(3)]).await.unwrap();
+        let keys: Vec<Key> = keys.into_iter().chain([key(8), key(30)]).collect();
+        let moved = write.moved(bench.collection(), &keys, &since, &read, MovedBy::Others).await.unwrap();
+        let told: Vec<bool> = keys.iter().map(|key| moved.contains(&key.encode())).collect();
+        assert_eq!(told, [true, true, true, false, false, false, others, false, false, false], "round {round}");
         write.rollback().await.unwrap();
         drop(window);
         bench.read().await;
         let window = bench.window().await;
         let mut write = bench.begin().await;
-        let moved = write.moved(bench.collection(), &keys, &window.position(0), &window.receipt(0)).await.unwrap();
+        let moved =
+            write.moved(bench.collection(), &keys, &window.position(0), &window.receipt(0), MovedBy::Anybody).await.unwrap();
         assert!(moved.is_empty(), "what was read has moved before: {moved:?}");
         write.rollback().await.unwrap();
         drop(window);

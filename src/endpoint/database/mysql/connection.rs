@@ -245,6 +245,11 @@ impl Connection {
         self.busy = true;
     }
 
+    /// Whether our triggers would write this down as who wrote.
+    pub(super) fn is_ours(&self, origin: Option<&str>) -> bool {
+        origin.is_some() && origin == self.origin.as_deref()
+    }
+
     /// Tells our triggers who writes.
     pub(super) async fn set_origin(&mut self, integration: &str) -> Result<()> {
         if self.origin.as_deref() != Some(integration) {

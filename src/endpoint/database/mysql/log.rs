@@ -15,7 +15,7 @@ use super::connection::{Connection, field_optional, field_text};
 use super::replaced;
 use super::session::documents;
 use super::value::{decode_logged, from_log, logged_type};
-use crate::endpoint::{Acknowledge, Unread};
+use crate::endpoint::{Acknowledge, MovedBy, Unread};
 use crate::error::{Error, Kind, Result};
 use crate::model::{Column, Key, KeyBytes, KeySource, Position, Table, TableName, hex};
 
@@ -238,19 +238,26 @@ pub(super) async fn unread(
 }
 
 /// The keys that rows name which a window had not read, of its log and of the queue: what they say of who has which key.
-/// What this transaction's own integration has created says nothing of a record that was there before.
+/// What this transaction's own integration has created says nothing of a record that was there before; of others only what
+/// takes a key from its record is asked ([`MovedBy`]).
 pub(super) async fn unread_since(
     connection: &mut Connection,
     log: &Log,
     since: &Stand,
     read: &HashSet<i64>,
+    by: MovedBy,
     mut found: impl FnMut(Named<'_>) + Send,
 ) -> Result<()> {
-    let which = "not (op = 'I' and origin <=> @twinrow_origin)";
-    each_move(connection, log, (which, Unread::Births), read, |what| found(what.moves(Unread::Births))).await?;
+    let (which, kind) = match by {
+        MovedBy::Anybody => ("not (op = 'I' and origin <=> @twinrow_origin)", Unread::Births),
+        MovedBy::Others => ("op <> 'I' and not (origin <=> @twinrow_origin)", Unread::Moves),
+    };
+    each_move(connection, log, (which, kind), read, |what| found(what.moves(kind))).await?;
     // After the log: what is drained meanwhile is met in one of the two.
     for logged in read_queue(connection, &[(0, log, since.n)], usize::MAX >> 1).await? {
-        found(logged.what.moves(Unread::Births));
+        if by == MovedBy::Anybody || !connection.is_ours(logged.origin.as_deref()) {
+            found(logged.what.moves(kind));
+        }
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use super::rows::{by_key, existing, json_table, key_json, keyed};
 use super::session::{Fenced, documents};
 use super::value::{assigned, decode_logged, encode, from_log};
 use super::window::fetched;
-use crate::endpoint::{Change, Create, Fetched, Outcome, Reach, ReadReceipt, Room, Write};
+use crate::endpoint::{Change, Create, Fetched, MovedBy, Outcome, Reach, ReadReceipt, Room, Write};
 use crate::error::{Error, Kind, Result};
 use crate::model::{Collection, Column, Key, KeyBytes, KeySource, Normal, Pos, Position, Row, Table, Value};
 use crate::sql::{Cell, Session};
@@ -254,6 +254,7 @@ impl Write for Writing {
         keys: &[Key],
         since: &Position,
         read: &ReadReceipt,
+        by: MovedBy,
     ) -> Result<HashSet<KeyBytes>> {
         let connection = self.fenced.connection()?;
         let log = Log::of(&collection.table, &connection.server.database);
@@ -264,7 +265,7 @@ impl Write for Writing {
             Named::All => moved.extend(asked.iter().cloned()),
         };
         let read = read.0.iter().copied().collect();
-        let answer = log::unread_since(connection, &log, &Stand::parse(since)?, &read, note).await;
+        let answer = log::unread_since(connection, &log, &Stand::parse(since)?, &read, by, note).await;
         self.fenced.note(answer)?;
         Ok(moved)
     }

@@ -113,9 +113,18 @@ fn ops(which: Unread) -> &'static str {
 
 /// Which of the keys in the parameters from 5 on an unread entry of this kind names; 0 stands for all.
 pub(super) fn unread_sql(table: &Table, which: Unread) -> String {
+    named_sql(table, which, "")
+}
+
+/// As [`unread_sql`], of what others than the integration that writes now have done.
+pub(super) fn others_sql(table: &Table, which: Unread) -> String {
+    named_sql(table, which, "and l.origin is distinct from pg_catalog.current_setting('twinrow.origin', true)")
+}
+
+fn named_sql(table: &Table, which: Unread, whose: &str) -> String {
     let ops = ops(which);
     format!(
-        "with u as materialized (select l.* from {} and l.op in ({ops})), \
+        "with u as materialized (select l.* from {} and l.op in ({ops}) {whose}), \
          v as materialized (select * from unnest({}) with ordinality as v({}, ord)) \
          select v.ord from v join u on {} union select v.ord from v join u on {} union select 0 from u where u.op = 'T'",
         unread(table),

@@ -9,14 +9,14 @@ use tokio_postgres::types::ToSql;
 use super::Shared;
 use super::catalog::{literal, quote, quote_table};
 use super::find;
-use super::log::{Range, collection_name, named_keys, unread_sql};
+use super::log::{Range, collection_name, named_keys, others_sql, unread_sql};
 use super::position::Cursor;
 use super::reach;
 use super::returned::Returned;
 use super::rows::{self, Rows, named_key, same_key, select_key, unnest_keyed};
 use super::session::{Conn, in_order};
 use super::value::{Param, cast};
-use crate::endpoint::{Change, Create, Fetched, Locked, Outcome, Reach, ReadReceipt, Unread, Write};
+use crate::endpoint::{Change, Create, Fetched, Locked, MovedBy, Outcome, Reach, ReadReceipt, Unread, Write};
 use crate::error::{Error, Kind, Result};
 use crate::model::{Collection, Column, Key, KeyBytes, Normal, Pos, Position, Row, Value};
 use crate::sql::{Cell, Fence, Session};
@@ -130,13 +130,18 @@ impl Write for PgWrite {
         keys: &[Key],
         since: &Position,
         _read: &ReadReceipt,
+        by: MovedBy,
     ) -> Result<HashSet<KeyBytes>> {
         let range = Range::after(&Cursor::parse(since)?);
         let columns = rows::key_columns(&collection.table, keys)?;
         let columns = rows::as_params(&columns);
         let mut params: Vec<&(dyn ToSql + Sync)> = vec![&range.from, &range.open, &range.mid, &range.lsn];
         params.extend(rows::params(&columns));
-        Ok(named_keys(keys, &self.conn.query(&unread_sql(&collection.table, Unread::Births), &params).await?))
+        let sql = match by {
+            MovedBy::Anybody => unread_sql(&collection.table, Unread::Births),
+            MovedBy::Others => others_sql(&collection.table, Unread::Moves),
+        };
+        Ok(named_keys(keys, &self.conn.query(&sql, &params).await?))
     }
 
     /// A foreign key may refer to any unique key, and PostgreSQL does not ask whether one does.

@@ -290,13 +290,20 @@ fn hidden_deletes(connection: &Connection, collection: &Collection, log: &Log, u
         .map(|((i, key), _)| (i, key))
         .collect();
     let keys: Vec<Key> = gone.iter().map(|(_, key)| key.clone()).collect();
-    let told = structural(connection, &collection.table, log, upto, &rows::set(&keys), Unread::Moves)?;
+    let told = structural(connection, &collection.table, log, upto, &rows::set(&keys), Unread::Moves, None)?;
     for (i, key) in gone {
         if !told.contains(&key.encode()) {
             events[i].op = Op::Delete;
         }
     }
     Ok(())
+}
+
+/// What of a log is our own: what this integration has written, and what was added since its write transaction began.
+#[derive(Clone, Copy)]
+pub(super) struct Ours<'a> {
+    pub(super) writer: &'a str,
+    pub(super) before: i64,
 }
 
 /// Those of `keys` that an entry of this kind after `upto` names; one that may replace is a move. The entries are read
@@ -308,6 +315,7 @@ pub(super) fn structural(
     upto: i64,
     keys: &HashSet<KeyBytes>,
     which: Unread,
+    ours: Option<Ours<'_>>,
 ) -> Result<HashSet<KeyBytes>> {
     if keys.is_empty() || upto >= log.end {
         return Ok(HashSet::new());
@@ -324,7 +332,10 @@ pub(super) fn structural(
     let mut rows = statement.query(params![upto]).map_err(fault)?;
     let mut named = HashSet::new();
     while let Some(row) = rows.next().map_err(fault)? {
-        let raw = raw_of(table, row, None)?;
+        let raw = raw_of(table, row, ours.map(|ours| ours.writer))?;
+        if raw.own || ours.is_some_and(|ours| raw.seq > ours.before) {
+            continue;
+        }
         named.extend(raw.old.iter().chain(&raw.new).map(Key::encode).filter(|key| keys.contains(key)));
     }
     Ok(named)

@@ -119,7 +119,7 @@ impl Window for SqliteWindow {
         let named = move |connection: &Connection, collection: &Collection| {
             let log = Log::of(connection, &collection.table.name)?;
             let upto = log.place(&collection.table.name, &position)?;
-            log::structural(connection, &collection.table, &log, upto, &keys, which)
+            log::structural(connection, &collection.table, &log, upto, &keys, which, None)
         };
         self.read(collection, named).await
     }

@@ -14,7 +14,7 @@ use super::rows::{self, Search};
 use super::session::{Pool, Writer, fault};
 use super::tracking::tracking_names;
 use super::{log, value};
-use crate::endpoint::{Change, Create, Fetched, Outcome, Reach, ReadReceipt, Room, Unread, Write};
+use crate::endpoint::{Change, Create, Fetched, MovedBy, Outcome, Reach, ReadReceipt, Room, Unread, Write};
 use crate::error::{Error, Kind, Result};
 use crate::model::{Collection, Column, Key, KeyBytes, Normal, Pos, Position, Row, Table, Value};
 use crate::sql::{Fence, Session};
@@ -50,12 +50,18 @@ impl Write for SqliteWrite {
         keys: &[Key],
         since: &Position,
         _read: &ReadReceipt,
+        by: MovedBy,
     ) -> Result<HashSet<KeyBytes>> {
         let (table, keys, since) = (collection.table.clone(), rows::set(keys), since.clone());
+        let (writer, before) = (self.integration.clone(), self.marks.get(&tracking_names(&table.name).log).copied().unwrap_or(0));
         let moved = move |connection: &Connection| {
             let log = log::Log::of(connection, &table.name)?;
             let upto = log.place(&table.name, &since)?;
-            log::structural(connection, &table, &log, upto, &keys, Unread::Births)
+            let (which, ours) = match by {
+                MovedBy::Anybody => (Unread::Births, None),
+                MovedBy::Others => (Unread::Moves, Some(log::Ours { writer: &writer, before })),
+            };
+            log::structural(connection, &table, &log, upto, &keys, which, ours)
         };
         self.writer.run(moved).await
     }
