@@ -489,7 +489,7 @@ pub trait Write: Send {
     }
 
     /// Those of `keys`, whose rows [`Write::lock`] has returned, or that rows of this transaction refer to, about which the log
-    /// has an entry by now that says who has which key, and that a window had not read: where it stood, and what it had removed,
+    /// has an entry by now that says who has which key ([`Unread::Births`]), and that a window had not read: where it stood, and what it had removed,
     /// `since` and `read` say. A row that looks as it did then may be another record's (rule 3). One query, or two.
     async fn moved(
         &mut self,
@@ -617,9 +617,9 @@ pub enum Unread {
 /// Whose entries [`Write::moved`] tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MovedBy {
-    /// Anybody's ([`Unread::Births`]), but for records that this integration has created, where the log tells them from others.
+    /// Anybody's, but for records that this integration has created, where the log tells them from others.
     Anybody,
-    /// Those that others than this integration, and this very transaction, have taken from their records ([`Unread::Moves`]).
+    /// Those of others than this integration, and this very transaction.
     Others,
 }
 

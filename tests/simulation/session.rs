@@ -402,7 +402,7 @@ fn write_other(own: &mut Own, name: &str, p: &Cells) -> (u64, Vec<Cells>) {
         }),
         "setting_add" => {
             let before = own.setting.get(&p[..2]).map_or(0, |row| match &row[2] {
-                Cell::Text(value) => value.parse().unwrap(),
+                Cell::Text(value) => value.parse().expect("a number"),
                 _ => 0,
             });
             let sum = Cell::Text((before + number(&p[2])).to_string());

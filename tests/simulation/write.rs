@@ -182,7 +182,7 @@ impl Write for Open {
             let seen = seen(since, database.tables[table].log)?;
             let asked = |entry: &&Logged| match by {
                 MovedBy::Anybody => true,
-                MovedBy::Others => entry.own != Some(integration) && !matches!(entry.did, Did::Insert(_)),
+                MovedBy::Others => entry.own != Some(integration),
             };
             let later = database.log.iter().filter(|entry| entry.table == table && !seen.covers(entry)).filter(asked);
             let named = |entry: &Logged| match entry.did {

@@ -238,8 +238,7 @@ pub(super) async fn unread(
 }
 
 /// The keys that rows name which a window had not read, of its log and of the queue: what they say of who has which key.
-/// What this transaction's own integration has created says nothing of a record that was there before; of others only what
-/// takes a key from its record is asked ([`MovedBy`]).
+/// What this transaction's own integration has created says nothing of a record that was there before ([`MovedBy`]).
 pub(super) async fn unread_since(
     connection: &mut Connection,
     log: &Log,
@@ -248,15 +247,15 @@ pub(super) async fn unread_since(
     by: MovedBy,
     mut found: impl FnMut(Named<'_>) + Send,
 ) -> Result<()> {
-    let (which, kind) = match by {
-        MovedBy::Anybody => ("not (op = 'I' and origin <=> @twinrow_origin)", Unread::Births),
-        MovedBy::Others => ("op <> 'I' and not (origin <=> @twinrow_origin)", Unread::Moves),
+    let which = match by {
+        MovedBy::Anybody => "not (op = 'I' and origin <=> @twinrow_origin)",
+        MovedBy::Others => "not (origin <=> @twinrow_origin)",
     };
-    each_move(connection, log, (which, kind), read, |what| found(what.moves(kind))).await?;
+    each_move(connection, log, (which, Unread::Births), read, |what| found(what.moves(Unread::Births))).await?;
     // After the log: what is drained meanwhile is met in one of the two.
     for logged in read_queue(connection, &[(0, log, since.n)], usize::MAX >> 1).await? {
         if by == MovedBy::Anybody || !connection.is_ours(logged.origin.as_deref()) {
-            found(logged.what.moves(kind));
+            found(logged.what.moves(Unread::Births));
         }
     }
     Ok(())

@@ -139,7 +139,7 @@ impl Write for PgWrite {
         params.extend(rows::params(&columns));
         let sql = match by {
             MovedBy::Anybody => unread_sql(&collection.table, Unread::Births),
-            MovedBy::Others => others_sql(&collection.table, Unread::Moves),
+            MovedBy::Others => others_sql(&collection.table, Unread::Births),
         };
         Ok(named_keys(keys, &self.conn.query(&sql, &params).await?))
     }

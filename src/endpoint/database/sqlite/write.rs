@@ -57,11 +57,11 @@ impl Write for SqliteWrite {
         let moved = move |connection: &Connection| {
             let log = log::Log::of(connection, &table.name)?;
             let upto = log.place(&table.name, &since)?;
-            let (which, ours) = match by {
-                MovedBy::Anybody => (Unread::Births, None),
-                MovedBy::Others => (Unread::Moves, Some(log::Ours { writer: &writer, before })),
+            let ours = match by {
+                MovedBy::Anybody => None,
+                MovedBy::Others => Some(log::Ours { writer: &writer, before }),
             };
-            log::structural(connection, &table, &log, upto, &keys, which, ours)
+            log::structural(connection, &table, &log, upto, &keys, Unread::Births, ours)
         };
         self.writer.run(moved).await
     }
