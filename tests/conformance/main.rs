@@ -85,6 +85,7 @@ macro_rules! conformance {
             pairs_are_written_by_version,
             work_counts_attempts,
             receipts_come_back_in_order,
+            rule10_a_long_key_is_absorbed_whole_or_not_at_all,
             every_lease_has_a_higher_epoch,
             no_two_integrations_have_the_same_epoch,
             i2_two_links_that_are_new_at_once_get_two_numbers,

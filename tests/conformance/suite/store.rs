@@ -239,6 +239,30 @@ pub async fn work_counts_attempts(lab: &dyn Lab) {
     }
 }
 
+/// Another engine's key may be longer than the map's columns: a part of it would be another record's.
+pub async fn rule10_a_long_key_is_absorbed_whole_or_not_at_all(lab: &dyn Lab) {
+    let bench = Bench::item(lab).await;
+    let long = |id: i64, at: usize, bytes: usize| {
+        let mut cells = pair(id, 1);
+        cells[at] = Cell::Bytes(vec![b'k'; bytes]);
+        cells
+    };
+    for (id, at) in [(1, 2), (2, 3), (3, 4), (4, 5)] {
+        for bytes in [3000, 3001, 100_000] {
+            let cells = long(id, at, bytes);
+            let mut transaction = bench.store().begin(&bench.fence).await.unwrap();
+            match transaction.execute("pair_absorb", std::slice::from_ref(&cells)).await {
+                Ok(recorded) => {
+                    let found = transaction.query("pair_by_id", &[vec![Cell::Int(id)]]).await.unwrap();
+                    assert_eq!((recorded, found), (1, vec![cells]), "{at}, {bytes}");
+                }
+                Err(error) => assert!(bytes > 3000 && error.kind() == Kind::Rejected, "{at}, {bytes}: {error}"),
+            }
+            transaction.rollback().await.unwrap();
+        }
+    }
+}
+
 /// A receipt of the suite's integration.
 pub(super) fn receipt(n: i64) -> Cells {
     let mut cells = vec![text("suite"), Cell::Int(n)];
