@@ -66,6 +66,10 @@ pub const MAKE_ROOM: &str = "make room on the disk of this database; `twinrow ru
 /// What to do where a server lets nobody in by this name and password.
 pub const OTHER_LOGIN: &str = "correct the user or the password in the URL of this endpoint, then: twinrow check";
 
+/// What to do where a server's certificate is not good enough.
+pub const OTHER_AUTHORITY: &str = "name the authority that signed the server's certificate (`tls: {ca: FILE}`), and the host it is for, then: \
+                                   twinrow check";
+
 /// What to do where a file of certificate authorities can't be used.
 pub const OTHER_FILE: &str = "correct the name of the file, or see that it may be read and is PEM, then: twinrow check";
 

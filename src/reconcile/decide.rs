@@ -275,9 +275,15 @@ fn decide_rows(link: &Link, bases: &[Option<Base>], source: &Row, target: &Row, 
     let differing = || states.iter().filter(|(_, state)| !state.agrees);
     // A change that may not travel is no change of that side: it makes no conflict of the other one's.
     let travels = |at: usize, from: Side| link.fields[at].direction.writes(from.other());
-    let changed = |side: Side| differing().any(|(at, state)| state.changed(side) && travels(*at, side));
+    let moves = |at: usize, state: &FieldState, side: Side| state.changed(side) && travels(at, side);
+    let changed = |side: Side| differing().any(|(at, state)| !is_new(bases, *at) && moves(*at, state, side));
+    // Where a field was mapped later the two meet in it for the first time. That is no change of the record's other fields.
+    let meets = differing().any(|(at, state)| is_new(bases, *at) && Side::BOTH.into_iter().any(|side| moves(*at, state, side)));
+    let conflict = choose(Situation::Conflict, link);
     let situation = match (changed(Side::Source), changed(Side::Target)) {
         _ if states.is_empty() => Situation::InSync,
+        (false, false) if meets => first_meeting(bases, &states, travels),
+        (true, false) | (false, true) if meets && conflict == Choice::Hold => Situation::Conflict,
         (false, false) if differing().any(|(_, state)| state.source_changed) => Situation::SourceChanged,
         (false, false) if differing().next().is_some() => Situation::TargetChanged,
         (false, false) => Situation::Agreed,
@@ -285,16 +291,40 @@ fn decide_rows(link: &Link, bases: &[Option<Base>], source: &Row, target: &Row, 
         (false, true) => Situation::TargetChanged,
         (true, true) => Situation::Conflict,
     };
-    let choice = match choose(situation, link) {
-        Choice::Newest => newest(link, source, target),
-        choice => choice,
-    };
-    let action = match choice {
+    let of_newest = |choice: Choice| if choice == Choice::Newest { newest(link, source, target) } else { choice };
+    let choices = Choices { changed: of_newest(choose(situation, link)), new: of_newest(conflict) };
+    let action = match choices.changed {
         Choice::Ignore => Action::Ignore,
         Choice::Hold => Action::Hold(unmet_parent(bases, &states).unwrap_or(Cause::Conflict)),
-        choice => update(link, bases, source, target, states, choice),
+        _ => update(link, bases, source, target, states, choices),
     };
     Decision { situation, action }
+}
+
+/// Whether a field was never agreed on in a record that was: it was mapped later, or its column was made anew.
+fn is_new(bases: &[Option<Base>], at: usize) -> bool {
+    bases[at].is_none() && bases.iter().any(Option::is_some)
+}
+
+/// The situation of a record in which nothing differs but fields that were mapped later: a conflict, or what the one side has
+/// that fills all of them.
+fn first_meeting(bases: &[Option<Base>], states: &[(usize, FieldState)], travels: impl Fn(usize, Side) -> bool) -> Situation {
+    let fills = |side: Side| {
+        let new = states.iter().filter(|(at, state)| is_new(bases, *at) && !state.agrees);
+        new.into_iter().any(|(at, state)| state.changed(side) && travels(*at, side))
+    };
+    match (fills(Side::Source), fills(Side::Target)) {
+        (true, false) => Situation::SourceChanged,
+        (false, true) => Situation::TargetChanged,
+        _ => Situation::Conflict,
+    }
+}
+
+/// Who wins: what changed, and what the two meet in for the first time.
+#[derive(Clone, Copy)]
+struct Choices {
+    changed: Choice,
+    new: Choice,
 }
 
 /// The parent without a twin that a field refers to which was never agreed: whether the two differ in it shows only when
@@ -325,9 +355,10 @@ fn field_state(
     let blank = |row: &Row| group.iter().any(|part| row[*part].is_blank());
     let (source_blank, target_blank) = (blank(source), blank(target));
     // Never agreed before: an empty field is no decision of anybody's, the filled one fills it. Where blanks travel it may be
-    // one, unless the column is a new one.
+    // one, unless the field or the column is a new one.
     let empty = if source_blank { Side::Source } else { Side::Target };
-    let nobodys = link.fields[at].blanks == Blanks::Keep || group.iter().any(|part| link.fields[*part].remade[empty]);
+    let nobodys =
+        link.fields[at].blanks == Blanks::Keep || is_new(bases, at) || group.iter().any(|part| link.fields[*part].remade[empty]);
     if bases[at].is_none() && nobodys && source_blank != target_blank {
         source_changed = target_blank;
         target_changed = source_blank;
@@ -376,7 +407,7 @@ fn update(
     source: &Row,
     target: &Row,
     states: Vec<(usize, FieldState)>,
-    choice: Choice,
+    choices: Choices,
 ) -> Action {
     let mut update = Update::default();
     for (at, state) in states {
@@ -388,7 +419,7 @@ fn update(
             // They meet for the first time, and only one side fills this field.
             (None, true, false) => Some(Side::Target),
             (None, false, true) => Some(Side::Source),
-            _ => receiver(&state, choice),
+            _ => receiver(&state, if is_new(bases, at) { choices.new } else { choices.changed }),
         };
         let Some(to) = to else { continue };
         let field = &link.fields[at];

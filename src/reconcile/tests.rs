@@ -345,15 +345,55 @@ fn i6_an_empty_field_of_a_column_that_was_made_anew_clears_nothing() {
     let mut link = link();
     let (source, target) = (vec![Value::Null, Value::Int(2)], row(7, 2));
     let mut pair = pair(&target, &target);
-    pair.bases[0] = None;
-    let ask = |link: &Link, source: &Row| ask(link, Some(&pair), Seen::Row(source), Seen::Row(&target));
-    assert_eq!(update(&ask(&link, &source)).target, vec![(0, Value::Null)], "blanks travel");
+    pair.bases = vec![None; 2];
+    let first = ask(&link, Some(&pair), Seen::Row(&source), Seen::Row(&target));
+    assert_eq!(update(&first).target, vec![(0, Value::Null)], "blanks travel");
     link.fields[0].remade.source = true;
+    let ask = |link: &Link, source: &Row| ask(link, Some(&pair), Seen::Row(source), Seen::Row(&target));
     let decision = ask(&link, &source);
     let filled = update(&decision);
     assert_eq!((&filled.source, &filled.target, losers(filled)), (&vec![(0, Value::Int(7))], &vec![], vec![]));
     let refilled = ask(&link, &row(9, 2));
     assert_eq!((&update(&refilled).target, losers(update(&refilled))), (&vec![(0, Value::Int(9))], vec![Side::Target]));
+}
+
+/// In a record that both sides agreed on the two meet in a field that was mapped later: an empty value there is nobody's word,
+/// and what changed in its other fields is decided as ever.
+#[test]
+fn i6_a_field_that_is_mapped_later_clears_nothing_and_loses_no_other_change() {
+    let mut link = link();
+    let with = |link: &Link, source: &Row, target: &Row| {
+        let mut pair = pair(&row(1, 2), &row(1, 2));
+        pair.bases[0] = None;
+        ask(link, Some(&pair), Seen::Row(source), Seen::Row(target))
+    };
+    let empty = |second| vec![Value::Null, Value::Int(second)];
+    // The empty one is filled, on either side, whoever changed the other field.
+    let decision = with(&link, &empty(2), &row(7, 2));
+    let filled = update(&decision);
+    assert_eq!(decision.situation, Situation::TargetChanged);
+    assert_eq!((&filled.source, &filled.target, losers(filled)), (&vec![(0, Value::Int(7))], &vec![], vec![]));
+    let decision = with(&link, &row(7, 2), &empty(3));
+    let filled = update(&decision);
+    assert_eq!(decision.situation, Situation::TargetChanged);
+    assert_eq!((&filled.source, &filled.target), (&vec![(1, Value::Int(3))], &vec![(0, Value::Int(7))]));
+    assert_eq!(losers(filled), []);
+    // Two values: the policy decides about this field alone.
+    let decision = with(&link, &row(7, 2), &row(8, 3));
+    let met = update(&decision);
+    assert_eq!((&met.source, &met.target), (&vec![(1, Value::Int(3))], &vec![(0, Value::Int(7))]));
+    assert_eq!(losers(met), [Side::Target]);
+    link.conflict = ConflictPolicy::Target;
+    let decision = with(&link, &row(7, 3), &row(8, 2));
+    let met = update(&decision);
+    assert_eq!((&met.source, &met.target), (&vec![(0, Value::Int(8))], &vec![(1, Value::Int(3))]));
+    assert_eq!(losers(met), [Side::Source]);
+    assert_eq!(with(&link, &row(7, 2), &row(8, 2)).situation, Situation::Conflict);
+    link.conflict = ConflictPolicy::Hold;
+    for (source, target) in [(row(7, 2), row(8, 2)), (row(7, 3), row(8, 2)), (row(7, 2), row(8, 3))] {
+        assert_eq!(with(&link, &source, &target).action, Action::Hold(Cause::Conflict));
+    }
+    assert!(matches!(with(&link, &empty(2), &row(7, 2)).action, Action::Update(_)), "nobody changed what is empty");
 }
 
 #[test]

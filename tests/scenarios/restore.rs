@@ -3,7 +3,7 @@
 
 use crate::backup::Backup;
 use crate::faults::killed;
-use crate::program::PATIENCE;
+use crate::program::{PATIENCE, until};
 use crate::scene::{Scene, rows, scenarios};
 use crate::support::sqlite;
 
@@ -16,6 +16,10 @@ scenarios! { sqlite_sqlite:
     rule17_a_clone_used_beside_its_original_is_noticed,
     rule17_a_restore_under_a_running_process_is_noticed,
     rule17_all_restored_to_one_moment_run_on,
+}
+
+scenarios! { sqlite_rollback:
+    f2_a_file_that_its_copy_was_moved_over_is_opened_anew,
 }
 
 scenarios! { postgres_postgres:
@@ -207,7 +211,7 @@ pub async fn rule17_a_restore_under_a_running_process_is_noticed(scene: &Scene) 
     let backup = Backup::of(&scene.source).await;
     later(scene).await;
     let mut child = scene.program.start(&["run", "--take-over"], None);
-    crate::program::until("it runs", || async { scene.program.log().contains("both runs") }).await;
+    until("it runs", || async { scene.program.log().contains("both runs") }).await;
     backup.restore().await;
     scene.customer("e@x", "Eva").await;
     let status = tokio::time::timeout(PATIENCE, child.wait()).await.unwrap().unwrap();
@@ -233,4 +237,30 @@ pub async fn rule17_all_restored_to_one_moment_run_on(scene: &Scene) {
     for backup in backups {
         backup.close().await;
     }
+}
+
+/// As a compaction does it: what is open leads to a file that nobody sees any more.
+pub async fn f2_a_file_that_its_copy_was_moved_over_is_opened_anew(scene: &Scene) {
+    scene.customers("").await;
+    scene.customer("a@x", "Ada").await;
+    let mut child = scene.program.start(&["run"], None);
+    until("it runs", || async { contacts(scene).await == ["a@x|Ada"] }).await;
+    let file = std::path::PathBuf::from(scene.source.url().trim_start_matches("sqlite:"));
+    let insert = tokio::task::spawn_blocking(move || {
+        let copy = file.with_extension("copy");
+        let open = rusqlite::Connection::open(&file).unwrap();
+        open.busy_timeout(PATIENCE).unwrap();
+        // Nobody writes meanwhile.
+        open.execute_batch("begin immediate").unwrap();
+        std::fs::copy(&file, &copy).unwrap();
+        std::fs::rename(&copy, &file).unwrap();
+        let moved = rusqlite::Connection::open(&file).unwrap();
+        moved.busy_timeout(PATIENCE).unwrap();
+        moved.execute("insert into customer (email, name) values ('b@x', 'Ben')", []).unwrap();
+    });
+    insert.await.unwrap();
+    until("it travels", || async { contacts(scene).await == ["a@x|Ada", "b@x|Ben"] }).await;
+    assert!(child.try_wait().unwrap().is_none(), "it goes on: {}", scene.program.log());
+    child.start_kill().unwrap();
+    child.wait().await.unwrap();
 }

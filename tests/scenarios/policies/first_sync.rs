@@ -14,6 +14,7 @@ scenarios! { sqlite_sqlite:
     a_renamed_link_asks_before_it_doubles,
     a_compare_does_not_go_around_the_question,
     a_field_added_later_reaches_every_record,
+    i6_a_field_mapped_later_clears_nothing,
     a_field_taken_out_and_put_back_catches_up,
     a_direction_opened_later_delivers_what_waited,
     a_link_renamed_and_renamed_back_goes_on,
@@ -22,6 +23,7 @@ scenarios! { sqlite_sqlite:
 scenarios! { postgres_mysql:
     a_link_added_later_asks_too,
     a_field_added_later_reaches_every_record,
+    i6_a_field_mapped_later_clears_nothing,
     a_field_taken_out_and_put_back_catches_up,
     a_link_renamed_and_renamed_back_goes_on,
     a_plan_foresees_the_twins_of_parents,
@@ -294,6 +296,30 @@ pub async fn a_field_added_later_reaches_every_record(scene: &Scene) {
     scene.link(&[("customers", CUSTOMERS)]);
     scene.sync().await;
     assert_eq!(phones(scene).await, ["1", "2"]);
+    scene.quiet().await;
+}
+
+/// A column that one table just got, and that the other one has had for long: what is empty is filled, and what users changed
+/// in other fields travels.
+pub async fn i6_a_field_mapped_later_clears_nothing(scene: &Scene) {
+    scene.customers("").await;
+    scene.link(&[("customers", &format!("{NAMES}    safety: mirror\n"))]);
+    scene.source.user("insert into customer (email, name) values ('a@x', 'a'), ('b@x', 'b'), ('c@x', 'c')").await;
+    scene.sync().await;
+    scene.target.user("update contact set telephone = full_name").await;
+    scene.sync().await;
+    scene.target.user("update contact set full_name = 'their b' where mail = 'b@x'").await;
+    scene.source.user("update customer set name = 'our c' where email = 'c@x'").await;
+    scene.link(&[("customers", &format!("{CUSTOMERS}    safety: mirror\n"))]);
+    scene.sync().await;
+    let all = ["a@x|a|a", "b@x|their b|b", "c@x|our c|c"];
+    assert_eq!(rows(&scene.source, "select email, name, phone from customer order by email").await, all);
+    assert_eq!(rows(&scene.target, "select mail, full_name, telephone from contact order by mail").await, all);
+    assert!(scene.conflicts().await.is_empty(), "nobody has lost anything");
+    // From now on an empty value is somebody's word.
+    scene.source.user("update customer set phone = null where email = 'a@x'").await;
+    scene.sync().await;
+    assert_eq!(phones(scene).await, ["NULL", "b", "c"]);
     scene.quiet().await;
 }
 

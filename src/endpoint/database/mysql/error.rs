@@ -2,7 +2,7 @@
 
 use mysql_async::{DriverError, Error as Driver};
 
-use crate::error::{Error, Kind, MAKE_ROOM, OTHER_DATABASE, OTHER_LOGIN};
+use crate::error::{Error, Kind, MAKE_ROOM, OTHER_AUTHORITY, OTHER_DATABASE, OTHER_LOGIN};
 
 /// By code. Messages of the server quote values, so only code and the name of a constraint or column
 /// are kept (I10).
@@ -47,7 +47,9 @@ pub(super) fn unreachable(error: Driver) -> Error {
     match classified.kind() {
         _ if cause.is_some() => {
             let cause = cause.unwrap_or_default();
-            Error::new(Kind::Unreachable, format!("no secure connection to the server: {cause}")).source(classified)
+            Error::new(Kind::Unreachable, format!("no secure connection to the server: {cause}"))
+                .hint(OTHER_AUTHORITY)
+                .source(classified)
         }
         Kind::Denied | Kind::Config => match code {
             Some(1045 | 1698) => classified.hint(OTHER_LOGIN),

@@ -44,7 +44,7 @@ use mysql_async::{Opts, OptsBuilder, SslOpts};
 use url::Url;
 
 use crate::endpoint::{Acknowledge, Capabilities, Endpoint, OpenTransactions, Tracked, Tracking, Whereabouts, Window, Write};
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Context, Error, Kind, OTHER_FILE, Result};
 use crate::model::{Table, TableName};
 use crate::sql::{Fence, Session, Store, Transaction};
 
@@ -138,8 +138,8 @@ fn options(text: &str) -> Result<Vec<Opts>> {
         "disable" => vec![with(None)],
         "prefer" => vec![with(Some(unchecked())), with(None)],
         "require" => vec![with(Some(unchecked()))],
-        "verify-ca" => vec![with(Some(verified(authority).with_danger_skip_domain_validation(true)))],
-        "verify-full" => vec![with(Some(verified(authority)))],
+        "verify-ca" => vec![with(Some(verified(authority)?.with_danger_skip_domain_validation(true)))],
+        "verify-full" => vec![with(Some(verified(authority)?))],
         other => {
             let error = config(format!("sslmode can't be {other}"));
             return Err(error.hint("it is one of disable, prefer, require, verify-ca, verify-full"));
@@ -148,12 +148,17 @@ fn options(text: &str) -> Result<Vec<Opts>> {
 }
 
 /// A certificate of the named authorities, or of those the system knows.
-fn verified(authority: Option<PathBuf>) -> SslOpts {
+fn verified(authority: Option<PathBuf>) -> Result<SslOpts> {
     let roots = match authority {
-        Some(file) => vec![file.into()],
+        Some(file) => {
+            let pem = std::fs::read(&file).map_err(|error| {
+                Error::new(Kind::Config, format!("sslrootcert {} can't be used: {error}", file.display())).hint(OTHER_FILE)
+            })?;
+            vec![pem.into()]
+        }
         None => rustls_native_certs::load_native_certs().certs.iter().map(|cert| cert.to_vec().into()).collect(),
     };
-    SslOpts::default().with_root_certs(roots).with_disable_built_in_roots(true)
+    Ok(SslOpts::default().with_root_certs(roots).with_disable_built_in_roots(true))
 }
 
 #[async_trait]
@@ -259,8 +264,12 @@ mod tests {
         assert_eq!(modes("mysql://u:p@db.example/shop"), [Some((true, false)), None]);
         assert_eq!(modes("mariadb://u:p@db.example:3307/shop?sslmode=disable"), [None]);
         assert_eq!(modes("mysql://u@h/shop?sslmode=require"), [Some((true, false))]);
-        assert_eq!(modes("mysql://u@h/shop?sslmode=verify-ca&sslrootcert=/ca.pem"), [Some((false, true))]);
-        assert_eq!(modes("mysql://u@h/shop?sslmode=verify-full&sslrootcert=/ca.pem"), [Some((false, false))]);
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+        assert_eq!(modes(&format!("mysql://u@h/shop?sslmode=verify-ca&sslrootcert={file}")), [Some((false, true))]);
+        assert_eq!(modes(&format!("mysql://u@h/shop?sslmode=verify-full&sslrootcert={file}")), [Some((false, false))]);
+        let missing = options("mysql://u@h/shop?sslmode=verify-full&sslrootcert=/no/ca.pem").unwrap_err();
+        assert_eq!(missing.kind(), Kind::Config);
+        assert!(missing.to_string().contains("/no/ca.pem can't be used"), "{missing}");
         for wrong in ["mysql://u@h/d?sslmode=maybe", "mysql://u@h/d?ssl=1", "postgres://u@h/d"] {
             assert_eq!(options(wrong).unwrap_err().kind(), Kind::Config);
         }

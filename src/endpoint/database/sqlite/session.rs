@@ -46,7 +46,32 @@ pub(super) struct Pool {
     name: String,
     path: PathBuf,
     flags: OpenFlags,
-    idle: Mutex<Vec<tokio_rusqlite::Connection>>,
+    idle: Mutex<Idle>,
+}
+
+/// Connections that nobody uses at the moment, all to the same file.
+#[derive(Default)]
+struct Idle {
+    file: Option<String>,
+    connections: Vec<tokio_rusqlite::Connection>,
+}
+
+impl Idle {
+    /// One of them. Where there is another file under the path by now (a copy was moved into its place), what is open leads to
+    /// one that nobody else sees any more: all are let go.
+    fn take(&mut self, file: Option<String>) -> Option<tokio_rusqlite::Connection> {
+        if self.file != file {
+            self.connections.clear();
+            self.file = file;
+        }
+        self.connections.pop()
+    }
+
+    fn put_back(&mut self, connection: tokio_rusqlite::Connection, file: &Option<String>) {
+        if self.file == *file && self.connections.len() < IDLE_MAX {
+            self.connections.push(connection);
+        }
+    }
 }
 
 impl Pool {
@@ -54,7 +79,7 @@ impl Pool {
         let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         // Never by chance: a mistyped path must not become an empty database.
         flags.set(OpenFlags::SQLITE_OPEN_CREATE, create);
-        Pool { name: name.to_owned(), path, flags, idle: Mutex::new(Vec::new()) }
+        Pool { name: name.to_owned(), path, flags, idle: Mutex::default() }
     }
 
     /// What tells this file from every other one, by whatever path it is reached.
@@ -64,12 +89,15 @@ impl Pool {
     }
 
     pub(super) async fn connect(self: &Arc<Pool>) -> Result<Lease> {
-        let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let file = self.file();
+        let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).take(file.clone());
         let connection = match kept {
             Some(connection) => connection,
             None => self.open().await?,
         };
-        Ok(Lease { connection, pool: Arc::clone(self), clean: true })
+        // One that was made at this moment is told apart when it comes back.
+        let file = file.or_else(|| self.file());
+        Ok(Lease { connection, pool: Arc::clone(self), file, clean: true })
     }
 
     async fn open(&self) -> Result<tokio_rusqlite::Connection> {
@@ -97,6 +125,8 @@ impl Pool {
 pub(super) struct Lease {
     connection: tokio_rusqlite::Connection,
     pool: Arc<Pool>,
+    /// The file it was opened on.
+    file: Option<String>,
     clean: bool,
 }
 
@@ -127,9 +157,8 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let mut idle = self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.clean && idle.len() < IDLE_MAX {
-            idle.push(self.connection.clone());
+        if self.clean {
+            self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner).put_back(self.connection.clone(), &self.file);
         }
     }
 }
@@ -157,6 +186,8 @@ pub(super) fn fault(error: rusqlite::Error) -> Error {
         ) => Kind::Duplicate,
         (ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::SchemaChanged, _) => Kind::Retry,
         (ErrorCode::OperationInterrupted | ErrorCode::FileLockingProtocolFailed, _) => Kind::Retry,
+        // Another file was moved into its place: that one is opened the next time.
+        (_, ffi::SQLITE_READONLY_DBMOVED) => Kind::Retry,
         (ErrorCode::CannotOpen | ErrorCode::SystemIoFailure | ErrorCode::DiskFull, _) => Kind::Unreachable,
         (ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt, _) => Kind::Unreachable,
         (ErrorCode::PermissionDenied | ErrorCode::ReadOnly | ErrorCode::AuthorizationForStatementDenied, _) => Kind::Denied,
@@ -168,6 +199,7 @@ pub(super) fn fault(error: rusqlite::Error) -> Error {
         (ErrorCode::ConstraintViolation, ffi::SQLITE_CONSTRAINT_TRIGGER) => "refused by a trigger",
         (ErrorCode::ConstraintViolation, _) => message,
         (ErrorCode::DatabaseBusy, _) => "another connection is using the file",
+        (_, ffi::SQLITE_READONLY_DBMOVED) => "another file was moved into the place of this one",
         (ErrorCode::Unknown, _) if kind != Kind::Rejected => message,
         _ => ffi::code_to_str(code.extended_code),
     };
