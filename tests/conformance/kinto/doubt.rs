@@ -58,13 +58,17 @@ async fn c1_a_crash_between_note_answer_and_record_doubles_nothing() {
             scene.run_dying_at(step).await;
             // A user edits what we made before we know of it.
             if step == "app.sent" {
-                scene.kinto.change(&scene.kinto.id("Ann").await, json!({"age": 5})).await;
+                scene.kinto.change(&scene.kinto.id("Ann").await, json!({"age": 5, "email": "ann@x"})).await;
             }
             scene.stage.ahead.store(3600, Ordering::SeqCst);
             scene.run().await;
-            // The two differ and nobody knows since when: the source wins, what the user wrote is kept.
+            // The two differ and nobody knows since when: the source wins, what the other has is kept; what is empty is filled.
             let edited = step == "app.sent";
-            let ann = if edited && scene.app_is == "source" { "Ann a@x 5" } else { "Ann a@x -" };
+            let ann = match (edited, scene.app_is == "source") {
+                (true, true) => "Ann ann@x 5",
+                (true, false) => "Ann a@x 5",
+                (false, _) => "Ann a@x -",
+            };
             scene.assert_both(&[ann, "Bob b@x -"]).await;
             let kept = scene.ours("select count(*) from twinrow.conflict where kept = 1").await;
             assert_eq!(kept, if edited { "1" } else { "0" });
