@@ -22,6 +22,9 @@ use crate::state;
 /// How many levels of parents above a batch are looked at.
 const LEVELS_MAX: usize = 24;
 
+/// How many looks a batch takes in all: in a ring, what leads nowhere would be asked about over and over.
+const LOOKS_MAX: usize = 100;
+
 /// By the place of a link and side: keys that records refer to.
 type Referred = BTreeMap<(usize, Side), BTreeSet<KeyBytes>>;
 
@@ -35,10 +38,11 @@ impl Pipeline {
         items: &'a [Item],
     ) -> Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>> {
         Box::pin(async move {
-            if self.levels == LEVELS_MAX {
+            if self.levels == LEVELS_MAX || self.looks == LOOKS_MAX {
                 return Ok(());
             }
             self.levels += 1;
+            self.looks += 1;
             let referred = self.referred(link_at, items);
             for ((via, side), keys) in referred {
                 self.foresee_parents(session, moment, via, side, keys).await?;
@@ -56,7 +60,7 @@ impl Pipeline {
     /// With the batch.
     pub(super) fn forget_foreseen(&mut self) {
         self.foreseen.clear();
-        self.levels = 0;
+        (self.levels, self.looks) = (0, 0);
     }
 
     /// Whom these records refer to, but for those of whom it is known already.

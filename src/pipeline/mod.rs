@@ -128,6 +128,8 @@ pub struct Pipeline {
     foreseen: HashMap<(usize, Side, KeyBytes), translate::Foreseen>,
     /// How many levels above the batch the record stands that is asked about.
     levels: usize,
+    /// How many looks the batch has taken for that.
+    looks: usize,
     /// Whether a plan is to be shown.
     shown: bool,
     /// Links with records that lost a side while a full compare is under way, by number: before it has seen

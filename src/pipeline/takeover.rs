@@ -100,6 +100,7 @@ async fn take_fences(
         planned: Both::default(),
         foreseen: HashMap::new(),
         levels: 0,
+        looks: 0,
         shown: false,
         has_work: true,
         waiting: numbers.clone(),
