@@ -8,7 +8,7 @@ use super::run::start_alone;
 use super::stop;
 use crate::error::{Error, Kind, Result};
 use crate::model::hex;
-use crate::pipeline::Real;
+use crate::pipeline::{Real, approve_waiting};
 use crate::state;
 
 /// `twinrow approve`
@@ -26,10 +26,7 @@ const FIRST_SYNC: &str = "first-sync";
 pub async fn run(context: &Context, args: &Approve) -> Result<()> {
     let opened = open_each(&context.config).await?;
     if args.what == FIRST_SYNC {
-        let mut pipeline = start_alone(&opened, &Arc::new(Real::new()), &stop::listen()?, "twinrow approve first-sync").await?;
-        pipeline.approve_first_sync().await?;
-        println!("approved: the next run writes");
-        return pipeline.release().await;
+        return Box::pin(first_sync(opened)).await;
     }
     let Opened { mut integration, endpoints, .. } = opened;
     let mut session = home_session(&integration, &endpoints).await?;
@@ -48,5 +45,28 @@ pub async fn run(context: &Context, args: &Approve) -> Result<()> {
         let hash = hex(&brake.hash[..brake.hash.len().min(8)]);
         println!("approved: {} record(s) towards the {} (set {hash})", brake.records, brake.side);
     }
+    Ok(())
+}
+
+/// Approves the first sync of every link, or, while another process runs the integration, of those that wait there.
+async fn first_sync(opened: Opened) -> Result<()> {
+    let started = start_alone(&opened, &Arc::new(Real::new()), &stop::listen()?, "twinrow approve first-sync").await;
+    let run_by_another = match started {
+        Ok(mut pipeline) => {
+            pipeline.approve_first_sync().await?;
+            println!("approved: the next run writes");
+            return pipeline.release().await;
+        }
+        Err(error) if error.kind() == Kind::Fenced => error,
+        Err(error) => return Err(error),
+    };
+    let Opened { mut integration, endpoints, .. } = opened;
+    let mut session = home_session(&integration, &endpoints).await?;
+    with_numbers(&mut *session, &mut integration).await?;
+    let approved = approve_waiting(&mut *session, &integration).await?;
+    if approved.is_empty() {
+        return Err(run_by_another);
+    }
+    println!("approved: {}; the process that runs it goes on with it", approved.join(", "));
     Ok(())
 }

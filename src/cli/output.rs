@@ -16,9 +16,14 @@ pub fn json(value: &impl Serialize) -> Result<()> {
     Ok(())
 }
 
+/// Whether there is a person who could be asked.
+pub fn somebody_is_there() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
 /// Asks at the terminal; where there is none, or when `told` is ready before the answer, it is no.
 pub async fn ask(question: &str, told: impl Future<Output = ()>) -> Result<bool> {
-    if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
+    if !somebody_is_there() {
         return Ok(false);
     }
     let failed = |error| Error::new(Kind::Internal, "the terminal does not answer").source(error);

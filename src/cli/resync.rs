@@ -54,7 +54,8 @@ pub async fn run(context: &Context, args: &Resync) -> Result<()> {
         };
         pipeline = start_alone(&opened, &door, &stop, again.trim_end()).await?;
     }
-    if let Err(error) = nothing_to_approve(&mut pipeline, &stop).await {
+    let named = args.what == What::NewMap || !args.links.is_empty();
+    if let Err(error) = nothing_to_approve(&mut pipeline, &stop, if named { &links } else { &[] }).await {
         return Err(let_go(&pipeline, error).await);
     }
     pipeline.ask_scan(&links).await?;
@@ -62,9 +63,11 @@ pub async fn run(context: &Context, args: &Resync) -> Result<()> {
     finish(context, &pipeline, counts).await
 }
 
-async fn nothing_to_approve(pipeline: &mut Pipeline, stop: &Stop) -> Result<()> {
+/// Links whose first sync was not approved stand still, but for those that were named.
+async fn nothing_to_approve(pipeline: &mut Pipeline, stop: &Stop, named: &[usize]) -> Result<()> {
     match stop::unless_told(stop, pipeline.first_sync()).await? {
         None => Ok(()),
+        Some(new) if !new.all_new && !new.any_of(named) => stop::unless_told(stop, pipeline.wait_for_approval(&new)).await,
         Some(_) => {
             Err(Error::new(Kind::Approval, "both sides of a new link hold data: nothing is written before its plan is approved")
                 .hint("twinrow plan   # then: twinrow approve first-sync"))

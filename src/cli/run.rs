@@ -103,11 +103,19 @@ async fn start_again(opened: &Opened, door: &Arc<Real>) -> Result<Pipeline> {
     let integration = opened.again().await?;
     let mut pipeline = Pipeline::start_again(integration, opened.endpoints.clone(), door.clone(), &HOLDER).await?;
     // Of a link that stood still until now.
-    if pipeline.first_sync().await?.is_some() {
-        pipeline.release().await?;
-        return Err(unapproved());
+    match nobody_to_ask(&mut pipeline).await {
+        Ok(()) => Ok(pipeline),
+        Err(error) => Err(let_go(&pipeline, error).await),
     }
-    Ok(pipeline)
+}
+
+/// Links whose first sync was not approved stand still; an integration that is new as a whole does not run.
+async fn nobody_to_ask(pipeline: &mut Pipeline) -> Result<()> {
+    match pipeline.first_sync().await? {
+        None => Ok(()),
+        Some(new) if new.all_new => Err(unapproved()),
+        Some(new) => pipeline.wait_for_approval(&new).await,
+    }
 }
 
 fn unapproved() -> Error {
@@ -140,10 +148,15 @@ pub fn holder() -> String {
     format!("{} (process {})", host.trim(), std::process::id())
 }
 
-/// The plan of a first sync is shown, and approved at the prompt, by `--approve`, or not at all.
+/// The plan of a first sync is shown, and approved at the prompt, by `--approve`, or not at all: then its link waits where
+/// nobody is there and others were synced before.
 async fn approve_first_sync(context: &Context, args: &Run, pipeline: &mut Pipeline, stop: &Stop) -> Result<()> {
-    let Some(counts) = stop::unless_told(stop, pipeline.first_sync()).await? else { return Ok(()) };
+    let Some(new) = stop::unless_told(stop, pipeline.first_sync()).await? else { return Ok(()) };
+    if !args.approve && !new.all_new && !output::somebody_is_there() {
+        return stop::unless_told(stop, pipeline.wait_for_approval(&new)).await;
+    }
     if !args.approve {
+        let counts = stop::unless_told(stop, pipeline.plan()).await?;
         show(context, pipeline.integration(), &counts)?;
         if !output::ask("Write this?", stop::told(stop)).await? {
             return Err(unapproved());

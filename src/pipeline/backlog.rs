@@ -94,7 +94,7 @@ impl Pipeline {
         self.compacted_at = self.door.now();
         let mut more = false;
         for (at, endpoint) in self.endpoints.clone().iter().enumerate() {
-            match endpoint.compact(&self.fence, &self.tables(at)).await {
+            match endpoint.compact(&self.fence, &self.tables_kept_short(at)).await {
                 // Another time; or the cycle meets it too, and has it repaired.
                 Err(error) if passes(&error) => tracing::debug!(endpoint = integration.endpoints[at], "{error}"),
                 other => more |= other.context(format!("endpoint {}", integration.endpoints[at]))?,
@@ -117,7 +117,7 @@ impl Pipeline {
     /// can't be done is left: this is no moment for more errors.
     pub async fn compact_what_is_in_reach(&self) {
         for (at, endpoint) in self.endpoints.iter().enumerate() {
-            let tables = self.tables(at);
+            let tables = self.tables_kept_short(at);
             while let Ok(true) = endpoint.compact(&self.fence, &tables).await {}
         }
     }

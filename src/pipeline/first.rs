@@ -1,45 +1,74 @@
 //! The first sync of a link, which a person approves where both sides hold data, and the first one of a link whose
 //! configuration has changed.
 
+use super::stopped::of_a_link;
 use super::{BATCH, Counts, Pipeline};
-use crate::error::Result;
-use crate::model::{Both, FirstSync, Integration, Link, Reason, Scan, ScanPart, Side, Work};
+use crate::endpoint::Tracked;
+use crate::error::{Context, Result};
+use crate::model::{Both, FirstSync, Integration, Link, Obstacle, Reason, Scan, ScanPart, Side, Work};
 use crate::sql::Session;
 use crate::state;
 use sha2::{Digest, Sha256};
 
+/// Links whose first sync a person has to approve: they were never synced, and both their sides hold data.
+pub struct Unapproved {
+    links: Vec<usize>,
+    /// Whether the integration has no other links, or none that was ever synced: it is new as a whole.
+    pub all_new: bool,
+}
+
+impl Unapproved {
+    /// Whether one of these links, by place, is among them.
+    pub fn any_of(&self, links: &[usize]) -> bool {
+        links.iter().any(|at| self.links.contains(at))
+    }
+}
+
 impl Pipeline {
-    /// The plan of a first sync that a person has to approve: both sides of a link that was never synced
-    /// hold data. `None`: nothing needs approval.
-    pub async fn first_sync(&mut self) -> Result<Option<Counts>> {
-        let integration = self.integration.clone();
-        if integration.first_sync == FirstSync::Auto {
-            return Ok(None);
+    /// The links that may not write before a person has approved it. `None`: all may.
+    ///
+    /// Until it is said what becomes of them ([`Pipeline::approve_first_sync`], [`Pipeline::wait_for_approval`]) no cycle may
+    /// run.
+    pub async fn first_sync(&mut self) -> Result<Option<Unapproved>> {
+        let new = self.never_synced().await?;
+        let mut links = Vec::new();
+        for at in new.iter().copied().filter(|at| self.goes(*at)) {
+            if self.holds_data(at, Side::Source).await? && self.holds_data(at, Side::Target).await? {
+                links.push(at);
+            }
+        }
+        if !links.is_empty() {
+            return Ok(Some(Unapproved { links, all_new: new.len() == self.integration.links.len() }));
+        }
+        if self.integration.first_sync == FirstSync::Ask {
+            self.approve_first_sync().await?;
+        }
+        self.need_not_wait().await.map(|()| None)
+    }
+
+    /// The links, by place, that have to ask before their first sync and were never synced.
+    async fn never_synced(&self) -> Result<Vec<usize>> {
+        let mut new = Vec::new();
+        if self.integration.first_sync == FirstSync::Auto {
+            return Ok(new);
         }
         let mut session = self.home_session().await?;
-        let settings = state::settings(&mut *session, &integration.name).await?;
-        let approved = |link: &Link| settings.iter().any(|(name, value)| *name == first_sync_of(link) && value == APPROVED);
-        let mut new = Vec::new();
-        let going = self.going().into_iter().map(|at| (at, &integration.links[at]));
-        for (at, link) in going.filter(|(_, link)| !approved(link)) {
+        let settings = state::settings(&mut *session, &self.integration.name).await?;
+        for (at, link) in self.integration.links.iter().enumerate().filter(|(_, link)| !is_approved(&settings, link)) {
             if state::scan(&mut *session, link).await?.is_some() && state::count(&mut *session, link).await?.pairs == 0 {
-                new.push((at, link));
+                new.push(at);
             }
         }
-        let mut both_hold_data = false;
-        if !new.is_empty() {
-            let mut moment = self.capture(&mut *session).await?;
-            for (at, link) in new {
-                let mut rows = Both::<u64>::default();
-                for side in Side::BOTH {
-                    let (window, place) = moment.window(at, link, side);
-                    rows[side] = window.page(place, None, 1).await?.len() as u64;
-                }
-                both_hold_data |= rows.source > 0 && rows.target > 0;
-            }
-        }
-        drop(session);
-        if both_hold_data { Ok(Some(self.plan().await?)) } else { self.approve_first_sync().await.map(|()| None) }
+        Ok(new)
+    }
+
+    async fn holds_data(&self, at: usize, side: Side) -> Result<bool> {
+        let link = &self.integration.links[at];
+        let since = state::cursors(&mut *self.home_session().await?, link).await?[side].take();
+        let tracked = Tracked { collection: link.collection[side].clone(), since };
+        let place = || format!("endpoint {}", self.integration.endpoints[link.endpoint[side]]);
+        let mut window = self.endpoints[link.endpoint[side]].window(&[tracked], 1).await.context(place())?;
+        Ok(!window.page(0, None, 1).await.context(place())?.is_empty())
     }
 
     /// Lets the first sync of every link that goes now write.
@@ -48,7 +77,41 @@ impl Pipeline {
         for link in self.going().into_iter().map(|at| &self.integration.links[at]) {
             state::write_setting(&mut *tx, &self.fence.integration, &first_sync_of(link), APPROVED).await?;
         }
-        tx.commit().await
+        tx.commit().await?;
+        self.need_not_wait().await
+    }
+
+    /// Lets these links stand still until they are approved; the others go on, and new ones among them may write.
+    pub async fn wait_for_approval(&mut self, unapproved: &Unapproved) -> Result<()> {
+        let known = |at: &usize| self.waits_for_approval(*at);
+        let (waiting, anew): (Vec<usize>, Vec<usize>) = unapproved.links.iter().partition(|at| known(at));
+        for at in waiting {
+            self.waits_on(at);
+        }
+        let planned = if anew.is_empty() { None } else { self.plan_of(&anew).await? };
+        for at in anew {
+            let obstacle = not_approved(&self.integration.links[at], planned.as_ref());
+            self.stop_until_approved(at, obstacle).await?;
+        }
+        self.approve_first_sync().await
+    }
+
+    /// What the first sync of some links would do; `None` where that can't be said.
+    async fn plan_of(&mut self, links: &[usize]) -> Result<Option<Counts>> {
+        let others = (0..self.integration.links.len()).filter(|at| !links.contains(at)).collect();
+        let still = std::mem::replace(&mut self.still, others);
+        let planned = self.plan().await;
+        self.still = still;
+        match planned {
+            Err(error) if of_a_link(&error) => Ok(None),
+            planned => planned.map(Some),
+        }
+    }
+
+    /// Whether a person has approved a link's first sync by now.
+    pub(super) async fn is_approved(&self, at: usize) -> Result<bool> {
+        let settings = state::settings(&mut *self.home_session().await?, &self.integration.name).await?;
+        Ok(is_approved(&settings, &self.integration.links[at]))
     }
 
     /// A link whose configuration has changed since the last run may have something to carry that no log will ever
@@ -119,6 +182,41 @@ const APPROVED: &str = "approved";
 
 pub(super) fn first_sync_of(link: &Link) -> String {
     format!("first_sync:{}", link.number)
+}
+
+fn is_approved(settings: &[(String, String)], link: &Link) -> bool {
+    settings.iter().any(|(name, value)| *name == first_sync_of(link) && value == APPROVED)
+}
+
+/// Approves the first syncs that wait while another process runs the integration, which takes them up by itself. Returns the
+/// names of the links.
+pub async fn approve_waiting(session: &mut dyn Session, integration: &Integration) -> Result<Vec<String>> {
+    let stops = state::stops(session, &integration.name).await?;
+    let waits = |link: &&Link| stops.get(&link.number).is_some_and(|stop| stop.until.is_none() && stop.unapproved);
+    let mut approved = Vec::new();
+    for link in integration.links.iter().filter(waits) {
+        state::write_setting(session, &integration.name, &first_sync_of(link), APPROVED).await?;
+        approved.push(link.name.clone());
+    }
+    Ok(approved)
+}
+
+/// Why a link stands still whose first sync was not approved.
+fn not_approved(link: &Link, planned: Option<&Counts>) -> Obstacle {
+    let would = planned.and_then(|planned| planned.links.get(&link.name)).map_or_else(String::new, |counts| {
+        format!(
+            "; it would create {} in the source and {} in the target, link {}, of which {} differ, and leave {} held or waiting",
+            counts.created_source,
+            counts.created_target,
+            counts.linked,
+            counts.conflicts,
+            counts.held + counts.waiting
+        )
+    });
+    Obstacle {
+        cause: format!("both its sides hold data, and its first sync was not approved{would}"),
+        next: "twinrow approve first-sync   # what it would do: twinrow plan, while no process runs".to_owned(),
+    }
 }
 
 /// A hash of what decides about a link's records.

@@ -69,6 +69,7 @@ use crate::state;
 pub use columns::is_columns;
 pub use counts::{Counts, LinkCounts, Sample};
 pub use door::{Door, Real};
+pub use first::{Unapproved, approve_waiting};
 pub use forest::{check as check_forest, forget, integrations};
 pub use map::is_map;
 pub use places::is_place;

@@ -29,11 +29,18 @@ pub(super) struct Stopped {
     stop: Stop,
     /// When its tracking may be repaired again, and how long to wait after that.
     repair: (i64, i64),
+    /// It waited for the approval of its first sync when this process took over: until it is asked for anew, it goes, as what
+    /// is to be approved has to be looked at.
+    open: bool,
 }
 
 impl Stopped {
+    fn new(stop: Stop) -> Stopped {
+        Stopped { open: stop.unapproved && stop.until.is_none(), stop, repair: (0, REPAIR_AGAIN_S) }
+    }
+
     fn stands(&self) -> bool {
-        self.stop.until.is_none()
+        self.stop.until.is_none() && !self.open
     }
 }
 
@@ -63,8 +70,7 @@ pub(super) fn still(integration: &Integration, stopped: &BTreeMap<usize, Stopped
 /// What is known of the links that stood still when this process took over.
 pub(super) fn known(links: &[Link], stops: BTreeMap<i64, Stop>) -> BTreeMap<usize, Stopped> {
     let place = |number: i64| links.iter().position(|link| link.number == number);
-    let stopped = |stop| Stopped { stop, repair: (0, REPAIR_AGAIN_S) };
-    stops.into_iter().filter_map(|(number, stop)| Some((place(number)?, stopped(stop)))).collect()
+    stops.into_iter().filter_map(|(number, stop)| Some((place(number)?, Stopped::new(stop)))).collect()
 }
 
 impl Pipeline {
@@ -88,17 +94,28 @@ impl Pipeline {
         tables_of(going.iter().map(|at| &self.integration.links[*at]), endpoint)
     }
 
-    /// Why a link stands still: the error of a run that has carried all the others through.
+    /// Their tables and those of links that wait for approval: whose logs are kept short.
+    pub(super) fn tables_kept_short(&self, endpoint: usize) -> Vec<Table> {
+        let kept = (0..self.integration.links.len()).filter(|at| self.goes(*at) || self.waits_for_approval(*at));
+        tables_of(kept.map(|at| &self.integration.links[at]), endpoint)
+    }
+
+    /// Why a link stands still: the error of a run that has carried all the others through. A fault is named before a question.
     pub fn standstill(&self) -> Option<Error> {
         let links = &self.integration.links;
-        let standing: Vec<_> = self.stopped.iter().filter(|(at, _)| self.stands(**at)).collect();
+        let mut standing: Vec<_> = self.stopped.iter().filter(|(at, _)| self.stands(**at)).collect();
+        standing.sort_by_key(|(_, stopped)| stopped.stop.unapproved);
         let (at, first) = standing.first()?;
         let told = |(at, stopped): &(&usize, &Stopped)| {
             format!("link {} stands still: {}", links[**at].name, stopped.stop.obstacle.cause)
         };
         let message = standing.iter().map(told).collect::<Vec<_>>().join("; ");
         // What is not there is named by the configuration.
-        let kind = if links[**at].broken.is_some() { Kind::Config } else { Kind::Schema };
+        let kind = match (links[**at].broken.is_some(), first.stop.unapproved) {
+            (true, _) => Kind::Config,
+            (false, true) => Kind::Approval,
+            (false, false) => Kind::Schema,
+        };
         Some(Error::new(kind, message).hint(first.stop.obstacle.next.clone()))
     }
 
@@ -151,7 +168,38 @@ impl Pipeline {
     }
 
     /// Stops a link. Repeated, it only learns of another cause.
-    pub(super) async fn stop(&mut self, at: usize, mut obstacle: Obstacle) -> Result<()> {
+    pub(super) async fn stop(&mut self, at: usize, obstacle: Obstacle) -> Result<()> {
+        self.stop_for(at, obstacle, false).await
+    }
+
+    /// Stops a link whose first sync was not approved.
+    pub(super) async fn stop_until_approved(&mut self, at: usize, obstacle: Obstacle) -> Result<()> {
+        self.stop_for(at, obstacle, true).await
+    }
+
+    /// Whether a link waits for the approval of its first sync, or did when this process took over.
+    pub(super) fn waits_for_approval(&self, at: usize) -> bool {
+        self.stopped.get(&at).is_some_and(|stopped| stopped.stop.unapproved && stopped.stop.until.is_none())
+    }
+
+    /// One that has waited for approval goes on waiting: it was said before.
+    pub(super) fn waits_on(&mut self, at: usize) {
+        if let Some(stopped) = self.stopped.get_mut(&at) {
+            stopped.open = false;
+        }
+        self.still = still(&self.integration, &self.stopped);
+    }
+
+    /// Those that go although they waited need not wait any more.
+    pub(super) async fn need_not_wait(&mut self) -> Result<()> {
+        let open: Vec<usize> = self.stopped.iter().filter(|(_, stopped)| stopped.open).map(|(at, _)| *at).collect();
+        for at in open {
+            self.go_on(at).await?;
+        }
+        Ok(())
+    }
+
+    async fn stop_for(&mut self, at: usize, mut obstacle: Obstacle, unapproved: bool) -> Result<()> {
         let name = &self.integration.links[at].name;
         if let Some(cause) = obstacle.cause.strip_prefix(&format!("link {name}: ")) {
             obstacle.cause = cause.to_owned();
@@ -167,7 +215,7 @@ impl Pipeline {
             Some(Stop { until: Some(until), again, .. }) => (now, if now - until < SOON_S { again + 1 } else { 0 }),
         };
         tracing::warn!(link = name, "it stands still, the others go on: {}; next: {}", obstacle.cause, obstacle.next);
-        self.set_stop(at, Stop { obstacle, since, again, until: None }).await
+        self.set_stop(at, Stop { obstacle, since, again, until: None, unapproved }).await
     }
 
     async fn go_on(&mut self, at: usize) -> Result<()> {
@@ -181,8 +229,8 @@ impl Pipeline {
         let mut tx = self.home()?.begin(&self.fence).await?;
         state::write_stop(&mut *tx, &self.fence.integration, &self.integration.links[at], &stop).await?;
         tx.commit().await?;
-        let stopped = self.stopped.entry(at).or_insert_with(|| Stopped { stop: stop.clone(), repair: (0, REPAIR_AGAIN_S) });
-        stopped.stop = stop;
+        let stopped = self.stopped.entry(at).or_insert_with(|| Stopped::new(stop.clone()));
+        (stopped.stop, stopped.open) = (stop, false);
         self.still = still(&self.integration, &self.stopped);
         Ok(())
     }
@@ -193,6 +241,9 @@ impl Pipeline {
         let link = &integration.links[at];
         if link.broken.is_some() {
             return self.look_for_tables(link).await;
+        }
+        if self.waits_for_approval(at) {
+            return self.is_approved(at).await.map(|approved| if approved { Look::Clear } else { Look::Same });
         }
         for side in Side::BOTH {
             let (endpoint, table) = (self.endpoints[link.endpoint[side]].clone(), &link.collection[side].table);

@@ -19,6 +19,9 @@ pub struct Stop {
     pub again: u32,
     /// When it went on; `None`: it stands still.
     pub until: Option<i64>,
+    /// Whether it only waits until its first sync is approved. (Older programs did not know such.)
+    #[serde(default)]
+    pub unapproved: bool,
 }
 
 /// The settings that hold them begin with this; the link's number follows.

@@ -34,4 +34,5 @@ mod taken_out;
 mod told;
 mod tracking;
 mod triggered;
+mod unapproved;
 mod uninstall;
