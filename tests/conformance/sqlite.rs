@@ -43,6 +43,7 @@ on_sqlite! {
     a12_a_delete_of_all_rows_is_captured,
     a15_a_replace_by_a_partial_index_is_named_beforehand,
     a15_a_row_hidden_by_a_replace_on_another_key,
+    a15_an_update_looks_for_a_row_in_its_way_only_where_there_may_be_one,
     rule9_compaction_keeps_what_probes_mean,
     a16_no_clause_of_the_statement_keeps_a_change_from_the_log,
     a29_the_usual_migrations_succeed,
@@ -179,6 +180,51 @@ async fn a15_a_row_hidden_by_a_replace_on_another_key(lab: &dyn Lab) {
     assert_eq!(window.entries().iter().map(crate::suite::bench::op).collect::<Vec<_>>(), ["update 1"]);
     bench.acknowledge(window).await;
     assert_eq!(bench.ops().await, ["rename 1 to 11"]);
+}
+
+/// By whatever name the statement calls what it changes of a unique key. Where it changes none, it does not pay for a look.
+async fn a15_an_update_looks_for_a_row_in_its_way_only_where_there_may_be_one(lab: &dyn Lab) {
+    let programs = async |sql: &str| {
+        let steps = lab.user_rows(&format!("explain {sql}")).await;
+        steps.iter().filter(|step| step[1].as_deref() == Some("Program")).count()
+    };
+    lab.user(
+        "create table item (id integer primary key, code text unique, base text, shout text as (upper(base)) unique, name text)",
+    )
+    .await;
+    lab.user("create table plain (id integer primary key, code text unique, name text)").await;
+    for table in ["item", "plain"] {
+        let mut bench = Bench::new(lab, &[table]).await;
+        let computed = table == "item";
+        let mut statements = vec![
+            "update or replace {t} set id = 1 where id = 2".to_owned(),
+            "update or replace {t} set \"ID\" = 1 where id = 2".to_owned(),
+            "update or replace {t} set rowid = 1 where id = 2".to_owned(),
+            "update or replace {t} set _ROWID_ = 1 where id = 2".to_owned(),
+            "update or replace {t} set oid = 1 where id = 2".to_owned(),
+            "update or replace {t} set (name, code) = ('x', 'a') where id = 2".to_owned(),
+        ];
+        statements.extend(computed.then(|| "update or replace {t} set base = 'A' where id = 2".to_owned()));
+        for statement in statements {
+            let statement = statement.replace("{t}", table);
+            lab.user(&format!("delete from {table}")).await;
+            let columns = if computed { "id, code, base" } else { "id, code, name" };
+            lab.user(&format!("insert into {table} ({columns}) values (1, 'a', 'a'), (2, 'b', 'b')")).await;
+            bench.read().await;
+            assert_eq!(programs(&statement).await, 2, "{statement}");
+            lab.user(&statement).await;
+            let ops = bench.ops().await;
+            assert!(ops.contains(&"delete 1".to_owned()), "{statement}: {ops:?}");
+        }
+        lab.user(&format!("alter table {table} rename column code to sign")).await;
+        assert_eq!(bench.tracking().inspect(&bench.tables()).await.unwrap(), [], "the triggers went along");
+        assert_eq!(programs(&format!("update {table} set sign = 'x'")).await, 2, "{table}");
+        // A computed column is named by no statement: there, all of them look.
+        assert_eq!(programs(&format!("update {table} set name = 'x'")).await, 1 + usize::from(computed), "{table}");
+        lab.user(&format!("update {table} set name = 'x'")).await;
+        assert_eq!(bench.ops().await.len(), 1);
+        bench.tracking().uninstall(None, &[]).await.unwrap();
+    }
 }
 
 /// A probe means what the entries behind it make of it: what stands between them is no mere repetition (A15).

@@ -162,7 +162,9 @@ impl Lab for SqliteLab {
     }
 
     async fn frozen(&self) -> Vec<String> {
-        [include_str!("frozen/sqlite_1.sql"), include_str!("frozen/sqlite_2.sql")].map(str::to_owned).into()
+        let scripts =
+            [include_str!("frozen/sqlite_1.sql"), include_str!("frozen/sqlite_2.sql"), include_str!("frozen/sqlite_3.sql")];
+        scripts.map(str::to_owned).into()
     }
 
     async fn damage(&self, table: &str, damage: Damage) {

@@ -1,6 +1,6 @@
 //! What we install in a file: our own tables, and for each tracked table a log and five triggers.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -23,7 +23,7 @@ macro_rules! migration {
 }
 
 /// Of the triggers and logs: an older one is replaced, a newer one not ours to touch (F15).
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 /// The migrations of our own tables, oldest first. What was released is never changed: a change is a
 /// further one.
@@ -100,7 +100,7 @@ impl Wanted {
             shape.uniques.iter().map(one).collect::<Vec<_>>().join("; ")
         };
         let (insert, update) = (probes(false), probes(true));
-        words.extend([("insert_probes", insert), ("update_probes", update)]);
+        words.extend([("insert_probes", insert), ("update_probes", update), ("of", of(shape))]);
         let trigger = |line: &str| {
             let sql = filled(line.trim_end_matches(';'), &words);
             let name = sql.split_whitespace().nth(2).unwrap_or_default().to_owned();
@@ -132,6 +132,22 @@ fn taken(shape: &Shape, unique: &[catalog::Part], update: bool) -> String {
         condition = format!("{condition} and not ({itself})");
     }
     condition
+}
+
+/// Which updates may put a row in another's place: ` of …`, those that name a column of a unique key. Of a computed column none
+/// names it, so there it is all of them.
+fn of(shape: &Shape) -> String {
+    let columns = &shape.table.columns;
+    let used: BTreeSet<usize> = shape.uniques.iter().flatten().map(|part| part.column).collect();
+    if used.iter().any(|column| columns[*column].computed) {
+        return String::new();
+    }
+    let mut names: Vec<String> = used.iter().map(|column| quoted(&columns[*column].name)).collect();
+    if used.iter().any(|column| columns[*column].numbered) {
+        // The other names of such a key.
+        names.extend(["rowid", "_rowid_", "oid"].map(str::to_owned));
+    }
+    format!(" of {}", names.join(", "))
 }
 
 /// A template with `{word}`s filled in, in one pass: what is filled in may hold braces itself.
