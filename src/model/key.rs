@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use smallvec::SmallVec;
+
 use super::Value;
 use super::decimal::{parse_decimal, shortest};
 
@@ -11,8 +13,11 @@ pub struct Key(pub Vec<Value>);
 
 /// A [`Key`] as the state tables hold it: equal keys have equal bytes, on every engine and under
 /// every collation (C6), and no two different keys do (A61).
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct KeyBytes(pub Vec<u8>);
+#[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyBytes(Bytes);
+
+/// A key is copied many times on its way through a batch: numbers stand in place, without memory of their own.
+type Bytes = SmallVec<[u8; 16]>;
 
 impl Key {
     /// A key of one integer, the common case.
@@ -25,7 +30,7 @@ impl Key {
     /// Each part is a tag and its content; what has no fixed length carries it in front. Integers
     /// take as few bytes as they need: the map's indexes are most of what a drain writes.
     pub fn encode(&self) -> KeyBytes {
-        let mut out = Vec::with_capacity(self.0.len() * 10);
+        let mut out = Bytes::new();
         for value in &self.0 {
             encode_part(value, &mut out);
         }
@@ -62,6 +67,11 @@ impl fmt::Debug for KeyBytes {
 }
 
 impl KeyBytes {
+    /// The bytes, as the state's tables hold them.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// The key again, or `None` for bytes no [`Key::encode`] made.
     pub fn decode(&self) -> Option<Key> {
         let mut rest = self.0.as_slice();
@@ -70,6 +80,13 @@ impl KeyBytes {
             parts.push(decode_part(&mut rest)?);
         }
         Some(Key(parts))
+    }
+}
+
+/// Bytes that [`Key::encode`] made, read again.
+impl From<&[u8]> for KeyBytes {
+    fn from(bytes: &[u8]) -> KeyBytes {
+        KeyBytes(Bytes::from_slice(bytes))
     }
 }
 
@@ -88,15 +105,15 @@ const OTHER: u8 = 13;
 /// Integers: this plus the number of bytes that follow (0 to 16).
 const INT: u8 = 32;
 
-fn encode_part(value: &Value, out: &mut Vec<u8>) {
+fn encode_part(value: &Value, out: &mut Bytes) {
     match value {
         Value::Null => out.push(NULL),
-        Value::Bool(value) => out.extend([BOOL, u8::from(*value)]),
+        Value::Bool(value) => out.extend_from_slice(&[BOOL, u8::from(*value)]),
         Value::Int(value) => encode_int(*value, out),
         Value::Decimal(value) => shortest(value, |text| sized(out, DECIMAL, text)),
         Value::Float(value) => {
             out.push(FLOAT);
-            out.extend(value.to_bits().to_be_bytes());
+            out.extend_from_slice(&value.to_bits().to_be_bytes());
         }
         Value::Text(text) | Value::Json(text) => sized(out, TEXT, text.as_bytes()),
         Value::Bytes(bytes) => sized(out, BYTES, bytes),
@@ -106,13 +123,13 @@ fn encode_part(value: &Value, out: &mut Vec<u8>) {
         Value::Instant(micros) => fixed(out, INSTANT, *micros),
         Value::Uuid(bytes) => {
             out.push(UUID);
-            out.extend(bytes);
+            out.extend_from_slice(bytes);
         }
         Value::Other { text, .. } => sized(out, OTHER, text.as_bytes()),
     }
 }
 
-fn encode_int(value: i128, out: &mut Vec<u8>) {
+fn encode_int(value: i128, out: &mut Bytes) {
     let bytes = value.to_be_bytes();
     let sign = if value < 0 { 0xff } else { 0 };
     let mut skip = bytes.iter().take_while(|b| **b == sign).count();
@@ -121,15 +138,15 @@ fn encode_int(value: i128, out: &mut Vec<u8>) {
         skip -= 1;
     }
     out.push(INT + (16 - skip) as u8);
-    out.extend(&bytes[skip..]);
+    out.extend_from_slice(&bytes[skip..]);
 }
 
-fn fixed(out: &mut Vec<u8>, tag: u8, value: i64) {
+fn fixed(out: &mut Bytes, tag: u8, value: i64) {
     out.push(tag);
-    out.extend(value.to_be_bytes());
+    out.extend_from_slice(&value.to_be_bytes());
 }
 
-fn sized(out: &mut Vec<u8>, tag: u8, content: &[u8]) {
+fn sized(out: &mut Bytes, tag: u8, content: &[u8]) {
     out.push(tag);
     let mut length = content.len();
     while length >= 0x80 {
@@ -137,7 +154,7 @@ fn sized(out: &mut Vec<u8>, tag: u8, content: &[u8]) {
         length >>= 7;
     }
     out.push(length as u8);
-    out.extend(content);
+    out.extend_from_slice(content);
 }
 
 fn decode_part(rest: &mut &[u8]) -> Option<Value> {
@@ -226,7 +243,7 @@ mod tests {
     #[test]
     fn small_integers_take_few_bytes() {
         for (value, length) in [(0, 1), (1, 2), (-1, 2), (127, 2), (128, 3), (100_000, 4), (i64::MAX, 9)] {
-            assert_eq!(Key::int(value).encode().0.len(), length, "{value}");
+            assert_eq!(Key::int(value).encode().as_bytes().len(), length, "{value}");
         }
     }
 
@@ -238,7 +255,7 @@ mod tests {
 
     #[test]
     fn foreign_bytes_are_refused() {
-        assert_eq!(KeyBytes(vec![200]).decode(), None);
-        assert_eq!(KeyBytes(vec![TEXT, 5, b'a']).decode(), None);
+        assert_eq!(KeyBytes::from(&[200][..]).decode(), None);
+        assert_eq!(KeyBytes::from(&[TEXT, 5, b'a'][..]).decode(), None);
     }
 }

@@ -77,15 +77,15 @@ pub fn work_name(key: &KeyBytes, lost: Option<i64>) -> KeyBytes {
     let Some(pair) = lost else { return key.clone() };
     let mut name = vec![LOST];
     name.extend(pair.to_be_bytes());
-    name.extend(&key.0);
-    KeyBytes(name)
+    name.extend(key.as_bytes());
+    KeyBytes::from(name.as_slice())
 }
 
 /// The key that [`work_name`] was made of, and the pair that lost it.
 pub fn work_named(name: KeyBytes) -> (KeyBytes, Option<i64>) {
-    let lost = name.0.split_first().filter(|(tag, _)| **tag == LOST).and_then(|(_, rest)| rest.split_first_chunk::<8>());
+    let lost = name.as_bytes().split_first().filter(|(tag, _)| **tag == LOST).and_then(|(_, rest)| rest.split_first_chunk::<8>());
     match lost {
-        Some((pair, key)) => (KeyBytes(key.to_vec()), Some(i64::from_be_bytes(*pair))),
+        Some((pair, key)) => (KeyBytes::from(key), Some(i64::from_be_bytes(*pair))),
         None => (name, None),
     }
 }
@@ -97,7 +97,7 @@ pub fn waits_for(link: i64, side: Side, key: &KeyBytes) -> Vec<u8> {
         Side::Source => b's',
         Side::Target => b't',
     });
-    out.extend(&key.0);
+    out.extend(key.as_bytes());
     out
 }
 
@@ -110,7 +110,7 @@ pub fn waited_for(name: &[u8]) -> Option<(i64, Side, KeyBytes)> {
         b't' => Side::Target,
         _ => return None,
     };
-    Some((i64::from_be_bytes(*link), side, KeyBytes(key.to_vec())))
+    Some((i64::from_be_bytes(*link), side, KeyBytes::from(key)))
 }
 
 /// What a write to a database did, in one row of that database's own transaction: the proof that it

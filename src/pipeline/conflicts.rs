@@ -63,7 +63,7 @@ pub(super) fn conflict(link: &Link, loser: Option<Side>, item: &Item, state: Con
     // Where fields go both ways, either side may lose some: two conflicts, each kept with its own write.
     hash.update(loser.map_or_else(String::new, |side| side.to_string()));
     for side in Side::BOTH {
-        hash.update(item.key[side].as_ref().map_or(&[][..], |key| &key.0));
+        hash.update(item.key[side].as_ref().map_or(&[][..], |key| key.as_bytes()));
         hash.update([0xff]);
         let row = rows[side].as_ref().map_or(0, |row| Fingerprint::of_row(row).0);
         hash.update(row.to_be_bytes());

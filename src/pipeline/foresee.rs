@@ -117,7 +117,7 @@ impl Pipeline {
 fn foreseen(item: &Item) -> Option<Foreseen> {
     match (&item.decision.as_ref()?.action, &item.pair) {
         (Action::Create(..), _) => Some(Foreseen::ToCome),
-        (Action::Update(_) | Action::Ignore | Action::Report, Some(pair)) => Some(Foreseen::Found(pair.clone())),
+        (Action::Update(_) | Action::Ignore | Action::Report, Some(pair)) => Some(Foreseen::Found(Box::new(pair.clone()))),
         _ => None,
     }
 }

@@ -41,7 +41,7 @@ impl Pipeline {
                 .collect();
             for (asked, hit) in asked.iter().zip(self.candidates(session, moment, link_at, link, side, &asked).await?) {
                 match hit {
-                    Hit::Free(key, survivor) => found.push((asked.at, key, survivor)),
+                    Hit::Free(key, survivor) => found.push((asked.at, key, survivor.map(|pair| *pair))),
                     Hit::New if items[asked.at].unsure => {
                         let words = "it was deleted and put back in one transaction and then changed: the record that was there \
                                      before, or another one? Give it the values it had, or delete the other one's twin";
@@ -277,7 +277,7 @@ enum Hit {
     /// Nothing: a new record.
     New,
     /// One record without a twin; or the survivor of a pair whose other record is gone.
-    Free(KeyBytes, Option<Pair>),
+    Free(KeyBytes, Option<Box<Pair>>),
     /// The survivor of another record, found by nothing but the key they had one after the other.
     Reused,
     /// A person must choose.
@@ -296,7 +296,9 @@ fn hit(own: &KeyBytes, theirs: &[Key], rivals: &[KeyBytes], twins: &HashMap<KeyB
             let key = one.encode();
             match twins.get(&key) {
                 None => Hit::Free(key, None),
-                Some(pair) if pair.gone(side) && pair.status == PairStatus::Linked => Hit::Free(key, Some(pair.clone())),
+                Some(pair) if pair.gone(side) && pair.status == PairStatus::Linked => {
+                    Hit::Free(key, Some(Box::new(pair.clone())))
+                }
                 Some(pair) => {
                     let twin = pair.key[side].as_ref().map_or_else(String::new, |key| format!(" {}", shown(key)));
                     Hit::Many(format!("matches {other} record {one}, whose twin is{twin}"))

@@ -139,11 +139,11 @@ impl Pipeline {
             ScanPart::Target => Side::Target,
             ScanPart::Pairs => return self.scan_pairs(doing, at, link, scan, replaced).await,
         };
-        let after = scan.after.take().map(KeyBytes).and_then(|key| key.decode());
+        let after = scan.after.take().and_then(|key| KeyBytes::from(key.as_slice()).decode());
         let (window, place) = doing.moment.window(at, link, side);
         let keys = window.page(place, after.as_ref(), BATCH).await?;
         let complete = keys.len() < BATCH;
-        scan.after = keys.last().map(|key| key.encode().0);
+        scan.after = keys.last().map(|key| key.encode().as_bytes().to_vec());
         let unknown = unknown(doing.session, link, side, &keys).await?;
         let todos = unknown.into_iter().map(|key| Todo::new(side, key));
         if self.mode == Mode::Plan {

@@ -56,7 +56,7 @@ impl Parents {
 #[derive(Clone, Debug)]
 pub(super) enum Foreseen {
     /// These two will be linked.
-    Found(Pair),
+    Found(Box<Pair>),
     /// Its twin will be created.
     ToCome,
 }

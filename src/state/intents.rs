@@ -3,7 +3,7 @@
 
 use super::{key_cell, key_of, side_cell, side_of, text_cell};
 use crate::error::{Error, Kind, Result};
-use crate::model::{Intent, KeyBytes, Link, Pos, decode_bases, encode_bases};
+use crate::model::{Intent, Link, Pos, decode_bases, encode_bases};
 use crate::sql::{Cell, Session, bytes, int, text};
 
 /// Notes creates of a link that are about to be sent.
@@ -40,7 +40,7 @@ pub async fn intents(session: &mut dyn Session, link: &Link) -> Result<Vec<Inten
             id: int(id)?,
             link: int(number)?,
             side: side_of(int(side)?),
-            key: key_of(key)?.unwrap_or(KeyBytes(Vec::new())),
+            key: key_of(key)?.unwrap_or_default(),
             token: text(token)?.to_owned(),
             epoch: int(epoch)?,
             deadline: int(deadline)?,

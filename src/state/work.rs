@@ -51,7 +51,7 @@ fn work_of(cells: &Cells) -> Result<Work> {
     let [link, side, key, reason, cause, waits, attempts, next_try, cycle, since, approved] = cells.as_slice() else {
         return Err(Error::new(Kind::Internal, "the worklist has other columns than this version expects").hint("twinrow check"));
     };
-    let (key, lost) = work_named(key_of(key)?.unwrap_or(KeyBytes(Vec::new())));
+    let (key, lost) = work_named(key_of(key)?.unwrap_or_default());
     Ok(Work {
         link: int(link)?,
         side: side_of(int(side)?),
@@ -125,7 +125,7 @@ pub async fn work_counts(session: &mut dyn Session, link: &Link) -> Result<BTree
 
 /// The next entries of the worklist after the one of this side and name.
 pub async fn list_work(session: &mut dyn Session, link: &Link, after: Option<(Side, KeyBytes)>, limit: i64) -> Result<Vec<Work>> {
-    let (side, name) = after.unwrap_or((Side::Source, KeyBytes(Vec::new())));
+    let (side, name) = after.unwrap_or((Side::Source, KeyBytes::default()));
     let mut cells = named(link, side, &name);
     cells.push(Cell::Int(limit));
     let mut list: Vec<Work> = session.query("work_list", &[cells]).await?.iter().map(work_of).collect::<Result<_>>()?;

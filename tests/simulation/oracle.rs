@@ -336,12 +336,12 @@ impl World {
     /// The records an entry of the worklist is about.
     fn entities_of(&self, home: usize, work: &Cells) -> BTreeSet<i64> {
         let (Some(wire), Cell::Bytes(name)) = (self.wire(home, &work[0]), &work[2]) else { return BTreeSet::new() };
-        let (KeyBytes(bytes), _) = work_named(KeyBytes(name.clone()));
+        let (key, _) = work_named(KeyBytes::from(name.as_slice()));
         let side = usize::try_from(number(&work[1])).unwrap_or(0);
-        let decoded = |bytes: &[u8]| KeyBytes(bytes.to_vec()).decode().map(|key| int(&key));
+        let decoded = |bytes: &[u8]| KeyBytes::from(bytes).decode().map(|key| int(&key));
         let columns = [S_KEY, T_KEY];
         let mut pairs = self.databases[home].own.pair.values();
-        let twin = pairs.find(|pair| pair[1] == work[0] && pair[columns[side]] == Cell::Bytes(bytes.clone()));
+        let twin = pairs.find(|pair| pair[1] == work[0] && pair[columns[side]] == Cell::Bytes(key.as_bytes().to_vec()));
         let mut entities = BTreeSet::new();
         for (end, at) in wire.ends.into_iter().enumerate() {
             let key = match twin {
@@ -349,11 +349,11 @@ impl World {
                     Cell::Bytes(bytes) => decoded(bytes),
                     _ => None,
                 },
-                None => decoded(&bytes).filter(|_| side == end),
+                None => decoded(key.as_bytes()).filter(|_| side == end),
             };
             entities.extend(key.and_then(|key| self.databases[at].tables[wire.table].rows.get(&key)).map(entity));
         }
-        let place = decoded(&bytes).map(|key| (wire.ends[side], wire.table, key));
+        let place = decoded(key.as_bytes()).map(|key| (wire.ends[side], wire.table, key));
         entities.extend(place.and_then(|place| self.ledger.stood.get(&place)).into_iter().flatten());
         entities
     }

@@ -61,7 +61,7 @@ pub fn shown(p: &Cells) -> String {
         Cell::Int(number) => format!(" {number}"),
         Cell::Text(text) => format!(" {text:?}"),
         Cell::Bytes(bytes) if bytes.len() > 8 => " …".to_owned(),
-        Cell::Bytes(bytes) => KeyBytes(bytes.clone()).decode().map_or(" ?".to_owned(), |key| format!(" [{key}]")),
+        Cell::Bytes(bytes) => KeyBytes::from(bytes.as_slice()).decode().map_or(" ?".to_owned(), |key| format!(" [{key}]")),
     };
     p.iter().map(cell).collect()
 }

@@ -97,7 +97,7 @@ impl Compaction {
 }
 
 fn digest(key: &KeyBytes) -> Digest {
-    hash(&key.0)
+    hash(key.as_bytes())
 }
 
 fn hash(bytes: &[u8]) -> Digest {

@@ -52,7 +52,7 @@ async fn queue(connection: &mut Connection, log: &Log, compaction: &mut Compacti
     let (mut lowest, mut repeated) = (below, Vec::new());
     for row in &rows {
         let key = |at: usize| match row.as_ref(at) {
-            Some(Wire::Bytes(bytes)) => KeyBytes(bytes.clone()).decode(),
+            Some(Wire::Bytes(bytes)) => KeyBytes::from(bytes.as_slice()).decode(),
             _ => None,
         };
         lowest = log::number(row, 0)?;

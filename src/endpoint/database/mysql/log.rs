@@ -367,7 +367,7 @@ async fn read_step(connection: &mut Connection, logs: &[(usize, &Log, i64)]) -> 
 }
 
 fn queued(n: i64, collection: &str, logged: &Logged) -> String {
-    let key = |key: Option<&Key>| key.map_or("null".to_owned(), |key| format!("\"{}\"", hex(&key.encode().0)));
+    let key = |key: Option<&Key>| key.map_or("null".to_owned(), |key| format!("\"{}\"", hex(key.encode().as_bytes())));
     let (op, old, new) = match &logged.what {
         What::Insert(new) => ('I', None, Some(new)),
         What::Update(old, new) => (if logged.hint { 'M' } else { 'U' }, Some(old), Some(new)),
@@ -409,7 +409,7 @@ pub(super) async fn read_queue(connection: &mut Connection, logs: &[(usize, &Log
     let mut all = Vec::with_capacity(rows.len());
     for row in rows {
         let key = |at: usize| match row.as_ref(at) {
-            Some(Wire::Bytes(bytes)) => KeyBytes(bytes.clone()).decode(),
+            Some(Wire::Bytes(bytes)) => KeyBytes::from(bytes.as_slice()).decode(),
             _ => None,
         };
         let op = field_text(&row, 2)?;

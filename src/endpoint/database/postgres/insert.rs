@@ -14,7 +14,7 @@ use super::value::{Param, carrier, cast, select};
 use super::write::PgWrite;
 use crate::endpoint::{Create, Outcome};
 use crate::error::{Error, Kind, Result};
-use crate::model::{Collection, Column, Key, TableName, Value};
+use crate::model::{Collection, Column, Key, KeyBytes, TableName, Value};
 
 /// Statements in flight where rows must go one by one.
 const PIPELINE_MAX: usize = 200;
@@ -100,9 +100,8 @@ impl PgWrite {
         drop(columns);
         let table = &plan.collection.table;
         let stored = answers.iter().map(|answer| rows::read_key(answer, 0, table)).collect::<std::result::Result<Vec<_>, _>>();
-        let stored: HashSet<Vec<u8>> =
-            stored.map_err(|why| Error::new(Kind::Rejected, why))?.iter().map(|key| key.encode().0).collect();
-        if keys.iter().all(|key| stored.contains(&key.encode().0)) && answers.len() == rows.len() {
+        let stored: HashSet<KeyBytes> = stored.map_err(|why| Error::new(Kind::Rejected, why))?.iter().map(Key::encode).collect();
+        if keys.iter().all(|key| stored.contains(&key.encode())) && answers.len() == rows.len() {
             return Ok(keys.into_iter().map(Outcome::Done).collect());
         }
         if answers.len() < rows.len() {
