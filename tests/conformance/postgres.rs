@@ -16,6 +16,7 @@ mod v18 {
     conformance!(all writers trigger_keys: crate::support::postgres::pg18);
 }
 
+mod backlog;
 mod own;
 mod partitions;
 mod returned;
@@ -41,6 +42,7 @@ on_all!(
     rule5_what_comes_after_a_statement_is_read_back,
     rule5_what_foreign_keys_change_is_read_back,
     step7_a_version_tells_whether_a_row_is_as_it_was_read,
+    rule7_a_long_log_is_read_once_while_it_grows,
     a4_prepared_transactions_and_other_databases_hold_up_nobody,
     a4_a_prepared_transaction_is_named_and_a_missing_right_too,
     a12_truncate_leaves_a_mark,

@@ -14,6 +14,7 @@ use twinrow::error::Kind;
 use twinrow::model::{Key, KeySource, Normal, Op, Position, Value};
 use twinrow::sql::Store;
 
+pub use super::backlog::*;
 pub use super::partitions::*;
 pub use super::returned::*;
 use crate::suite::bench::{Bench, INTEGRATION, describe, fence, int, op, row, t, tracking};

@@ -44,13 +44,23 @@ fn key_parts(table: &Table, prefix: char) -> String {
 /// and what was under way then, so the index never walks what was read long ago (A53). Parameters 1
 /// to 4 are [`Range`]'s.
 fn unread(table: &Table) -> String {
+    unread_within(table, "")
+}
+
+/// As [`unread`], under one more condition on the log's columns.
+fn unread_within(table: &Table, and: &str) -> String {
     let log = log_name(&table.name);
+    // A subquery is evaluated once: a cast in the condition would read the snapshot's text for each row.
     format!(
-        "(select * from twinrow.{log} where xid >= $1::text::xid8 \
-         union all select * from twinrow.{log} where xid = any($2::text[]::xid8[])) l \
-         where ($3::text is null or not (pg_catalog.pg_visible_in_snapshot(l.xid, $3::text::pg_snapshot) and l.lsn <= $4::text::pg_lsn))"
+        "(select * from twinrow.{log} where xid >= $1::text::xid8 {and} \
+         union all select * from twinrow.{log} where xid = any($2::text[]::xid8[]) {and}) l \
+         where ($3::text is null or not (pg_catalog.pg_visible_in_snapshot(l.xid, (select $3::text::pg_snapshot)) \
+         and l.lsn <= (select $4::text::pg_lsn)))"
     )
 }
+
+/// Of a window that is read in parts: what its first part saw.
+const SEEN: &str = "($3::text is null or pg_catalog.pg_visible_in_snapshot(l.xid, (select $3::text::pg_snapshot)))";
 
 /// The parameters of [`unread`].
 pub(super) struct Range {
@@ -82,14 +92,40 @@ pub(super) fn lsn_text(lsn: i64) -> String {
 /// window that is read in parts, only what its first part saw. The position of the last one is found first:
 /// `with ties` sorts everything that waits, and a limit keeps what it returns.
 pub(super) fn entries_sql(table: &Table) -> String {
-    let range =
-        format!("{} and ($3::text is null or pg_catalog.pg_visible_in_snapshot(l.xid, $3::text::pg_snapshot))", unread(table));
+    let range = format!("{} and {SEEN}", unread(table));
     format!(
-        "select (l.lsn - '0/0'::pg_lsn)::int8, l.op::text, l.xid::text::int8, l.origin, {}, {} from {range} \
+        "select {} from {range} \
          and l.lsn <= coalesce((select l.lsn from {range} order by l.lsn offset $5::int8 - 1 limit 1), 'FFFFFFFF/FFFFFFFF') \
          order by l.lsn",
+        entry(table)
+    )
+}
+
+/// As [`entries_sql`], up to position `$5`, where it is known that their transactions are those from `$6` to `$7`.
+pub(super) fn part_sql(table: &Table) -> String {
+    let within = unread_within(table, "and xid >= $6::int8::text::xid8 and xid <= $7::int8::text::xid8");
+    format!("select {} from {within} and {SEEN} and l.lsn <= (select $5::text::pg_lsn) order by l.lsn", entry(table))
+}
+
+/// The parts of `$5` entries that [`entries_sql`] would read one after the other, at most `$6` of them: where each ends, the first
+/// and the last of its transactions, whether an entry moves a key, whether one is an insert. `min(xid8)` is younger than
+/// PostgreSQL 13.
+pub(super) fn parts_sql(table: &Table) -> String {
+    format!(
+        "select (max(p.lsn) - '0/0'::pg_lsn)::int8, min(p.x), max(p.x), bool_or(p.op in ({})), bool_or(p.op = 'I') \
+         from (select l.lsn, l.op, l.xid::text::int8 as x, (rank() over (order by l.lsn) - 1) / $5::int8 as part from {} and {SEEN}) p \
+         group by p.part order by p.part limit $6::int8",
+        ops(Unread::Moves),
+        unread(table)
+    )
+}
+
+/// The columns of an entry, as [`read_entry`] wants them.
+fn entry(table: &Table) -> String {
+    format!(
+        "(l.lsn - '0/0'::pg_lsn)::int8, l.op::text, l.xid::text::int8, l.origin, {}, {}",
         key_parts(table, 'o'),
-        key_parts(table, 'n'),
+        key_parts(table, 'n')
     )
 }
 
@@ -216,10 +252,10 @@ fn read_key(answer: &Answer, first: usize, table: &Table) -> Result<Key> {
 /// A delete and a later insert of one key in one transaction are the same record with a new row
 /// (A20), if their values say so: the delete goes, the insert puts it back.
 pub(super) fn fold_replacements(entries: Vec<Entry>) -> Vec<Entry> {
-    let mut deleted: HashMap<(usize, Option<u64>, Vec<u8>), usize> = HashMap::new();
+    let mut deleted: HashMap<(usize, Option<u64>, KeyBytes), usize> = HashMap::new();
     let mut kept: Vec<Option<Entry>> = Vec::with_capacity(entries.len());
     for mut entry in entries {
-        let id = |key: &Key| (entry.collection, entry.transaction, key.encode().0);
+        let id = |key: &Key| (entry.collection, entry.transaction, key.encode());
         match &entry.op {
             Op::Delete => {
                 deleted.insert(id(&entry.key), kept.len());

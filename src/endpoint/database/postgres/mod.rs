@@ -15,6 +15,7 @@ mod install;
 mod log;
 mod named;
 mod open;
+mod parts;
 mod position;
 mod reach;
 mod removable;
@@ -79,6 +80,8 @@ struct Learned {
     /// When each log was last pruned to its end.
     pruned: HashMap<TableName, Instant>,
     compactions: compact::Compactions,
+    /// Long logs on their way.
+    backlogs: parts::Backlogs,
 }
 
 impl Shared {
@@ -227,8 +230,9 @@ impl Endpoint for Postgres {
         let conn = self.connect().await?;
         let facts = self.shared.server.facts().await?;
         let ours = self.shared.learned().ours.clone();
-        let window =
-            window::open(conn, &facts, collections, limit, |origin| ours.contains(origin)).await.context(self.named())?;
+        let window = window::open(conn, &self.shared, &facts, collections, limit, |origin| ours.contains(origin))
+            .await
+            .context(self.named())?;
         Ok(Box::new(window))
     }
 

@@ -5,18 +5,20 @@ use std::collections::{HashMap, HashSet};
 use async_trait::async_trait;
 use tokio_postgres::types::ToSql;
 
+use super::Shared;
 use super::ahead::Reader;
 use super::catalog::{quote, quote_table};
 use super::find;
 use super::log::{
-    Range, collection_name, entries_sql, fold_replacements, lsn_text, named_keys, read_before_sql, read_entry, unread_any_sql,
-    unread_sql,
+    Range, collection_name, entries_sql, fold_replacements, lsn_text, named_keys, part_sql, read_before_sql, read_entry,
+    unread_any_sql, unread_sql,
 };
+use super::parts::{Part, Parts};
 use super::position::{Cursor, Partial, Snapshot};
 use super::rows::{self, Rows};
 use super::session::{Conn, Facts, in_order};
 use super::value::{carrier, cast};
-use crate::endpoint::{Fetched, ReadReceipt, Tracked, Unread, Window};
+use crate::endpoint::{Fetched, Keys, ReadReceipt, Tracked, Unread, Window};
 use crate::error::{Error, Kind, Result};
 use crate::model::{Collection, Entry, Key, KeyBytes, Normal, Op, Pos, Position, Value};
 
@@ -35,6 +37,8 @@ pub(super) struct PgWindow {
     /// Per collection: whether anything unread could name a key, once it was asked. The snapshot stays, so the
     /// answer does too, and a drain does not walk the rest of its log once a batch.
     names_keys: Vec<HashMap<Unread, bool>>,
+    /// Per collection, the parts of a long log.
+    parts: Vec<Option<Parts>>,
 }
 
 /// What one collection's log gave.
@@ -42,11 +46,14 @@ struct Slice {
     entries: Vec<Entry>,
     /// Nothing visible was left behind.
     complete: bool,
+    /// No further than here was read.
+    upto: Option<i64>,
 }
 
 /// Opens a window: its transaction, the state of the logs and their entries leave in one round trip.
 pub(super) async fn open(
     mut conn: Conn,
+    shared: &Shared,
     facts: &Facts,
     tracked: &[Tracked],
     limit: usize,
@@ -58,7 +65,18 @@ pub(super) async fn open(
         check_server(tracked, cursor.as_ref(), facts)?;
     }
     // Row by row, so that answers and entries are not in memory both.
-    let mut logs = ask(&mut conn, tracked, &since, limit).await?.into_iter();
+    let mut parts: Vec<Option<Parts>> = {
+        let learned = shared.learned();
+        let known =
+            |(tracked, cursor): (&Tracked, &Option<Cursor>)| learned.backlogs.get(&tracked.collection.table, cursor.as_ref()?);
+        tracked.iter().zip(&since).map(known).collect()
+    };
+    let upto: Vec<Option<Part>> = since
+        .iter()
+        .zip(&parts)
+        .map(|(cursor, parts)| parts.as_ref()?.after(cursor.as_ref()?.partial.as_ref()?.lsn).cloned())
+        .collect();
+    let mut logs = ask(&mut conn, tracked, &since, &upto, limit).await?.into_iter();
     let opened = logs.next().ok_or_else(|| Error::new(Kind::Internal, "a window without an answer"))?;
     let moment = opened.first().and_then(|row| Snapshot::parse(row.get(0)));
     let moment = moment.ok_or_else(|| Error::new(Kind::Internal, "the server's snapshot can't be read"))?;
@@ -75,22 +93,37 @@ pub(super) async fn open(
 
     let mut slices = Vec::with_capacity(tracked.len());
     let mut cursors = Vec::with_capacity(tracked.len());
-    for (i, (tracked, cursor)) in tracked.iter().zip(since).enumerate() {
+    for (i, (tracked, cursor)) in tracked.iter().zip(since.clone()).enumerate() {
         let table = &tracked.collection.table;
         let epoch = check_log(tracked, cursor.as_ref(), logs_now.get(collection_name(&table.name).as_str()).copied(), &moment)?;
         let Some(cursor) = cursor else {
             cursors.push(start(epoch, facts, &moment));
-            slices.push(Slice { entries: Vec::new(), complete: true });
+            slices.push(Slice { entries: Vec::new(), complete: true, upto: None });
             continue;
         };
         let rows = logs.next().unwrap_or_default();
         let entries = rows.into_iter().map(|row| read_entry(&row, i, table, &own)).collect::<Result<Vec<_>>>()?;
-        slices.push(Slice { complete: entries.len() <= limit, entries });
+        let upto = upto[i].as_ref().map(|part| part.lsn);
+        let complete = entries.len() <= limit && upto.is_none();
+        // A long log begins, or there is more of it than was looked for.
+        if !complete && upto.is_none() {
+            parts[i] = Some(Parts::find(&mut conn, table, &cursor, i64::try_from(limit).unwrap_or(i64::MAX)).await?);
+        }
+        slices.push(Slice { complete, entries, upto });
         cursors.push(cursor);
     }
-    let parts: Vec<Option<i64>> = cursors.iter().map(|cursor| Some(cursor.partial.as_ref()?.lsn)).collect();
+    let before: Vec<Option<i64>> = cursors.iter().map(|cursor| Some(cursor.partial.as_ref()?.lsn)).collect();
     let mut window = cut(Reader::new(conn, what), tracked, cursors, slices, &moment, limit);
-    for (at, read) in parts.into_iter().enumerate() {
+    for (at, parts) in parts.iter().enumerate() {
+        let (table, next, backlogs) = (&tracked[at].collection.table, &window.next[at], &mut shared.learned().backlogs);
+        match (parts, &since[at]) {
+            (Some(parts), _) if next.partial.is_some() => backlogs.insert(table, next, parts.clone()),
+            (Some(_), Some(read)) => backlogs.remove(table, read),
+            _ => {}
+        }
+    }
+    window.parts = parts;
+    for (at, read) in before.into_iter().enumerate() {
         if let Some(read) = read {
             window.mark_returns(at, read).await?;
         }
@@ -113,6 +146,7 @@ async fn ask(
     conn: &mut Conn,
     tracked: &[Tracked],
     since: &[Option<Cursor>],
+    upto: &[Option<Part>],
     limit: usize,
 ) -> Result<Vec<Vec<tokio_postgres::Row>>> {
     let names: Vec<String> = tracked.iter().map(|tracked| collection_name(&tracked.collection.table.name)).collect();
@@ -120,14 +154,22 @@ async fn ask(
     let open = conn.prepare(include_str!("../../../../sql/postgres/window_open.sql")).await.map_err(not_installed)?;
     let mut statements = Vec::new();
     let mut ranges = Vec::new();
-    for (tracked, cursor) in tracked.iter().zip(since) {
-        if let Some(cursor) = cursor {
-            statements.push(conn.prepare(&entries_sql(&tracked.collection.table)).await.map_err(not_installed)?);
-            ranges.push(Range::after(cursor));
-        }
+    for ((tracked, cursor), part) in tracked.iter().zip(since).zip(upto) {
+        let Some(cursor) = cursor else { continue };
+        let table = &tracked.collection.table;
+        let sql = if part.is_some() { part_sql(table) } else { entries_sql(table) };
+        statements.push(conn.prepare(&sql).await.map_err(not_installed)?);
+        ranges.push((Range::after(cursor), part.as_ref().map(|part| (lsn_text(part.lsn), part.xids))));
     }
-    let params: Vec<[&(dyn ToSql + Sync); 5]> =
-        ranges.iter().map(|range| [&range.from as _, &range.open as _, &range.mid as _, &range.lsn as _, &limit as _]).collect();
+    let params = ranges.iter().map(|(range, part)| {
+        let mut params: Vec<&(dyn ToSql + Sync)> = vec![&range.from, &range.open, &range.mid, &range.lsn];
+        match part {
+            Some((lsn, [first, last])) => params.extend([lsn as &(dyn ToSql + Sync), first, last]),
+            None => params.push(&limit),
+        }
+        params
+    });
+    let params: Vec<Vec<&(dyn ToSql + Sync)>> = params.collect();
     conn.opened();
     let open_params: [&(dyn ToSql + Sync); 1] = [&names];
     let answers = {
@@ -207,6 +249,7 @@ fn cut(
     let mut all: Vec<i64> = slices.iter().flat_map(|slice| slice.entries.iter().map(|entry| entry.pos.0)).collect();
     all.sort_unstable();
     let last = if all.len() > limit { all.get(limit.max(1) - 1).copied() } else { None };
+    let last = slices.iter().filter_map(|slice| slice.upto).chain(last).min();
     let mut entries = Vec::with_capacity(all.len().min(limit));
     let mut next = Vec::with_capacity(cursors.len());
     for (mut cursor, slice) in cursors.into_iter().zip(slices) {
@@ -234,6 +277,7 @@ fn cut(
         collections: tracked.iter().map(|tracked| tracked.collection.clone()).collect(),
         entries: fold_replacements(entries),
         names_keys: vec![HashMap::new(); next.len()],
+        parts: Vec::new(),
         next,
         more,
     }
@@ -242,6 +286,23 @@ fn cut(
 impl PgWindow {
     fn collection(&self, at: usize) -> Result<&Collection> {
         self.collections.get(at).ok_or_else(|| Error::new(Kind::Internal, "a window has no collection of this number"))
+    }
+
+    /// Whether there is an unread entry of this kind at all.
+    async fn any_unread(&mut self, at: usize, which: Unread) -> Result<bool> {
+        let (table, mut cursor) = (self.collection(at)?.table.clone(), self.next[at].clone());
+        // Of a long log it is known what follows: but for what came since it was begun.
+        if let (Some(parts), Some(partial)) = (self.parts.get(at).and_then(Option::as_ref), &cursor.partial) {
+            match parts.has(which, partial.lsn) {
+                Some(true) => return Ok(true),
+                Some(false) => cursor = Cursor { old: partial.mid.clone(), partial: None, ..cursor },
+                None => {}
+            }
+        }
+        let range = Range::after(&cursor);
+        let params: [&(dyn ToSql + Sync); 4] = [&range.from, &range.open, &range.mid, &range.lsn];
+        let rows = self.reader.conn().await?.query(&unread_any_sql(&table, which), &params).await?;
+        Ok(rows.first().is_some_and(|row| row.get(0)))
     }
 
     /// A transaction may reach over the end of a window: inserts of keys that it had deleted in the part up to `read`.
@@ -310,7 +371,7 @@ impl Window for PgWindow {
         rows::spelled(self.reader.conn().await?, &table, keys).await
     }
 
-    fn ahead(&mut self, at: usize, keys: Vec<Key>) {
+    fn ahead(&mut self, at: usize, keys: Keys) {
         if let Ok(collection) = self.collection(at).cloned() {
             self.reader.begin(at, collection, keys);
         }
@@ -327,14 +388,7 @@ impl Window for PgWindow {
         let mut params: Vec<&(dyn ToSql + Sync)> = vec![&range.from, &range.open, &range.mid, &range.lsn];
         let names_keys = match self.names_keys.get(collection).and_then(|known| known.get(&which)) {
             Some(known) => *known,
-            None => self
-                .reader
-                .conn()
-                .await?
-                .query(&unread_any_sql(&table, which), &params)
-                .await?
-                .first()
-                .is_some_and(|row| row.get(0)),
+            None => self.any_unread(collection, which).await?,
         };
         self.names_keys[collection].insert(which, names_keys);
         if !names_keys {
