@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 
 use crate::error::{Error, Kind, Result};
 use crate::model::{Collection, Entry, Key, KeyBytes, Normal, Pos, Position, Row, Table, TableName, Value};
@@ -343,6 +344,9 @@ pub struct Acknowledge {
 #[derive(Clone, Debug, Default)]
 pub struct ReadReceipt(pub Vec<i64>);
 
+/// Keys that will be known soon.
+pub type Keys = BoxFuture<'static, Vec<Key>>;
+
 /// One moment of an endpoint. Dropped, it lets go of its connection.
 #[async_trait]
 pub trait Window: Send {
@@ -369,9 +373,9 @@ pub trait Window: Send {
         Ok(vec![None; keys.len()])
     }
 
-    /// A hint that these rows will be fetched next: they may be read at once, while the caller is busy with others. Only
-    /// where it makes no difference when a row is read, because the moment is one transaction.
-    fn ahead(&mut self, _collection: usize, _keys: Vec<Key>) {}
+    /// A hint that these rows will be fetched next: they may be read as soon as their keys are known, while the caller is busy
+    /// with others. Only where it makes no difference when a row is read, because the moment is one transaction.
+    fn ahead(&mut self, _collection: usize, _keys: Keys) {}
 
     /// Those of `keys` that an entry of this kind names which is visible at this moment but not among
     /// [`Window::entries`]: nothing may be concluded about them yet (rule 2). Asked after the rows

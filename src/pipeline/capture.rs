@@ -10,7 +10,7 @@ use super::job::Known;
 use super::{Mode, Pipeline, WINDOW_MAX};
 use crate::endpoint::{Tracked, Window};
 use crate::error::{Context, Result};
-use crate::model::{Both, Entry, Key, KeyBytes, Link, Op, Pair, Pos, Reason, Scan, ScanPart, Side, Work, work_name};
+use crate::model::{Both, Entry, KeyBytes, Link, Op, Pair, Pos, Reason, Scan, ScanPart, Side, Work, work_name};
 use crate::reconcile::{self, Dirty, Evidence, Folded, PairIndex};
 use crate::sql::Session;
 use crate::state;
@@ -26,8 +26,8 @@ pub(super) struct Moment {
     last: Vec<Both<HashMap<KeyBytes, (Pos, bool)>>>,
     /// Per link, when only planning: pairs as folding would have recorded them.
     pub(super) folded: Vec<Vec<Pair>>,
-    /// What the next batch is about: links by place, sides and keys. Read while this batch is written.
-    pub(super) next: Vec<(usize, Side, KeyBytes)>,
+    /// What the next batch is about: its link by place, and keys. Looked up while this batch is written.
+    pub(super) next: Option<(usize, Both<Vec<KeyBytes>>)>,
     /// Whether an endpoint had more entries than were read.
     pub(super) more: bool,
     /// How many entries were read.
@@ -93,7 +93,7 @@ impl Pipeline {
             more: windows.iter().any(|window| window.more()),
             entries: windows.iter().map(|window| window.entries().len()).sum(),
             dirty: Vec::new(),
-            next: Vec::new(),
+            next: None,
             last: Vec::new(),
             folded: Vec::new(),
             windows,
@@ -226,18 +226,6 @@ async fn record(session: &mut dyn Session, link: &Link, folded: &Folded) -> Resu
 }
 
 impl Moment {
-    /// The databases may read the rows of the next batch now. What lies between is on other connections.
-    pub(super) fn read_ahead(&mut self, links: &[Link]) {
-        let mut keys: HashMap<(usize, Side), Vec<Key>> = HashMap::new();
-        for (at, side, key) in std::mem::take(&mut self.next) {
-            keys.entry((at, side)).or_default().extend(key.decode());
-        }
-        for ((at, side), keys) in keys {
-            let (window, place) = self.window(at, &links[at], side);
-            window.ahead(place, keys);
-        }
-    }
-
     pub(super) fn entries_of(&self, at: usize, link: &Link, side: Side) -> Cow<'_, [Entry]> {
         let of_it = |entry: &&Entry| entry.collection == self.places[at][side];
         let entries = self.windows[link.endpoint[side]].entries();

@@ -1,7 +1,9 @@
 //! The cycle itself: every worklist through the same batch, then close and acknowledge.
 
+use std::collections::VecDeque;
+
 use super::apply::{Fate, decision};
-use super::batch::Queue;
+use super::batch::{Batch, Queue};
 use super::capture::Moment;
 use super::changes::changes;
 use super::counts::count;
@@ -11,7 +13,7 @@ use super::run::uninstalled;
 use super::takeover::restored_meanwhile;
 use super::{BATCH, Counts, Mode, Phase, Pipeline};
 use crate::error::{Context, Error, Kind, Result};
-use crate::model::{Deletes, Link, Pair, Side, Work};
+use crate::model::{Both, Deletes, KeyBytes, Link, Pair, Side, Work};
 use crate::reconcile::Situation;
 use crate::sql::Session;
 use crate::state;
@@ -63,6 +65,7 @@ impl Pipeline {
         self.in_hand = None;
         self.left.clear();
         self.split_until = None;
+        self.ahead = None;
         self.relied.clear();
         self.refused.clear();
         self.echoes.next_cycle();
@@ -174,17 +177,20 @@ impl Pipeline {
 
     async fn run_dirty(&mut self, doing: &mut Doing<'_>, at: usize, link: &Link) -> Result<()> {
         let dirty = std::mem::take(&mut doing.moment.dirty[at]);
-        let mut todos: Vec<Todo> = Vec::with_capacity(dirty.source.len() + dirty.target.len());
+        let mut todos: VecDeque<Todo> = VecDeque::with_capacity(dirty.source.len() + dirty.target.len());
         for (side, keys) in [(Side::Source, dirty.source), (Side::Target, dirty.target)] {
             todos.extend(keys.into_iter().map(|dirty| Todo::dirty(side, dirty)));
         }
         while !todos.is_empty() {
-            let rest = todos.split_off(todos.len().min(BATCH));
-            let next = rest.iter().take(self.fit(link)).filter(|todo| !self.knows_echo(link, todo));
-            doing.moment.next = next.map(|todo| (at, todo.side, todo.key.clone())).collect();
-            self.run_batch(doing, at, link, todos, Vec::new()).await?;
-            todos = rest;
+            let batch: Vec<Todo> = todos.drain(..todos.len().min(self.door.batch())).collect();
+            let mut next: Both<Vec<KeyBytes>> = Both::default();
+            for todo in todos.iter().take(self.fit(link)).filter(|todo| !self.knows_echo(link, todo)) {
+                next[todo.side].push(todo.key.clone());
+            }
+            doing.moment.next = (!todos.is_empty()).then_some((at, next));
+            self.run_batch(doing, at, link, batch, Vec::new()).await?;
         }
+        self.ahead = None;
         Ok(())
     }
 
@@ -234,7 +240,8 @@ impl Pipeline {
 
     /// So many records of a link are decided together as had room in memory the last time, or twice as many.
     pub(super) fn fit(&self, link: &Link) -> usize {
-        self.fit.get(&link.number).map_or(BATCH, |fit| fit.saturating_mul(2).clamp(1, BATCH))
+        let most = self.door.batch();
+        self.fit.get(&link.number).map_or(most, |fit| fit.saturating_mul(2).clamp(1, most))
     }
 
     /// What has room in memory together is decided together: how many records that are is seen when they are read.
@@ -270,7 +277,12 @@ impl Pipeline {
     async fn apply_batch(&mut self, doing: &mut Doing<'_>, at: usize, link: &Link, queue: Queue) -> Result<Queue> {
         let mut batch = self.decide(doing.session, doing.moment, at, queue).await?;
         let later = std::mem::take(&mut batch.later);
-        doing.moment.read_ahead(&self.integration.links);
+        self.look_ahead(doing.moment);
+        tokio::join!(self.looked_ahead(), Box::pin(self.write_batch(doing, at, link, batch))).1?;
+        Ok(later)
+    }
+
+    async fn write_batch(&mut self, doing: &mut Doing<'_>, at: usize, link: &Link, mut batch: Batch) -> Result<()> {
         self.hold_unsettled(link, &mut batch);
         self.brake(link, &mut batch);
         let mut fates = vec![Fate::Open; batch.items.len()];
@@ -291,9 +303,9 @@ impl Pipeline {
         for (item, _) in batch.items.iter().zip(&fates).filter(|(_, fate)| **fate == Fate::Written) {
             self.settle_survivor(link, item);
         }
+        self.touch(&batch.items);
         count(doing.counts.link(&link.name), &batch, &fates);
-        self.finish(doing.session, link, &batch, &fates).await?;
-        Ok(later)
+        self.finish(doing.session, link, &batch, &fates).await
     }
 
     /// Counts what a batch would do; `twins`: also those that are found. Returns what had no room.

@@ -4,6 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 
+use super::BATCH;
 use crate::error::Result;
 
 /// What the pipeline takes from outside.
@@ -11,6 +12,11 @@ use crate::error::Result;
 pub trait Door: Send + Sync {
     /// Seconds since 1970. Comfort only: retries and windows, never correctness.
     fn now(&self) -> i64;
+
+    /// So many records are fetched, decided and written together. A simulation takes few, so that one batch meets the next.
+    fn batch(&self) -> usize {
+        BATCH
+    }
 
     /// A name for a database that has none yet.
     fn instance(&self) -> String;

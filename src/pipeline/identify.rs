@@ -38,7 +38,9 @@ impl Pipeline {
             let mut keys: Vec<KeyBytes> = todos.iter().filter(|todo| todo.side == side).map(|todo| todo.key.clone()).collect();
             keys.sort_unstable();
             keys.dedup();
-            for pair in state::by_key(session, link, side, &keys).await? {
+            let mut pairs = self.known_ahead(link, side, &mut keys).await;
+            pairs.extend(state::by_key(session, link, side, &keys).await?);
+            for pair in pairs {
                 if let Some(key) = pair.key[side].clone() {
                     by_key.insert((side, key), pair);
                 }
@@ -50,7 +52,7 @@ impl Pipeline {
         for pair in known {
             seen.insert(pair.id);
             let side = if pair.key.source.is_some() { Side::Source } else { Side::Target };
-            let key = pair.key[side].clone().or_else(|| pair.former[side].clone()).unwrap_or(KeyBytes(Vec::new()));
+            let key = pair.key[side].clone().or_else(|| pair.former[side].clone()).unwrap_or_default();
             let todo = Todo { recorded: true, lost: lost(&pair).then_some(pair.id), ..Todo::new(side, key) };
             items.push(Item::of_pair(todo, pair));
         }

@@ -14,6 +14,7 @@
 //! ```
 //! First sync, retries, full compares and recovery are the same function with another worklist.
 
+mod ahead;
 mod apply;
 mod apply_app;
 mod away;
@@ -184,6 +185,10 @@ pub struct Pipeline {
     columns: Vec<columns::Columns>,
     /// Links, by number, whose map has pairs or had some: one that has none now was lost.
     mapped: HashSet<i64>,
+    /// What was looked up of the next batch.
+    ahead: Option<ahead::Ahead>,
+    /// Links, by number, and sides that have given a key out again while the map still had its last holder there.
+    given_again: HashSet<(i64, Side)>,
     /// The link that is being carried over.
     in_hand: Option<usize>,
     /// Sides of links that were taken out of the configuration and whose tables are read for others.

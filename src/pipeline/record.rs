@@ -101,7 +101,7 @@ impl Pipeline {
 
     /// Data and map in one transaction: this endpoint holds the state.
     pub(super) async fn record_here(
-        &self,
+        &mut self,
         write: &mut dyn Write,
         link: &Link,
         side: Side,
@@ -116,7 +116,13 @@ impl Pipeline {
             .filter_map(|written| Some((written.pair.key[side].clone()?, written.pair.id)))
             .collect();
         self.remember(session).await?;
-        let lost = state::detach(session, link, side, &created, self.cycle).await?;
+        let lost = match self.given_again.contains(&(link.number, side)) {
+            true => state::detach(session, link, side, &created, self.cycle).await?,
+            false => Vec::new(),
+        };
+        if !lost.is_empty() {
+            self.ahead = None;
+        }
         // Not in this cycle: the guard has counted before.
         let gone = |pair: &Pair| Some(Work { cycle: self.cycle, ..self.gone(link, side, pair)? });
         let gone: Vec<_> = lost.iter().filter_map(gone).collect();
@@ -124,7 +130,12 @@ impl Pipeline {
         let (same, other): (Vec<_>, Vec<_>) = written.iter().partition(|written| written.same_keys);
         state::rebase(session, link, same.into_iter().map(|written| &written.pair)).await?;
         state::let_go(session, written.iter().filter(|written| written.moved).map(|written| &written.pair)).await?;
-        record(session, link, other.into_iter().map(|written| &written.pair)).await?;
+        let recorded = record(session, link, other.into_iter().map(|written| &written.pair)).await;
+        // Seldom, so nobody is asked before: what was written comes again, and then whoever held the key lets go first.
+        if recorded.as_ref().is_err_and(state::is_taken) {
+            self.given_again.insert((link.number, side));
+        }
+        recorded?;
         if !written.is_empty() {
             self.note_map(session, link).await?;
         }
@@ -169,7 +180,9 @@ impl Pipeline {
         kept: &[Vec<u8>],
     ) -> Result<()> {
         let mut tx = self.home()?.begin(&self.fence).await?;
-        state::absorb_written(&mut *tx, link, receipts, moved).await?;
+        if state::absorb_written(&mut *tx, link, receipts, moved).await? {
+            self.ahead = None;
+        }
         self.remember(&mut *tx).await?;
         if !receipts.is_empty() {
             self.note_map(&mut *tx, link).await?;
@@ -355,7 +368,10 @@ impl Answer<'_> {
     }
 
     fn seen(&self, theirs: &Value, ours: &Value) -> Base {
-        let (theirs, ours) = (theirs.fingerprint(), ours.fingerprint());
+        // To compare them is cheaper than to hash both.
+        let same = theirs == ours;
+        let theirs = theirs.fingerprint();
+        let ours = if same { theirs } else { ours.fingerprint() };
         let mut seen = Both { source: theirs, target: theirs };
         seen[self.side] = ours;
         Base { seen, diverged: false, bounces: 0 }

@@ -120,6 +120,8 @@ async fn take_fences(
         stopped,
         columns,
         mapped,
+        ahead: None,
+        given_again: HashSet::new(),
         in_hand: None,
         away: Vec::new(),
         anew: false,

@@ -17,8 +17,8 @@ pub use conflicts::{
 };
 pub use intents::{delete_intents, intents, move_intents, write_intents};
 pub use pairs::{
-    PairCounts, absorb_found, absorb_written, by_former, by_id, by_key, count, count_anew, detach, has_pairs, insert, let_go,
-    missing_pairs, page, read_receipts, rebase, update, write_receipts,
+    PairCounts, absorb_found, absorb_written, by_former, by_id, by_key, count, count_anew, detach, has_pairs, insert, is_taken,
+    let_go, missing_pairs, page, read_receipts, rebase, update, write_receipts,
 };
 pub use progress::{
     Cursors, Lease, Links, Run, beat, cursors, links, next_link_number, read_lease, runs, scan, scan_done, seen, setting,
@@ -45,11 +45,11 @@ fn side_of(number: i64) -> Side {
 }
 
 fn key_cell(key: Option<&KeyBytes>) -> Cell {
-    key.map_or(Cell::Null, |key| Cell::Bytes(key.0.clone()))
+    key.map_or(Cell::Null, |key| Cell::Bytes(key.as_bytes().to_vec()))
 }
 
 fn key_of(cell: &Cell) -> crate::error::Result<Option<KeyBytes>> {
-    Ok(bytes(cell)?.map(|bytes| KeyBytes(bytes.to_vec())))
+    Ok(bytes(cell)?.map(KeyBytes::from))
 }
 
 fn text_cell(text: &str) -> Cell {

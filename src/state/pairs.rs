@@ -180,10 +180,7 @@ pub async fn count_anew(session: &mut dyn Session, link: &Link) -> Result<()> {
 /// [`Kind::Stale`], and the transaction must be rolled back.
 pub async fn insert<'a>(session: &mut dyn Session, link: &Link, new: impl IntoIterator<Item = &'a Pair>) -> Result<()> {
     let set: Vec<Cells> = new.into_iter().map(|pair| to_cells(link, pair)).collect();
-    match session.execute("pair_insert", &set).await {
-        Err(error) if error.kind() == Kind::Duplicate => return Err(stale(link).source(error)),
-        inserted => all_or_stale(inserted?, set.len(), link)?,
-    }
+    all_or_stale(session.execute("pair_insert", &set).await, set.len(), link)?;
     note_new(session, link.number, set.len()).await
 }
 
@@ -193,7 +190,7 @@ pub async fn insert<'a>(session: &mut dyn Session, link: &Link, new: impl IntoIt
 /// [`Kind::Stale`] if one was recorded meanwhile; the transaction must be rolled back.
 pub async fn update<'a>(session: &mut dyn Session, link: &Link, changed: impl IntoIterator<Item = &'a Pair>) -> Result<()> {
     let set: Vec<Cells> = changed.into_iter().map(|pair| to_cells(link, pair)).collect();
-    all_or_stale(session.execute("pair_update", &set).await?, set.len(), link)
+    all_or_stale(session.execute("pair_update", &set).await, set.len(), link)
 }
 
 /// Pairs are about to be recorded under each other's keys: all of them let go first, those of another version
@@ -226,22 +223,28 @@ pub async fn rebase<'a>(session: &mut dyn Session, link: &Link, changed: impl In
             ]
         })
         .collect();
-    all_or_stale(session.execute("pair_rebase", &set).await?, set.len(), link)
+    all_or_stale(session.execute("pair_rebase", &set).await, set.len(), link)
 }
 
 fn diverged_cell(pair: &Pair) -> Cell {
     Cell::Int(i64::try_from(pair.diverged()).unwrap_or(i64::MAX))
 }
 
-fn all_or_stale(affected: u64, expected: usize, link: &Link) -> Result<()> {
-    if affected == expected as u64 {
-        return Ok(());
+fn all_or_stale(affected: Result<u64>, expected: usize, link: &Link) -> Result<()> {
+    let stale =
+        || Error::new(Kind::Stale, "a pair was recorded by someone else meanwhile").context(format!("link {}", link.name));
+    match affected {
+        Ok(affected) if affected == expected as u64 => Ok(()),
+        Ok(_) => Err(stale()),
+        Err(error) if error.kind() == Kind::Duplicate => Err(stale().source(error)),
+        Err(error) => Err(error),
     }
-    Err(stale(link))
 }
 
-fn stale(link: &Link) -> Error {
-    Error::new(Kind::Stale, "a pair was recorded by someone else meanwhile").context(format!("link {}", link.name))
+/// Whether pairs were not recorded because a live pair holds one of their keys: see [`detach`].
+pub fn is_taken(error: &Error) -> bool {
+    let underneath = std::error::Error::source(error).and_then(|source| source.downcast_ref::<Error>());
+    error.kind() == Kind::Stale && underneath.is_some_and(|error| error.kind() == Kind::Duplicate)
 }
 
 /// Takes `side` away from the live pairs that still hold a key which was just generated for another
@@ -293,8 +296,8 @@ pub async fn read_receipts(session: &mut dyn Session, integration: &str, after: 
 }
 
 /// Absorbs receipts just written, as [`absorb_found`] would after reading them back. `moved`: the ids of pairs that
-/// have other keys than before.
-pub async fn absorb_written(session: &mut dyn Session, link: &Link, receipts: &[Receipt], moved: &HashSet<i64>) -> Result<()> {
+/// have other keys than before. Returns whether pairs of other records were detached.
+pub async fn absorb_written(session: &mut dyn Session, link: &Link, receipts: &[Receipt], moved: &HashSet<i64>) -> Result<bool> {
     let raw: Vec<(i64, Cells)> = receipts
         .iter()
         .map(|receipt| {
@@ -328,12 +331,13 @@ pub async fn absorb_found(session: &mut dyn Session, receipts: &[(i64, Cells)]) 
     new.sort_unstable();
     new.dedup();
     absorb_conflicts(session, &new).await?;
-    absorb(session, receipts, &moved).await
+    absorb(session, receipts, &moved).await.map(|_| ())
 }
 
 /// Records what receipts prove: insert if absent, update if the map is one version behind; anything
-/// else was absorbed before (rule 10). Repeating it changes nothing.
-async fn absorb(session: &mut dyn Session, receipts: &[(i64, Cells)], moved: &HashSet<i64>) -> Result<()> {
+/// else was absorbed before (rule 10). Repeating it changes nothing. Returns whether pairs were detached.
+async fn absorb(session: &mut dyn Session, receipts: &[(i64, Cells)], moved: &HashSet<i64>) -> Result<bool> {
+    let mut detached = false;
     let mut rest: Vec<&Cells> = receipts.iter().map(|(_, cells)| cells).collect();
     while !rest.is_empty() {
         // A set-based update sees each pair once: receipts of one pair are absorbed in rounds.
@@ -341,13 +345,14 @@ async fn absorb(session: &mut dyn Session, receipts: &[(i64, Cells)], moved: &Ha
         for cells in rest {
             if ids.insert(int(&cells[ID])?) { round.push(cells) } else { later.push(cells) }
         }
-        absorb_round(session, &round, moved).await?;
+        detached |= absorb_round(session, &round, moved).await?;
         rest = later;
     }
-    Ok(())
+    Ok(detached)
 }
 
-async fn absorb_round(session: &mut dyn Session, receipts: &[&Cells], moved: &HashSet<i64>) -> Result<()> {
+async fn absorb_round(session: &mut dyn Session, receipts: &[&Cells], moved: &HashSet<i64>) -> Result<bool> {
+    let mut detached = false;
     let (mut inserts, mut updates, mut detaches) = (Vec::new(), Vec::new(), Both::<Vec<Cells>>::default());
     let mut going = Vec::new();
     for cells in receipts {
@@ -366,6 +371,7 @@ async fn absorb_round(session: &mut dyn Session, receipts: &[&Cells], moved: &Ha
     for (side, name) in [(Side::Source, "pair_detach_source"), (Side::Target, "pair_detach_target")] {
         for set in detaches[side].chunk_by(|a, b| a[0] == b[0] && a[3] == b[3]) {
             let lost = session.query(name, set).await?;
+            detached |= !lost.is_empty();
             let lost: Vec<Cells> = lost.iter().map(|pair| lost_side(pair, side)).collect::<Result<_>>()?;
             session.execute("work_write", &lost).await?;
         }
@@ -385,7 +391,10 @@ async fn absorb_round(session: &mut dyn Session, receipts: &[&Cells], moved: &Ha
         session.execute("pair_let_go", &going).await?;
     }
     recorded += session.execute("pair_update", &updates).await?;
-    if recorded == receipts.len() as u64 { Ok(()) } else { all_known(session, receipts).await }
+    if recorded != receipts.len() as u64 {
+        all_known(session, receipts).await?;
+    }
+    Ok(detached)
 }
 
 /// What was not recorded must have been before: a receipt that is removed though the map does not know its pair

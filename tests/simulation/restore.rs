@@ -21,8 +21,10 @@ pub struct Backup {
 pub struct Restored {
     /// Nothing of it may be noticed: all went back together, or nothing had happened since.
     harmless: bool,
-    /// What the integrations had written by then.
-    writes: [u64; 2],
+    /// What the integrations had written by then, or had sent.
+    pub writes: [u64; 2],
+    /// The last transaction that had begun by then.
+    pub begun: u64,
     /// Whether the first process of each that started was refused.
     refused: [Option<bool>; 2],
 }
@@ -30,7 +32,7 @@ pub struct Restored {
 impl Restored {
     /// As from now.
     pub fn of(world: &World) -> Restored {
-        Restored { harmless: false, writes: world.writes, refused: [None; 2] }
+        Restored { harmless: false, writes: world.writes, begun: world.next_id, refused: [None; 2] }
     }
 }
 
@@ -65,7 +67,7 @@ impl World {
                 self.ledger.excuse(effect);
             }
         }
-        self.restored = Some(Restored { harmless, writes: self.writes, refused: [None; 2] });
+        self.restored = Some(Restored { harmless, writes: self.writes, begun: self.next_id, refused: [None; 2] });
         self.tell(|| format!("{} restored", backup.at.map_or("all", name)));
         true
     }

@@ -23,6 +23,10 @@ impl Door for SimulatedDoor {
         locked(&self.0).clock
     }
 
+    fn batch(&self) -> usize {
+        locked(&self.0).batch
+    }
+
     fn instance(&self) -> String {
         format!("instance {}", locked(&self.0).id())
     }

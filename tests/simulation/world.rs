@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use twinrow::error::{Error, Kind, Result};
+use twinrow::pipeline::BATCH;
 use twinrow::sql::Cell;
 
 use crate::configuration::Setup;
@@ -64,6 +65,8 @@ pub struct World {
     pub halted: Option<(usize, usize, u32)>,
     /// Seconds since 1970.
     pub clock: i64,
+    /// How many records are decided together.
+    pub batch: usize,
     pub ledger: Ledger,
     /// Writes to users' rows that were ours, of each integration.
     pub writes: [u64; 2],
@@ -100,6 +103,8 @@ impl World {
             halted: None,
             options,
             clock: 1_700_000_000,
+            // Not by chance, for what scripts do is in one batch: theirs is seed 1.
+            batch: [1, BATCH, 2, BATCH, 3, BATCH, 5, BATCH][(seed % 8) as usize],
             ledger: Ledger::default(),
             writes: [0; 2],
             calm: true,
@@ -176,7 +181,11 @@ impl World {
                 let Some(tx) = self.databases[at].ours.remove(&id) else { continue };
                 if tx.sent && self.chance.one_in(0.7) {
                     self.tell(|| format!("{} tx {id} lands after all", name(at)));
+                    let before = self.writes;
                     self.land(at, tx);
+                    if let Some(restored) = self.restored.as_mut().filter(|restored| id <= restored.begun) {
+                        (0..2).for_each(|which| restored.writes[which] += self.writes[which] - before[which]);
+                    }
                 } else {
                     self.tell(|| format!("{} tx {id} is rolled back", name(at)));
                 }

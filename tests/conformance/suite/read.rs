@@ -1,5 +1,6 @@
 //! Rows of a window: by key, by match rule, page by page.
 
+use futures_util::FutureExt as _;
 use twinrow::endpoint::{CANDIDATES_MAX, Fetched, ROWS_BYTES, Unread};
 use twinrow::model::{Key, Normal};
 
@@ -37,23 +38,24 @@ pub async fn rule2_rows_read_ahead_are_of_the_moment(lab: &dyn Lab) {
     let bench = Bench::item(lab).await;
     lab.user("insert into item (id, name) values (1, 'Ann'), (2, 'Bob'), (3, 'Cid'), (4, 'Dan'), (5, 'Eve')").await;
     let keys = |ids: &[i64]| ids.iter().copied().map(Key::int).collect::<Vec<_>>();
+    let soon = |ids: &[i64]| std::future::ready(keys(ids)).boxed();
     let mut window = bench.window().await;
     let asked = keys(&[4, 99, 2, 5, 2]);
     let plain = window.fetch(0, &asked).await.unwrap();
     assert_eq!(row(&plain[0])[NAME], t("Dan"));
     assert_eq!(plain[1], Fetched::Absent);
 
-    window.ahead(0, keys(&[1, 2, 99, 4, 2]));
-    window.ahead(0, keys(&[3]));
+    window.ahead(0, soon(&[1, 2, 99, 4, 2]));
+    window.ahead(0, soon(&[3]));
     assert_eq!(window.page(0, None, 2).await.unwrap(), keys(&[1, 2]));
     assert_eq!(window.fetch(0, &asked).await.unwrap(), plain);
     assert_eq!(window.fetch(0, &asked).await.unwrap(), plain, "what was announced is gone");
 
-    window.ahead(0, keys(&[3]));
+    window.ahead(0, soon(&[3]));
     assert_eq!(window.count(0).await.unwrap(), 5);
     assert_eq!(row(&window.fetch(0, &keys(&[3])).await.unwrap()[0])[NAME], t("Cid"));
     // One that nobody waits for.
-    window.ahead(0, keys(&[1, 2, 3]));
+    window.ahead(0, soon(&[1, 2, 3]));
     drop(window);
     assert_eq!(row(&bench.window().await.fetch(0, &asked).await.unwrap()[2])[NAME], t("Bob"));
 }
@@ -246,7 +248,7 @@ pub async fn large_rows_are_read_a_few_at_a_time(lab: &dyn Lab) {
     while !wanted.is_empty() {
         let keys: Vec<Key> = wanted.iter().copied().map(Key::int).collect();
         if rounds % 2 == 1 {
-            window.ahead(0, keys.clone());
+            window.ahead(0, std::future::ready(keys.clone()).boxed());
         }
         let fetched = window.fetch(0, &keys).await.unwrap();
         let taken: usize = fetched.iter().map(size).sum();

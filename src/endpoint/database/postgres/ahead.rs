@@ -6,7 +6,7 @@ use tokio::task::JoinHandle;
 
 use super::rows::{self, Rows};
 use super::session::Conn;
-use crate::endpoint::Fetched;
+use crate::endpoint::{Fetched, Keys};
 use crate::error::{Error, Kind, Result};
 use crate::model::{Collection, Key, KeyBytes};
 
@@ -47,11 +47,12 @@ impl Reader {
     }
 
     /// Begins to read these rows, unless others are being read.
-    pub(super) fn begin(&mut self, at: usize, collection: Collection, keys: Vec<Key>) {
+    pub(super) fn begin(&mut self, at: usize, collection: Collection, keys: Keys) {
         let what = self.what(at);
         let Some(mut conn) = self.conn.take() else { return };
         self.ahead = None;
         self.reading = Some(tokio::spawn(async move {
+            let keys = keys.await;
             let read = rows::fetch(&mut conn, &collection, what, &keys).await;
             let read_now = |(_, row): &(KeyBytes, Fetched)| *row != Fetched::Later;
             let rows = read.map(|rows| keys.iter().map(Key::encode).zip(rows).filter(read_now).collect());
