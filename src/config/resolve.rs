@@ -437,7 +437,17 @@ impl Linking<'_> {
             Side::BOTH.iter().map(key).any(|(table, column)| table.gives_out(column))
         };
         let given = self.link.matching.iter().filter_map(|by| Some((index(&by.field.value)?, by.normal)));
-        given.map(|(field, normal)| MatchField { field, normal, proves: !numbered(field) }).collect()
+        let given: Vec<MatchField> =
+            given.map(|(field, normal)| MatchField { field, normal, proves: !numbered(field) }).collect();
+        // Of one column everybody expects it; of a part of a rule (the parent, in a tree) few do.
+        for rule in given.iter().filter(|_| given.len() > 1) {
+            let nullable = |side: Side| self.table(side).columns[columns[side][rule.field]].nullable;
+            if nullable(Side::Source) && nullable(Side::Target) {
+                let column = self.shown(Side::Source, columns.source[rule.field]);
+                self.warn(format!("`match` names {column}, which takes NULL: a record without a value there finds no twin"));
+            }
+        }
+        given
     }
 
     fn newest(&self, columns: &Both<Vec<usize>>) -> Result<Option<usize>> {

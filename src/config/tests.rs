@@ -430,6 +430,15 @@ fn d23_f20_what_will_hold_or_double_rows_is_said() {
             "link customers: no `match`: a record that is on both sides already will be there twice",
         ]
     );
+    // What holds the parts together may be NULL: the roots of a tree.
+    let parts = edited("match: [email]", "match: [email, name]");
+    let warnings = resolved(&parts, &catalogs()).unwrap().warnings;
+    let named = |column: &str| {
+        format!(
+            "link customers: `match` names `public.customer.{column}`, which takes NULL: a record without a value there finds no twin"
+        )
+    };
+    assert!(["email", "name"].iter().all(|column| warnings.contains(&named(column))), "{warnings:?}");
 }
 
 #[test]
