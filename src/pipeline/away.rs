@@ -76,6 +76,11 @@ impl Pipeline {
         Ok(())
     }
 
+    /// The links that are away, and their sides, which the log of this link's side is read for too.
+    pub(super) fn away_with(&self, at: usize, side: Side) -> Vec<(i64, Side)> {
+        self.away.iter().filter(|away| away.going == (at, side)).map(|away| (away.link.number, away.side)).collect()
+    }
+
     /// Folds what the log of one side says onto the pairs of links that are away and had that table.
     pub(super) async fn fold_away(
         &mut self,

@@ -5,7 +5,7 @@ use super::takeover::check_identity;
 use super::{Counts, Pipeline};
 use crate::endpoint::Finding;
 use crate::error::{Context, Error, Kind, Result};
-use crate::model::{Both, Side, Table};
+use crate::model::{Both, Position, Side, Table};
 use crate::state;
 
 /// The command for someone with more rights, where it may help.
@@ -109,7 +109,7 @@ impl Pipeline {
         let found = !self.inspect().await?.is_empty();
         // A standby that took over, or a backup that was put back: which, the fences say (rule 17).
         check_identity(&self.integration, &self.endpoints, self.home()?).await?;
-        if found || self.renew_cursors().await? {
+        if found || !self.left_logs().await?.is_empty() {
             self.anew = true;
             return Err(Error::new(Kind::Retry, "tracking was not as it was installed").source(error));
         }
@@ -121,12 +121,42 @@ impl Pipeline {
         self.cycle().await
     }
 
-    /// Cursors on logs that are no more, or that were left, are replaced, and their links compared (A11). Whether there were any.
-    pub(super) async fn renew_cursors(&mut self) -> Result<bool> {
+    /// Cursors on logs that are no more, or that were left, are replaced, and their links compared (A11). What the map knows
+    /// of their records is older than every entry of the new logs, whatever these count from (rule 6). At the start alone,
+    /// when no write is under way, and no receipt is left that has a position in the log before.
+    pub(super) async fn renew_cursors(&mut self) -> Result<()> {
+        let renewed = self.left_logs().await?;
+        if renewed.is_empty() {
+            return Ok(());
+        }
+        let integration = self.integration.clone();
+        for (at, ..) in &renewed {
+            tracing::warn!("{}: another change log than was read before: comparing", integration.links[*at].name);
+        }
+        // Asked for before the cursors move, lest a crash between the two lets it be forgotten.
+        self.ask_scan(&renewed.iter().map(|(at, ..)| *at).collect::<Vec<_>>()).await?;
+        self.door.step("renew.asked").await?;
+        let mut tx = self.home()?.begin(&self.fence).await?;
+        for (at, side, _) in &renewed {
+            state::log_anew(&mut *tx, integration.links[*at].number, *side).await?;
+            for (link, side) in self.away_with(*at, *side) {
+                state::log_anew(&mut *tx, link, side).await?;
+            }
+        }
+        let cursors: Vec<_> =
+            renewed.into_iter().map(|(at, side, position)| (integration.links[at].number, side, position)).collect();
+        state::write_cursors(&mut *tx, &cursors).await?;
+        tx.commit().await?;
+        self.cursors.fill(None);
+        self.door.step("renew.recorded").await
+    }
+
+    /// The links, by their places, and sides whose cursors are on logs that are no more, or that were left; and a position on
+    /// the log there is now.
+    async fn left_logs(&mut self) -> Result<Vec<(usize, Side, Position)>> {
         let integration = self.integration.clone();
         let mut session = self.home_session().await?;
-        let mut cursors = Vec::new();
-        let mut links = Vec::new();
+        let mut left = Vec::new();
         for at in self.going() {
             let link = &integration.links[at];
             let known = state::cursors(&mut *session, link).await?;
@@ -142,23 +172,9 @@ impl Pipeline {
                     }
                     renewed => renewed?,
                 };
-                for position in renewed.into_iter().flatten() {
-                    tracing::warn!("{}: another change log than was read before: comparing", link.name);
-                    cursors.push((link.number, side, position));
-                    links.push(at);
-                }
+                left.extend(renewed.into_iter().flatten().map(|position| (at, side, position)));
             }
         }
-        drop(session);
-        if cursors.is_empty() {
-            return Ok(false);
-        }
-        // Asked for before the cursors move, lest a crash between the two lets it be forgotten.
-        self.ask_scan(&links).await?;
-        let mut tx = self.home()?.begin(&self.fence).await?;
-        state::write_cursors(&mut *tx, &cursors).await?;
-        tx.commit().await?;
-        self.cursors.fill(None);
-        Ok(true)
+        Ok(left)
     }
 }

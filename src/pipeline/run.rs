@@ -217,7 +217,7 @@ impl Pipeline {
         self.compare_changed_links().await?;
         self.find_away().await?;
         self.inspect().await?;
-        self.renew_cursors().await.map(|_| ())
+        self.renew_cursors().await
     }
 
     /// Links without cursors: capture is on, so take the cursor, then compare everything (A77).

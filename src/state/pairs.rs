@@ -203,6 +203,12 @@ pub async fn let_go<'a>(session: &mut dyn Session, moved: impl IntoIterator<Item
     Ok(())
 }
 
+/// The log of one side of a link begins anew, and counts otherwise than the one before: no entry that is read from now on is
+/// older than what the map knows (rule 6).
+pub async fn log_anew(session: &mut dyn Session, link: i64, side: Side) -> Result<()> {
+    session.execute("pair_log_anew", &[vec![Cell::Int(link), side_cell(side)]]).await.map(|_| ())
+}
+
 /// As [`update`], for pairs whose keys, former keys and status are what they were: most of what a drain of
 /// updates records.
 ///

@@ -210,6 +210,11 @@ fn write_pair(own: &mut Own, name: &str, p: &Cells) -> Result<(u64, Vec<Cells>)>
             (row[S_KEY], row[T_KEY]) = (Cell::Null, Cell::Null);
             Ok((1, Vec::new()))
         }
+        "pair_log_anew" => {
+            let pos = if p[1] == Cell::Int(0) { 6 } else { 7 };
+            let of_it = own.pair.values_mut().filter(|row| row[1] == p[0]);
+            Ok((of_it.map(|row| row[pos] = Cell::Int(0)).count() as u64, Vec::new()))
+        }
         "pair_update" => {
             if own.pair.get(&id).is_none_or(|row| number(&row[VER]) != number(&p[VER]) - 1) {
                 return Ok((0, Vec::new()));

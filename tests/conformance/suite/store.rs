@@ -59,6 +59,7 @@ const PARAMETERS: &[(&str, &str)] = &[
     ("pair_detach_target", "ibii"),
     ("pair_absorb", "iibbnniiiiiib"),
     ("pair_insert", "iibbnniiiiiib"),
+    ("pair_log_anew", "ii"),
     ("pair_page", "iii"),
     ("pair_rebase", "iiiiiib"),
     ("pair_total", "i"),

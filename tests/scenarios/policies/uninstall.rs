@@ -30,6 +30,11 @@ scenarios! { mysql_sqlite:
     s2_19_what_others_removed_meanwhile_is_compared,
 }
 
+scenarios! { each_engine:
+    rule6_what_a_new_log_says_is_newer_than_the_map,
+    rule6_a_new_log_of_a_table_with_two_links_reaches_both,
+}
+
 async fn two(scene: &Scene) {
     scene.business("    safety: mirror", "    safety: mirror").await;
     scene.customer("a@x", "Ada").await;
@@ -90,6 +95,83 @@ pub async fn s2_19_what_was_uninstalled_goes_on_where_it_was(scene: &Scene) {
     scene.sync().await;
     is_the_same(scene, 11).await;
     assert_eq!(rows(&scene.target, "select ref from deal").await, ["o1"]);
+}
+
+/// How a log comes to count from lower numbers than the map has noted: it is made anew, by us or by hand, or its database moves to
+/// another server.
+async fn count_from_lower_numbers(scene: &Scene, round: u32) {
+    match round {
+        0 => drop(scene.program.run(&["uninstall"]).await.code(0)),
+        1 => {
+            scene.source.damage("customer", Damage::LogRecreated).await;
+            scene.target.damage("contact", Damage::LogRecreated).await;
+        }
+        _ => {
+            let own = scene.target.dialect().own;
+            let far = 1_u64 << 60;
+            scene.target.user(&format!("update {own}pair set s_pos = s_pos + {far}, t_pos = t_pos + {far}")).await;
+            scene.program.run(&["uninstall"]).await.code(0);
+        }
+    }
+    scene.sync().await;
+}
+
+pub async fn rule6_what_a_new_log_says_is_newer_than_the_map(scene: &Scene) {
+    scene.customers("    safety: mirror").await;
+    for round in 0..3 {
+        for name in ["a", "b"] {
+            scene.customer(&format!("{name}{round}@s"), name).await;
+            scene.contact(&format!("{name}{round}@t"), name).await;
+        }
+        scene.sync().await;
+        for phone in 0..6 {
+            scene.source.user(&format!("update customer set phone = '{phone}' where email like '%@s'")).await;
+            scene.target.user(&format!("update contact set telephone = '{phone}' where mail like '%@t'")).await;
+            scene.sync().await;
+        }
+        count_from_lower_numbers(scene, round).await;
+        scene.target.user(&format!("delete from contact where mail = 'a{round}@s'")).await;
+        scene.target.user(&format!("update contact set telephone = 'new' where mail = 'b{round}@s'")).await;
+        scene.source.user(&format!("delete from customer where email = 'a{round}@t'")).await;
+        scene.source.user(&format!("update customer set phone = 'new' where email = 'b{round}@t'")).await;
+        scene.sync().await;
+        let phone = |past: u32| if past == round { "new" } else { "5" };
+        let expected: Vec<String> =
+            (0..=round).flat_map(|past| ["s", "t"].map(|side| format!("b{past}@{side}|b|{}", phone(past)))).collect();
+        assert_eq!(people(scene).await, [expected.clone(), expected], "round {round}");
+        is_the_same(scene, 2 * (round as usize + 1)).await;
+    }
+}
+
+/// What one link writes is news to the other.
+pub async fn rule6_a_new_log_of_a_table_with_two_links_reaches_both(scene: &Scene) {
+    scene.customers("").await;
+    let (key, text) = (scene.target.dialect().generated_key, scene.target.dialect().text);
+    scene.target.user(&format!("create table person (nr {key}, mail {text} not null, called {text})")).await;
+    let person = "    source: customer\n    target: person\n    match: [email]\n    safety: mirror\n    fields: {email: mail, name: called}";
+    scene.link(&[("customers", &format!("{}    safety: mirror", crate::scene::CUSTOMERS)), ("people", person)]);
+    for round in 0..3 {
+        for name in ["a", "b"] {
+            scene.customer(&format!("{name}{round}@x"), name).await;
+        }
+        scene.sync().await;
+        for name in 0..6 {
+            scene.target.user(&format!("update contact set full_name = 'n{name}'")).await;
+            scene.sync().await;
+        }
+        count_from_lower_numbers(scene, round).await;
+        scene.target.user(&format!("update person set called = 'new' where mail = 'b{round}@x'")).await;
+        scene.target.user(&format!("delete from person where mail = 'a{round}@x'")).await;
+        for _ in 0..2 {
+            scene.sync().await;
+        }
+        let expected: Vec<String> =
+            (0..=round).map(|past| format!("b{past}@x|{}", if past == round { "new" } else { "n5" })).collect();
+        assert_eq!(rows(&scene.source, "select email, name from customer order by email").await, expected);
+        assert_eq!(rows(&scene.target, "select mail, full_name from contact order by mail").await, expected);
+        assert_eq!(rows(&scene.target, "select mail, called from person order by mail").await, expected);
+    }
+    scene.quiet().await;
 }
 
 /// Another integration goes on reading the table, so its log stays, and forgets what only the other one has yet to read.
