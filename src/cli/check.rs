@@ -3,12 +3,11 @@
 use serde::Serialize;
 
 use super::Context;
-use super::open::open;
-use super::output;
+use super::open::{Opened, open};
+use super::{output, status};
 use crate::endpoint::Need;
 use crate::error::{Context as _, Error, Kind, Result};
-
-use crate::model::{Deletes, Integration, Link, Side};
+use crate::model::{Deletes, Integration, Link, Obstacle, Side};
 use crate::pipeline::{check_forest, tables_at};
 
 #[derive(Serialize)]
@@ -28,15 +27,15 @@ struct CheckedEndpoint {
 /// Checks configuration, reach, versions, tracking objects, and what triggers can't see.
 pub async fn run(context: &Context) -> Result<()> {
     // The command that was just typed is no next step by itself.
-    check(context).await.map_err(|error| match error.what_next() {
-        "twinrow check" => error.hint("correct what this names, then: twinrow check"),
-        _ => error,
+    check(context).await.map_err(|error| match error.what_next().starts_with("twinrow check") {
+        true => error.hint("correct what this names, then: twinrow check"),
+        false => error,
     })
 }
 
 async fn check(context: &Context) -> Result<()> {
-    let opened = open(&context.config).await?;
-    let mut checked = Checked { endpoints: Vec::new(), warnings: opened.warnings, problems: Vec::new() };
+    let mut opened = open(&context.config).await?;
+    let mut checked = Checked { endpoints: Vec::new(), warnings: std::mem::take(&mut opened.warnings), problems: Vec::new() };
     let mut denied = false;
     for (at, endpoint) in opened.endpoints.iter().enumerate() {
         let name = &opened.integration.endpoints[at];
@@ -66,7 +65,9 @@ async fn check(context: &Context) -> Result<()> {
         }
         checked.endpoints.push(CheckedEndpoint { name: name.clone(), version: capabilities.version, installed });
     }
-    if !denied && checked.endpoints.iter().all(|endpoint| endpoint.installed) {
+    let refused = if denied { None } else { refused(&opened).await? };
+    checked.problems.extend(refused.iter().map(|refused| format!("run is refused: {}; next: {}", refused.cause, refused.next)));
+    if !denied && refused.is_none() && checked.endpoints.iter().all(|endpoint| endpoint.installed) {
         check_forest(&opened.integration, &opened.endpoints).await?;
     }
     for link in &opened.integration.links {
@@ -82,12 +83,24 @@ async fn check(context: &Context) -> Result<()> {
         print(&checked);
     }
     if denied {
-        return Err(Error::new(Kind::Denied, format!("{problems} problem(s) found")));
+        let next = "grant what is named above (docs/grants.md says what for), then: twinrow check";
+        return Err(Error::new(Kind::Denied, format!("{problems} problem(s) found")).hint(next));
+    }
+    if let Some(refused) = refused {
+        return Err(Error::new(Kind::Identity, refused.cause).hint(refused.next));
     }
     if problems > 0 {
         return Err(Error::new(Kind::Tracking, format!("{problems} problem(s) found")).hint("twinrow install"));
     }
     Ok(())
+}
+
+/// What a run would be refused for before anything is read or written, if there is anything of ours yet.
+async fn refused(opened: &Opened) -> Result<Option<Obstacle>> {
+    match status::refused(&opened.integration, &opened.endpoints).await {
+        Err(nothing) if matches!(nothing.kind(), Kind::Schema | Kind::Tracking) => Ok(None),
+        refused => refused,
+    }
 }
 
 /// What is done with the tables of one endpoint.

@@ -154,7 +154,7 @@ pub async fn run(context: &Context) -> Result<()> {
 }
 
 /// What a run would be refused for before anything is read or written: a database that was restored, or is another one.
-async fn refused(integration: &Integration, endpoints: &[Arc<dyn Endpoint>]) -> Result<Option<Obstacle>> {
+pub(super) async fn refused(integration: &Integration, endpoints: &[Arc<dyn Endpoint>]) -> Result<Option<Obstacle>> {
     let Some(home) = endpoints[integration.home].store() else { return Ok(None) };
     match check_identity(integration, endpoints, home).await {
         Err(error) if error.kind() == Kind::Identity => {

@@ -523,6 +523,7 @@ fn the_status_says_that_a_database_was_restored() {
     scratch.sql("crm.db", "update contacts set full_name = 'Ada L.' where mail = 'ada@example.org'");
     scratch.done(&["run", "--once"]);
     assert!(!scratch.done(&["status"]).out.contains("REFUSED"));
+    assert!(scratch.done(&["check"]).out.ends_with("ok\n"));
     for ending in ["", "-wal", "-shm"] {
         // Not each journal mode has these.
         let _ = std::fs::remove_file(scratch.file(&format!("shop.db{ending}")));
@@ -535,6 +536,10 @@ fn the_status_says_that_a_database_was_restored() {
     assert!(status.contains(why), "{status}");
     let json: Value = serde_json::from_str(&scratch.done(&["--json", "status"]).out).unwrap();
     assert!(json["refused"]["cause"].as_str().is_some_and(|cause| cause.contains("restored from a backup")), "{json}");
+    let checked = scratch.run(&["check"]);
+    assert_eq!(checked.code, refused.code, "{checked:?}");
+    assert!(checked.out.contains("problem: run is refused: endpoint shop: this database is older"), "{checked:?}");
+    assert_eq!(checked.err, refused.err, "the same in the same words");
 }
 
 /// The process that runs has the configuration it was started with: once the file is corrected, that is what is in the way.
