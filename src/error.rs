@@ -49,7 +49,7 @@ impl Kind {
         match self {
             Kind::Config | Kind::Schema | Kind::Tracking => "twinrow check",
             Kind::Unreachable => "see that the server runs and the URL is right, then: twinrow check",
-            Kind::Denied => "grant what docs/grants.md lists, then: twinrow check",
+            Kind::Denied => "twinrow check   # names the statement that grants it, as docs/grants.md does",
             Kind::Fenced => "twinrow status",
             Kind::Retry | Kind::InDoubt | Kind::Stale | Kind::Interrupted => "twinrow run --once",
             Kind::Rejected | Kind::Duplicate => "twinrow held",

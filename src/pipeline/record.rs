@@ -65,7 +65,9 @@ fn unabsorbed(error: Error) -> Error {
     if error.kind() == Kind::Fenced {
         return error;
     }
-    Error::new(Kind::InDoubt, format!("the write is committed, but not recorded yet: {}", error.message()))
+    let untold = Error::new(Kind::InDoubt, format!("the write is committed, but not recorded yet: {}", error.message()));
+    // Without the right to record it, the next process can't do so either.
+    if error.kind() == Kind::Denied { untold.hint(error.what_next()) } else { untold }
 }
 
 impl Pipeline {

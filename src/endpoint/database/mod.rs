@@ -6,6 +6,7 @@ pub(crate) mod migrations;
 pub mod mysql;
 pub mod postgres;
 pub mod sqlite;
+mod stranger;
 
 use crate::model::{Fingerprint, Key, Table, TableName};
 

@@ -5,6 +5,8 @@ use crate::scene::{Scene, scenarios};
 scenarios! { postgres_mysql:
     a63_check_names_the_rights_a_login_lacks,
     a_url_that_leads_nowhere_is_named_as_the_cause,
+    a_url_for_another_kind_of_server_is_named,
+    a63_a_login_that_may_not_connect_is_told_what_to_grant,
     a79_a_view_and_a_partition_are_named_as_what_they_are,
     check_names_keys_that_can_not_follow,
     the_status_says_that_ours_is_gone,
@@ -12,7 +14,10 @@ scenarios! { postgres_mysql:
 }
 
 scenarios! { mysql_postgres: a_password_comes_from_the_environment_or_a_file, }
-scenarios! { mariadb_postgres: a_password_comes_from_the_environment_or_a_file, }
+scenarios! { mariadb_postgres:
+    a_password_comes_from_the_environment_or_a_file,
+    a_url_for_another_kind_of_server_is_named,
+}
 
 /// The scene's configuration with something else in it.
 fn with(scene: &Scene, from: &str, to: &str) {
@@ -191,4 +196,44 @@ pub async fn the_status_says_that_ours_is_gone(scene: &Scene) {
     let refused = "REFUSED: endpoint shop: this is not the database the state was built with";
     assert!(status.out.contains(refused), "{}", status.out);
     assert!(status.out.contains("shop: Twinrow's own tables are gone there; next: twinrow check"), "{}", status.out);
+}
+
+pub async fn a_url_for_another_kind_of_server_is_named(scene: &Scene) {
+    scene.customers("").await;
+    for lab in [&scene.source, &scene.target] {
+        let url = lab.url();
+        let (scheme, rest) = url.split_once("://").unwrap();
+        let (found, is, other) = match scheme {
+            "mysql" => ("MySQL or MariaDB", "mysql", "postgres"),
+            _ => ("PostgreSQL", "postgres", "mysql"),
+        };
+        let wrong = format!("{other}://{rest}");
+        with(scene, &url, &wrong);
+        for args in [&["check"][..], &["run", "--once"], &["run"]] {
+            let done = scene.refused(args, 2).await;
+            let named = done.err.contains(&format!(" answers {found}, which this URL is not for"));
+            assert!(named && done.err.contains(&format!("begin the URL of this endpoint with {is}://")), "{}", done.err);
+        }
+        with(scene, &wrong, &url);
+    }
+}
+
+pub async fn a63_a_login_that_may_not_connect_is_told_what_to_grant(scene: &Scene) {
+    scene.customers("").await;
+    let url = scene.source.url();
+    let mut low = url::Url::parse(&url).unwrap();
+    let database = low.path().trim_start_matches('/').to_owned();
+    let user = format!("low_{database}");
+    low.set_username(&user).unwrap();
+    low.set_password(Some("secret")).unwrap();
+    scene.source.user(&format!("create role {user} login password 'secret'")).await;
+    scene.source.user(&format!("revoke connect on database {database} from public")).await;
+    with(scene, &url, low.as_str());
+    let done = scene.program.run(&["check"]).await.code(1);
+    let grant = format!("grant connect on database {database} to {user}");
+    assert!(done.err.contains(&format!("next:  {grant} ")), "{}", done.err);
+    scene.source.user(&grant).await;
+    let done = scene.program.run(&["check"]).await.code(1);
+    assert!(done.out.contains("lacks SELECT on public.customer: grant select on public.customer to"), "{}", done.out);
+    scene.source.user(&format!("drop owned by {user}; drop role {user}")).await;
 }

@@ -145,14 +145,29 @@ pub async fn s2_the_documented_rights_suffice_and_each_is_needed_to_run(scene: &
     if is_mariadb(scene).await {
         rights.push("execute");
     }
-    login.grant(&rights, &on).await;
+    // Whoever has no right on anything is not even let into the database.
+    for args in [&["check"][..], &["run", "--once"]] {
+        let shut_out = login.run(args).await.code(1);
+        let first = shut_out.err.lines().find(|line| line.starts_with("error: ")).unwrap().to_owned();
+        assert!(rights.iter().all(|right| first.contains(&right.to_uppercase())) && first.contains(&on), "{first}");
+        assert!(shut_out.err.contains("docs/grants.md"), "{}", shut_out.err);
+        if args == ["run", "--once"] {
+            scene.source.user(&format!("grant {}", first.split_once(": grant ").unwrap().1)).await;
+        }
+    }
+    login.run(&["check"]).await.code(0);
     scene.customer("a@x", "Ada").await;
     scene.contact("b@x", "Ben").await;
     login.run(&["run", "--once"]).await.code(0);
     assert_eq!(rows(&scene.source, "select email, name from customer order by email").await, ["a@x|Ada", "b@x|Ben"]);
     for right in rights {
         login.revoke(right, &on).await;
-        login.run(&["run", "--once", "--take-over"]).await.code(1);
+        let denied = login.run(&["run", "--once", "--take-over"]).await.code(1);
+        if right == "update" {
+            let named = denied.err.contains("error: endpoint shop: ") && denied.err.contains(": UPDATE on ");
+            let ours = named && denied.err.contains("twinrow_lease");
+            assert!(ours && denied.err.contains("next:  twinrow check   # names"), "{}", denied.err);
+        }
         login.check_names(right).await;
         login.run(&["run", "--once", "--take-over"]).await.code(0);
     }

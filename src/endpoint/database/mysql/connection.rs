@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, DriverError, Error as Driver, Opts, Params, Row, Value as Wire};
+use mysql_async::{Conn, Error as Driver, Opts, Params, Row, Value as Wire};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::catalog::{key_index, qualified, quoted};
 use super::error::{at_commit, classify, unreachable};
 use super::flavour::Flavour;
+use super::unable;
 use crate::error::{Error, Kind, Result};
 use crate::model::Table;
 
@@ -86,10 +87,10 @@ impl Pool {
     async fn connect(&self) -> Result<Conn> {
         let mut last = None;
         for opts in &self.opts {
-            match Conn::new(opts.clone()).await {
+            match unable::connect(opts).await? {
                 Ok(conn) => return Ok(conn),
-                Err(error @ Driver::Driver(DriverError::NoClientSslFlagFromServer)) => last = Some(error),
-                Err(error) => return Err(unreachable(error)),
+                Err(error) if unable::has_no_tls(&error) => last = Some(error),
+                Err(error) => return Err(unable::refused(opts, error).await),
             }
         }
         Err(last.map_or_else(|| Error::new(Kind::Internal, "no way to connect"), unreachable))

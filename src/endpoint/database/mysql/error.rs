@@ -21,7 +21,7 @@ pub(super) fn classify(error: Driver) -> Error {
             if full(code) {
                 return error.hint(MAKE_ROOM);
             }
-            if kind == Kind::Denied { error.hint("grant what docs/grants.md lists, then: twinrow check") } else { error }
+            error
         }
         Driver::Driver(DriverError::PacketTooLarge) => {
             Error::new(Kind::Rejected, "a value is larger than the server's max_allowed_packet")
@@ -177,10 +177,24 @@ fn subject(code: u16, message: &str) -> Option<String> {
         1364 => quoted("Field ", '\'', '\''),
         3819 => quoted("constraint ", '\'', '\''),
         4025 => quoted("CONSTRAINT ", '`', '`'),
-        1142 | 1143 => quoted("for table ", '`', '`').or_else(|| quoted("for table ", '\'', '\'')),
+        1044 | 1142 | 1143 | 1227 | 1370 => denied(message),
         1146 => quoted("Table ", '\'', '\''),
         _ => None,
     }
+}
+
+/// The right that is missing, and on what: `UPDATE on shop.contact`.
+fn denied(message: &str) -> Option<String> {
+    let bare = |name: &str| name.replace(['`', '\''], "");
+    if let Some((_, rights)) = message.split_once("(at least one of) the ") {
+        return Some(rights.split(" privilege").next()?.to_owned());
+    }
+    if let Some((_, database)) = message.rsplit_once(" to database ") {
+        return Some(format!("database {}", bare(database)));
+    }
+    let (right, rest) = message.split_once(" command denied to user ")?;
+    let (_, on) = [" for routine ", " in table ", " for table "].into_iter().find_map(|word| rest.rsplit_once(word))?;
+    Some(format!("{} on {}", right.to_uppercase(), bare(on)))
 }
 
 /// MariaDB's ``for column `shop`.`customer`.`name` at row 1``: the column alone.
@@ -254,5 +268,23 @@ mod tests {
         assert_eq!(server(65000, "?").kind(), Kind::Rejected);
         assert_eq!(server(1213, "?").kind(), Kind::Retry);
         assert_eq!(server(1142, "INSERT command denied to user 'x'@'y' for table `d`.`t`").kind(), Kind::Denied);
+    }
+
+    #[test]
+    fn a_missing_right_is_named_with_what_it_is_missing_on() {
+        for (code, message, named) in [
+            (1142, "INSERT command denied to user 'x'@'y' for table `d`.`t`", "INSERT on d.t"),
+            (1142, "SELECT command denied to user 'x'@'y' for table 't'", "SELECT on t"),
+            (
+                1143,
+                "UPDATE command denied to user 'x'@'y' for column 'epoch' in table 'twinrow_fence'",
+                "UPDATE on twinrow_fence",
+            ),
+            (1370, "execute command denied to user 'x'@'y' for routine 'd.twinrow_log_1'", "EXECUTE on d.twinrow_log_1"),
+            (1044, "Access denied for user 'x'@'y' to database 'd'", "database d"),
+            (1227, "Access denied; you need (at least one of) the SUPER privilege(s) for this operation", "SUPER"),
+        ] {
+            assert!(server(code, message).to_string().ends_with(&format!("a right is missing (code {code}): {named}")), "{code}");
+        }
     }
 }

@@ -31,6 +31,7 @@ mod rows;
 mod session;
 mod tracking;
 mod triggers;
+mod unable;
 mod value;
 mod window;
 mod write;

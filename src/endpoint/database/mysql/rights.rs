@@ -176,7 +176,7 @@ impl Lacking {
         if lines.is_empty() {
             return Ok(());
         }
-        Err(Error::new(Kind::Denied, lines.join("; ")).hint("grant what docs/grants.md lists, then: twinrow check"))
+        Err(Error::new(Kind::Denied, lines.join("; ")).hint("grant that, as docs/grants.md lists it, then: twinrow check"))
     }
 }
 

@@ -65,7 +65,6 @@ fn from_server(server: &DbError, phase: Phase) -> Error {
     let error = Error::new(kind, message(server));
     match kind {
         _ if *server.code() == SqlState::DISK_FULL => error.hint(MAKE_ROOM),
-        Kind::Denied => error.hint("grant what docs/grants.md lists, then: twinrow check"),
         Kind::Schema => error.hint("twinrow check"),
         Kind::Unreachable if phase == Phase::Connect => match &server.code().code()[..2] {
             "28" => error.hint(OTHER_LOGIN),

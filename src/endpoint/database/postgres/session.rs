@@ -12,12 +12,15 @@ use deadpool_postgres::{
     Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, QueueMode, RecyclingMethod, Runtime, Timeouts,
 };
 use futures_util::TryStreamExt as _;
+use tokio_postgres::config::Host;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{NoTls, Row, Statement};
 
 use super::error::{Phase, convert, is_lost, is_stale_plan};
 use super::tls;
 use crate::endpoint::Room;
+use crate::endpoint::database::stranger;
 use crate::error::{Error, Kind, Result};
 use crate::sql::Transaction;
 
@@ -50,12 +53,19 @@ pub(super) struct Server {
     name: Arc<str>,
     pool: Pool,
     facts: Arc<Mutex<Option<Facts>>>,
+    /// Where it is, unless there are several or it is a socket.
+    address: Option<(String, u16)>,
+    /// What lets this login into its database.
+    connect: String,
 }
 
 impl Server {
     /// From a URL with PostgreSQL's own parameters, and `sslmode`, `sslrootcert` and `connections`.
     pub(super) fn new(url: &str, name: &str) -> Result<Server> {
         let (config, mode, ca, connections) = parse(url)?;
+        let address = address(&config);
+        let (user, database) = (config.get_user().unwrap_or("this login"), config.get_dbname().or(config.get_user()));
+        let connect = format!("grant connect on database {} to {user}", database.unwrap_or("it"));
         let manager_config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = match mode {
             tls::Mode::Disable => Manager::from_config(config, NoTls, manager_config),
@@ -76,14 +86,14 @@ impl Server {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| Error::new(Kind::Internal, "the connection pool can't be built").source(error))?;
-        Ok(Server { name: name.into(), pool, facts })
+        Ok(Server { name: name.into(), pool, facts, address, connect })
     }
 
     /// A connection, outside any transaction.
     pub(super) async fn connect(&self) -> Result<Conn> {
         match self.pool.get().await {
             Ok(object) => Ok(Conn { name: Arc::clone(&self.name), object: Some(object), state: State::Idle }),
-            Err(PoolError::Backend(error)) => Err(convert(error, Phase::Connect)),
+            Err(PoolError::Backend(error)) => Err(self.refused(error).await),
             Err(PoolError::Timeout(_)) => {
                 Err(Error::new(Kind::Unreachable, "no connection within the time allowed").hint("twinrow check"))
             }
@@ -95,6 +105,19 @@ impl Server {
         }
     }
 
+    /// The error of a connection that could not be made: if it was PostgreSQL that refused it, in its own words.
+    async fn refused(&self, error: tokio_postgres::Error) -> Error {
+        match &self.address {
+            Some((host, port)) if error.as_db_error().is_none() && stranger::is_mysql(host, *port).await => {
+                stranger::another_kind(&format!("{host}:{port}"), "MySQL or MariaDB", "mysql")
+            }
+            _ if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+                convert(error, Phase::Connect).hint(format!("{} (docs/grants.md), then: twinrow check", self.connect))
+            }
+            _ => convert(error, Phase::Connect),
+        }
+    }
+
     /// Which server it is; connects if no connection was made yet.
     pub(super) async fn facts(&self) -> Result<Facts> {
         let known = || self.facts.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -102,6 +125,14 @@ impl Server {
             drop(self.connect().await?);
         }
         known().ok_or_else(|| Error::new(Kind::Internal, "a connection told nothing about its server"))
+    }
+}
+
+fn address(config: &tokio_postgres::Config) -> Option<(String, u16)> {
+    match (config.get_hosts(), config.get_ports()) {
+        ([Host::Tcp(host)], []) => Some((host.clone(), 5432)),
+        ([Host::Tcp(host)], [port]) => Some((host.clone(), *port)),
+        _ => None,
     }
 }
 
