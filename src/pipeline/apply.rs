@@ -1,6 +1,6 @@
 //! Apply: what was decided becomes true, each write with its proof.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 
 use super::batch::Batch;
 use super::capture::Moment;
@@ -28,13 +28,6 @@ pub(super) enum Fate {
     Refused(String),
 }
 
-/// More refusals than this in one batch, and the rest of it comes again later: something is wrong with
-/// all of them (F7).
-const REFUSALS_MAX: usize = 100;
-
-/// For so many seconds of a cycle, batches that are refused are tried in smaller parts.
-const SPLIT_S: i64 = 20;
-
 /// What is done to one record on one side.
 #[derive(Clone, Debug)]
 pub(super) enum Do {
@@ -44,107 +37,9 @@ pub(super) enum Do {
 }
 
 impl Pipeline {
-    /// Writes one side of a batch: together, and if the server refuses, in ever smaller parts until the
-    /// bad record stands alone.
-    pub(super) async fn write_side(
-        &mut self,
-        moment: &mut Moment,
-        link_at: usize,
-        side: Side,
-        batch: &mut Batch,
-        fates: &mut [Fate],
-    ) -> Result<()> {
-        let all = still_to_write(side, batch, fates);
-        if all.is_empty() {
-            return Ok(());
-        }
-        let (mut parts, mut blocked, mut refusals) = (VecDeque::from([all]), Vec::new(), 0);
-        while let Some(part) = parts.pop_front() {
-            let error = match self.attempt(moment, link_at, side, batch, &part, fates, false).await {
-                Ok(()) => continue,
-                Err(error) => error,
-            };
-            let several = part.len() > 1 && self.may_split();
-            let (first, second) = part.split_at(part.len() / 2);
-            match error.kind() {
-                Kind::Rejected | Kind::Duplicate if several && refusals < REFUSALS_MAX => {
-                    parts.push_front(second.to_vec());
-                    parts.push_front(first.to_vec());
-                }
-                // Somebody's lock holds one of them: the large parts first, so that as many as can be are written in the
-                // time there is.
-                Kind::Retry if several => parts.extend([first.to_vec(), second.to_vec()]),
-                Kind::Duplicate if part.len() == 1 => {
-                    refusals += 1;
-                    blocked.extend(part.iter().copied());
-                    fates[part[0]] = Fate::Refused(error.message().to_owned());
-                }
-                Kind::Rejected if part.len() == 1 => {
-                    refusals += 1;
-                    fates[part[0]] = Fate::Refused(error.message().to_owned());
-                }
-                // Only what takes a key depends on what others hold: the rest goes on without it.
-                Kind::Stale if part.iter().any(|at| self.takes_key(link_at, side, &batch.items[*at])) => {
-                    let takes = |at: &&usize| self.takes_key(link_at, side, &batch.items[**at]);
-                    let (new, rest): (Vec<usize>, Vec<usize>) = part.iter().partition(takes);
-                    new.iter().for_each(|at| fates[*at] = Fate::Busy(error.message().to_owned()));
-                    parts.extend((!rest.is_empty()).then_some(rest));
-                }
-                Kind::Retry | Kind::Stale | Kind::Rejected | Kind::Duplicate => {
-                    tracing::debug!(link = self.integration.links[link_at].name, %error, "comes again");
-                    part.iter().for_each(|at| fates[*at] = Fate::Busy(error.message().to_owned()));
-                }
-                _ => return Err(error.context(format!("link {}", self.integration.links[link_at].name))),
-            }
-        }
-        self.swap(moment, link_at, side, batch, blocked, fates).await
-    }
-
-    /// Each look for a record that is in the way may take a lock time-out, and meanwhile the windows stand open, which
-    /// servers end after a while: so a cycle looks for so long, and the rest comes again.
-    fn may_split(&mut self) -> bool {
-        let now = self.door.now();
-        now < *self.split_until.get_or_insert(now + SPLIT_S)
-    }
-
-    /// Records that only stand in each other's way by unique values: all of them at once, over values
-    /// nobody has (C12).
-    async fn swap(
-        &mut self,
-        moment: &mut Moment,
-        link_at: usize,
-        side: Side,
-        batch: &mut Batch,
-        blocked: Vec<usize>,
-        fates: &mut [Fate],
-    ) -> Result<()> {
-        let updates: Vec<usize> =
-            blocked.into_iter().filter(|at| matches!(todo(&batch.items[*at], side), Some(Do::Update(_)))).collect();
-        if updates.len() < 2 {
-            return Ok(());
-        }
-        let before = fates.to_vec();
-        match self.attempt(moment, link_at, side, batch, &updates, fates, true).await {
-            Ok(()) => Ok(()),
-            Err(error) => match error.kind() {
-                Kind::Rejected | Kind::Duplicate | Kind::Retry | Kind::Stale => {
-                    fates.clone_from_slice(&before);
-                    for at in updates.into_iter().filter(|at| moves(&self.integration.links[link_at], side, &batch.items[*at])) {
-                        fates[at] = Fate::Refused(format!(
-                            "its new key is another record's in the {side}, which can't give it away first: {}",
-                            error.message()
-                        ));
-                    }
-                    Ok(())
-                }
-                _ => Err(error),
-            },
-        }
-    }
-
     /// One write transaction, and what is written down before it elsewhere.
     #[allow(clippy::too_many_arguments)] // What a batch is, and how it is tried.
-    async fn attempt(
+    pub(super) async fn attempt(
         &mut self,
         moment: &mut Moment,
         link_at: usize,
@@ -152,7 +47,7 @@ impl Pipeline {
         batch: &mut Batch,
         part: &[usize],
         fates: &mut [Fate],
-        park: bool,
+        let_go_first: &HashSet<usize>,
     ) -> Result<()> {
         let integration = self.integration.clone();
         let link = &integration.links[link_at];
@@ -161,7 +56,7 @@ impl Pipeline {
         if !home && !conflicts.is_empty() {
             self.write_pending(&conflicts).await?;
         }
-        let written = self.transact(moment, link_at, side, batch, part, &conflicts, fates, park).await;
+        let written = self.transact(moment, link_at, side, batch, part, &conflicts, fates, let_go_first).await;
         if written.as_ref().is_err_and(|error| !matches!(error.kind(), Kind::InDoubt | Kind::Fenced)) {
             self.drop_pending(home, &conflicts, &[]).await?;
         }
@@ -180,7 +75,7 @@ impl Pipeline {
         part: &[usize],
         conflicts: &[(usize, Conflict)],
         fates: &mut [Fate],
-        park: bool,
+        let_go_first: &HashSet<usize>,
     ) -> Result<()> {
         let integration = self.integration.clone();
         let link = &integration.links[link_at];
@@ -191,7 +86,7 @@ impl Pipeline {
         self.door.step("apply.begun").await?;
         let known = moment.known(link_at, link, side);
         let mut job = Job { link, side, known, part: part.to_vec(), busy: Vec::new(), refused: Vec::new() };
-        let done = match job.run(&mut *write, &batch.items, park).await {
+        let done = match job.run(&mut *write, &batch.items, let_go_first).await {
             Ok(done) => done,
             Err(error) => {
                 // The first error is the one to tell; a rollback that fails too changes nothing.
@@ -232,7 +127,7 @@ impl Pipeline {
     }
 
     /// Whether an item is created on a side, or gets another key there.
-    fn takes_key(&self, link_at: usize, side: Side, item: &Item) -> bool {
+    pub(super) fn takes_key(&self, link_at: usize, side: Side, item: &Item) -> bool {
         creates(item) || moves(&self.integration.links[link_at], side, item)
     }
 
@@ -281,7 +176,7 @@ impl Pipeline {
 }
 
 /// Whether an item is to get another key on a side.
-fn moves(link: &Link, side: Side, item: &Item) -> bool {
+pub(super) fn moves(link: &Link, side: Side, item: &Item) -> bool {
     let collection = &link.collection[side];
     let part = |(field, _): &(usize, Value)| collection.table.key.contains(&collection.columns[*field]);
     matches!(todo(item, side), Some(Do::Update(fields)) if fields.iter().any(part))
@@ -299,8 +194,24 @@ fn to_be_paired(items: &[Item], side: Side, keys: &[KeyBytes], done: &[Done]) ->
     })
 }
 
-fn creates(item: &Item) -> bool {
+pub(super) fn creates(item: &Item) -> bool {
     matches!(item.decision.as_ref().map(|decision| &decision.action), Some(Action::Create(..)))
+}
+
+/// The row that an item is created with on a side.
+pub(super) fn created(item: &Item, side: Side) -> Option<&Row> {
+    match &item.decision.as_ref()?.action {
+        Action::Create(to, row) if *to == side => Some(row),
+        _ => None,
+    }
+}
+
+/// The fields that are written to an item that is there on a side.
+pub(super) fn written(item: &Item, side: Side) -> &[(usize, Value)] {
+    match item.decision.as_ref().map(|decision| &decision.action) {
+        Some(Action::Update(update)) => update.writes(side),
+        _ => &[],
+    }
 }
 
 /// The items of a batch that are to be written on a side.

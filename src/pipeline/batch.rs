@@ -23,6 +23,16 @@ pub(super) struct Batch {
     pub(super) later: Queue,
 }
 
+impl Batch {
+    /// Takes another one's records in, behind its own.
+    pub(super) fn join(&mut self, other: Batch) {
+        let before = self.items.len();
+        self.items.extend(other.items);
+        self.items[before..].iter_mut().for_each(|item| item.same_as = item.same_as.map(|first| first + before));
+        self.settled.extend(other.settled);
+    }
+}
+
 /// What is still to be decided: keys, and pairs that are known.
 #[derive(Default)]
 pub(super) struct Queue {

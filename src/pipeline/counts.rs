@@ -180,10 +180,10 @@ impl Counts {
     }
 }
 
-/// Counts what became of a batch.
-pub(super) fn count(counts: &mut LinkCounts, batch: &Batch, fates: &[Fate]) {
-    for (item, fate) in batch.items.iter().zip(fates) {
-        let Some(decision) = decision(item) else { continue };
+/// Counts what became of a batch. `again`, in order: these are decided once more, and count then.
+pub(super) fn count(counts: &mut LinkCounts, batch: &Batch, fates: &[Fate], again: &[usize]) {
+    for (at, (item, fate)) in batch.items.iter().zip(fates).enumerate() {
+        let Some(decision) = decision(item).filter(|_| again.binary_search(&at).is_err()) else { continue };
         counts.decided += 1;
         match fate {
             Fate::Busy(_) => {

@@ -68,6 +68,7 @@ impl Pipeline {
         self.ahead = None;
         self.relied.clear();
         self.refused.clear();
+        self.blocked.clear();
         self.echoes.next_cycle();
         self.timings.enter(Phase::Reading);
         self.resolve_intents().await?;
@@ -122,6 +123,7 @@ impl Pipeline {
             let link = &integration.links[at];
             self.in_hand = Some(at);
             self.run_link(doing, at, link).await.context(format!("link {}", link.name))?;
+            self.exchange(doing, at, link).await.context(format!("link {}", link.name))?;
         }
         // Deletes last, children before parents.
         for at in busy.into_iter().rev() {
@@ -130,6 +132,7 @@ impl Pipeline {
                 self.in_hand = Some(at);
                 self.has_work = true;
                 self.run_due(doing, at, link, true).await.context(format!("link {}", link.name))?;
+                self.exchange(doing, at, link).await.context(format!("link {}", link.name))?;
             }
         }
         self.in_hand = None;
@@ -278,21 +281,30 @@ impl Pipeline {
         let mut batch = self.decide(doing.session, doing.moment, at, queue).await?;
         let later = std::mem::take(&mut batch.later);
         self.look_ahead(doing.moment);
-        tokio::join!(self.looked_ahead(), Box::pin(self.write_batch(doing, at, link, batch))).1?;
+        tokio::join!(self.looked_ahead(), Box::pin(self.write_batch(doing, at, link, batch, false))).1?;
         Ok(later)
     }
 
-    async fn write_batch(&mut self, doing: &mut Doing<'_>, at: usize, link: &Link, mut batch: Batch) -> Result<()> {
+    /// The second half of it. `last`: nothing of it is decided once more in this cycle.
+    pub(super) async fn write_batch(
+        &mut self,
+        doing: &mut Doing<'_>,
+        at: usize,
+        link: &Link,
+        mut batch: Batch,
+        last: bool,
+    ) -> Result<()> {
         self.hold_unsettled(link, &mut batch);
         self.brake(link, &mut batch);
         let mut fates = vec![Fate::Open; batch.items.len()];
         // Where both sides are written, the database that is not the state's first (step 7).
         let first = if self.is_home(link, Side::Target) { Side::Source } else { Side::Target };
+        let mut again = Vec::new();
         self.timings.enter(Phase::Writing);
         for side in [first, first.other()] {
             match self.endpoints[link.endpoint[side]].conditional() {
                 Some(_) => self.write_app(doing.moment, at, side, &mut batch, &mut fates).await?,
-                None => self.write_side(doing.moment, at, side, &mut batch, &mut fates).await?,
+                None => again.extend(self.write_side(doing.moment, at, side, &mut batch, &mut fates).await?),
             }
         }
         self.timings.enter(Phase::Recording);
@@ -304,7 +316,9 @@ impl Pipeline {
             self.settle_survivor(link, item);
         }
         self.touch(&batch.items);
-        count(doing.counts.link(&link.name), &batch, &fates);
+        let again = if last { Vec::new() } else { self.may_try_again(&batch, again) };
+        count(doing.counts.link(&link.name), &batch, &fates, &again);
+        self.try_again(&batch, &again);
         self.finish(doing.session, link, &batch, &fates).await
     }
 
@@ -325,7 +339,7 @@ impl Pipeline {
             self.planned[side] += batch.items.iter().filter(|item| changes(item, side)).count() as u64;
         }
         let fates = vec![Fate::Open; batch.items.len()];
-        count(doing.counts.link(&link.name), &batch, &fates);
+        count(doing.counts.link(&link.name), &batch, &fates, &[]);
         Ok(batch.later)
     }
 }

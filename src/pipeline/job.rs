@@ -46,16 +46,19 @@ impl Job<'_> {
         &self.link.collection[self.side]
     }
 
-    pub(super) async fn run(&mut self, write: &mut dyn Write, items: &[Item], park: bool) -> Result<Vec<Done>> {
+    pub(super) async fn run(
+        &mut self,
+        write: &mut dyn Write,
+        items: &[Item],
+        let_go_first: &HashSet<usize>,
+    ) -> Result<Vec<Done>> {
         let mut jobs: Vec<(usize, Do)> = self.part.iter().filter_map(|at| Some((*at, todo(&items[*at], self.side)?))).collect();
         let unlocked = self.lock(write, items, &jobs).await?;
         let taken = self.match_again(write, items, &jobs).await?;
         jobs.retain(|(at, _)| !unlocked.contains(at) && !taken.contains(at));
         let mut keys: BTreeMap<usize, Key> = BTreeMap::new();
         self.insert(write, &jobs, &mut keys).await?;
-        if park {
-            self.park(write, items, &jobs).await?;
-        }
+        self.park(write, items, &jobs, let_go_first).await?;
         self.update(write, items, &jobs, &mut keys).await?;
         let stays = self.delete(write, items, &jobs).await?;
         jobs.retain(|(at, _)| !stays.contains(at));
@@ -331,17 +334,27 @@ impl Job<'_> {
         at
     }
 
-    /// Moves unique values out of the way: NULL, or a value nobody has.
-    async fn park(&self, write: &mut dyn Write, items: &[Item], jobs: &[(usize, Do)]) -> Result<()> {
+    /// Moves unique values out of others' way: NULL, or a value nobody has.
+    async fn park(
+        &self,
+        write: &mut dyn Write,
+        items: &[Item],
+        jobs: &[(usize, Do)],
+        let_go_first: &HashSet<usize>,
+    ) -> Result<()> {
         let collection = self.collection();
-        let unique = |field: usize| collection.table.uniques.iter().any(|columns| columns.contains(&collection.columns[field]));
-        for (n, (at, what)) in jobs.iter().enumerate() {
-            let Do::Update(fields) = what else { continue };
-            let Some(key) = self.key_of(&items[*at]) else { continue };
-            let parked: Vec<usize> = fields.iter().map(|(field, _)| *field).filter(|field| unique(*field)).collect();
-            let values: Vec<Value> = parked.iter().map(|field| parking_value(collection, *field, n)).collect::<Result<_>>()?;
+        let mut groups: BTreeMap<Vec<usize>, Vec<Change>> = BTreeMap::new();
+        for (n, (at, what)) in jobs.iter().enumerate().filter(|(_, (at, _))| let_go_first.contains(at)) {
+            let (Do::Update(fields), Some(key)) = (what, self.key_of(&items[*at])) else { continue };
+            let parked = parked(self.link, collection, fields);
+            let values = parked.iter().map(|field| parking_value(collection, *field, n)).collect::<Result<_>>()?;
             if !parked.is_empty() {
-                write.update(collection, &parked, &[Change { key, version: None, values }]).await?;
+                groups.entry(parked).or_default().push(Change { key, version: None, values });
+            }
+        }
+        for (fields, changes) in groups {
+            for outcome in write.update(collection, &fields, &changes).await? {
+                done(outcome)?;
             }
         }
         Ok(())
@@ -407,6 +420,22 @@ pub(super) fn key_after(collection: &Collection, key: &Key, fields: &[(usize, Va
         }
     }
     after
+}
+
+/// Of each unique key that is written, one field is enough: one that takes NULL, or refers to nothing. A new key has its own way.
+fn parked(link: &Link, collection: &Collection, written: &[(usize, Value)]) -> Vec<usize> {
+    let mut parked: Vec<usize> = Vec::new();
+    for unique in &collection.table.uniques {
+        let part = |field: &usize| unique.contains(&collection.columns[*field]);
+        if parked.iter().any(part) {
+            continue;
+        }
+        let of_key = |field: &usize| collection.table.key.contains(&collection.columns[*field]);
+        let fields = written.iter().map(|(field, _)| *field).filter(|field| part(field) && !of_key(field));
+        parked.extend(fields.min_by_key(|field| (!collection.column(*field).nullable, link.fields[*field].via.is_some())));
+    }
+    parked.sort_unstable();
+    parked
 }
 
 fn parking_value(collection: &Collection, field: usize, n: usize) -> Result<Value> {

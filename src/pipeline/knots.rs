@@ -155,7 +155,7 @@ impl Pipeline {
         }
         for part in parts {
             let link = &links[part.link];
-            count(doing.counts.link(&link.name), &part.batch, &part.fates);
+            count(doing.counts.link(&link.name), &part.batch, &part.fates, &[]);
             self.finish(doing.session, link, &part.batch, &part.fates).await?;
         }
         Ok(())

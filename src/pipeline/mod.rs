@@ -7,7 +7,7 @@
 //! identify    keys -> pairs, rows, matches                    identify.rs, matching.rs, found_again.rs, echo.rs
 //! decide      reconcile::decide, per record                   batch.rs, rings.rs
 //! guard       the brake                                       brake.rs, changes.rs
-//! apply       lock, write, read back, receipt or map          apply.rs, job.rs, knots.rs
+//! apply       lock, write, read back, receipt or map          apply.rs, split.rs, exchange.rs, job.rs, knots.rs
 //!             to an app: note, send, record                   apply_app.rs, intents.rs
 //! record      the map, bases, ends, unfinished work           record.rs, conflicts.rs, finish.rs
 //! close       cursors, then acknowledge                       close.rs, memory.rs
@@ -31,6 +31,7 @@ mod cycle;
 mod door;
 mod echo;
 mod evidence;
+mod exchange;
 mod finish;
 mod first;
 mod foresee;
@@ -51,6 +52,7 @@ mod repair;
 mod rings;
 mod run;
 mod scan;
+mod split;
 mod stopped;
 mod survivors;
 mod takeover;
@@ -123,6 +125,8 @@ pub struct Pipeline {
     unchecked: HashSet<i64>,
     /// Deletes that were refused in this cycle, where records may refer to each other.
     refused: Vec<knots::Refused>,
+    /// Records of the link under way that did not get a unique value because another one still has it.
+    blocked: Vec<item::Todo>,
     /// When only planning: changes met so far.
     planned: Both<u64>,
     /// When a plan is shown, of the batch under way: what will be of records that others refer to. By the place of their link,

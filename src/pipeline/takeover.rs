@@ -97,6 +97,7 @@ async fn take_fences(
         hashed: HashMap::new(),
         releasing: false,
         refused: Vec::new(),
+        blocked: Vec::new(),
         planned: Both::default(),
         foreseen: HashMap::new(),
         levels: 0,

@@ -1,6 +1,6 @@
 //! Scripts about what is read, decided and remembered.
 
-use twinrow::model::ConflictPolicy;
+use twinrow::model::{ConflictPolicy, Deletes};
 use twinrow::pipeline::BATCH;
 
 use crate::database::{ENTITY, X, Y};
@@ -109,6 +109,47 @@ fn c12_records_that_exchange_a_unique_value() {
     script.sync();
     let values = |at| of.map(|of| script.rows(at).into_iter().find(|row| row[ENTITY] == of).map(|row| row[X]));
     assert_eq!(values(S), values(T), "{:?}", script.reasons());
+    script.ends_well();
+}
+
+/// More records than are decided together, each of which gets the next one's value.
+#[test]
+fn c12_a_ring_over_several_batches() {
+    let mut script = Script::new(Options { swaps: true, room: 2, ..quiet() });
+    let keys: Vec<i64> = (0..7).map(|_| script.twins()[S]).collect();
+    let ring: Vec<[i64; 2]> = keys.windows(2).map(|two| [two[0], two[1]]).collect();
+    script.user(S, |statement, world| ring.iter().for_each(|two| statement.exchange(world, TABLE, *two, X)));
+    // After so many entries there is room for two rows only.
+    keys.iter().take(3).for_each(|key| script.update(S, *key, Y));
+    let twins: Vec<i64> = keys.iter().map(|key| script.entity(S, *key)).collect();
+    script.sync();
+    let values = |at| {
+        let rows = script.rows(at);
+        twins.iter().map(|of| rows.iter().find(|row| row[ENTITY] == *of).map(|row| row[X])).collect::<Vec<_>>()
+    };
+    assert_eq!(values(S), values(T), "{:?}", script.reasons());
+    assert!(script.reasons().is_empty());
+    script.ends_well();
+}
+
+/// One of three is refused for a value that a survivor has: the two that exchange theirs do not wait for it (I7).
+#[test]
+fn i7_an_exchange_goes_on_beside_who_is_refused() {
+    let mut script = Script::new(Options { swaps: true, deletes: Deletes::Keep, ..quiet() });
+    let [[one, _], [two, _], [three, _], [four, _]] = std::array::from_fn(|_| script.twins());
+    let of = [one, two].map(|key| script.entity(S, key));
+    let taken = script.0.world().databases[S].tables[TABLE].rows[&four][X].clone();
+    script.delete(S, four);
+    script.sync();
+    script.user(S, |statement, world| {
+        statement.exchange(world, TABLE, [one, two], X);
+        let before = world.databases[S].tables[TABLE].rows[&three].clone();
+        statement.give(world, TABLE, three, &before, (X, taken));
+    });
+    script.sync();
+    let values = |at| of.map(|of| script.rows(at).into_iter().find(|row| row[ENTITY] == of).map(|row| row[X]));
+    assert_eq!(values(S), values(T), "{:?}", script.reasons());
+    assert_eq!(script.reasons().len(), 1);
     script.ends_well();
 }
 

@@ -196,7 +196,8 @@ impl Statement {
         }
     }
 
-    fn give(&mut self, world: &mut World, table: usize, key: i64, before: &Row, (field, value): (usize, Value)) {
+    /// A record gets this value in a field.
+    pub fn give(&mut self, world: &mut World, table: usize, key: i64, before: &Row, (field, value): (usize, Value)) {
         let mut row = before.clone();
         row[field] = value;
         self.effect(world, table, before, &[field], false);

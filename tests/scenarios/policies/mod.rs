@@ -10,6 +10,7 @@ mod copied;
 mod damage;
 mod deletes;
 mod engines;
+mod exchanged;
 mod first_sync;
 mod generated;
 mod held;
