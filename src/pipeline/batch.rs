@@ -94,6 +94,7 @@ impl Pipeline {
         if items.iter().any(|item| item.pair.is_none()) {
             self.check_map(session, link).await?;
         }
+        Box::pin(self.take_in_made_again(session, link, &mut items)).await?;
         self.returning(session, link, &mut items).await?;
         self.timings.enter(Phase::Fetching);
         if self.shown {
@@ -122,6 +123,7 @@ impl Pipeline {
             self.decide_open(moment, link, &parents, &mut items).await?;
         }
         self.break_cycles(session, moment, link_at, &parents, &mut items).await?;
+        Box::pin(self.leave_made_again(session, link, &mut items)).await?;
         self.check_columns(link_at, link, &items).await?;
         Ok(Batch { items, settled, later })
     }

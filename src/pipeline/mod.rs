@@ -4,7 +4,7 @@
 //! take over   fences, receipts of the last process           takeover.rs
 //! capture     one moment per endpoint, entries and rows       capture.rs
 //! fold        deletes and renames onto pairs                  capture.rs, evidence.rs, away.rs
-//! identify    keys -> pairs, rows, matches                    identify.rs, matching.rs, found_again.rs, echo.rs
+//! identify    keys -> pairs, rows, matches                    identify.rs, matching.rs, found_again.rs, made_again.rs, echo.rs
 //! decide      reconcile::decide, per record                   batch.rs, rings.rs
 //! guard       the brake                                       brake.rs, changes.rs
 //! apply       lock, write, read back, receipt or map          apply.rs, split.rs, exchange.rs, job.rs, knots.rs
@@ -42,6 +42,7 @@ mod intents;
 mod item;
 mod job;
 mod knots;
+mod made_again;
 mod map;
 mod matching;
 mod memory;

@@ -223,7 +223,8 @@ impl Pipeline {
         match &done.what {
             Do::Create(values) => {
                 pair.key[side] = done.key.clone();
-                pair.former[side] = None;
+                // Another link on the table may have lost the record too, and is to know it again.
+                pair.former[side].take_if(|_| self.beside(link, side).is_empty());
                 pair.pos[side] = done.pos;
                 for (at, value) in values.iter().enumerate() {
                     pair.bases[at] = answer.base(at, value, None, recent);

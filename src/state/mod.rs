@@ -18,7 +18,7 @@ pub use conflicts::{
 pub use intents::{delete_intents, intents, move_intents, write_intents};
 pub use pairs::{
     PairCounts, absorb_found, absorb_written, by_former, by_id, by_key, count, count_anew, detach, has_pairs, insert, is_taken,
-    let_go, log_anew, missing_pairs, page, read_receipts, rebase, update, write_receipts,
+    let_go, log_anew, made_again, missing_pairs, page, read_receipts, rebase, update, write_receipts,
 };
 pub use progress::{
     Cursors, Lease, Links, Run, beat, cursors, links, next_link_number, read_lease, runs, scan, scan_done, seen, setting,

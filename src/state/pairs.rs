@@ -84,6 +84,19 @@ pub async fn by_key(session: &mut dyn Session, link: &Link, side: Side, keys: &[
 
 /// The pairs that lost `side` under these keys.
 pub async fn by_former(session: &mut dyn Session, link: &Link, side: Side, keys: &[KeyBytes]) -> Result<Vec<Pair>> {
+    let mut lost = losers(session, link, side, keys).await?;
+    lost.retain(|pair| pair.gone(side));
+    Ok(lost)
+}
+
+/// The pairs whose record was made again on `side`, which it had left under these keys: only of a table in several links.
+pub async fn made_again(session: &mut dyn Session, link: &Link, side: Side, keys: &[KeyBytes]) -> Result<Vec<Pair>> {
+    let mut made = losers(session, link, side, keys).await?;
+    made.retain(|pair| !pair.gone(side));
+    Ok(made)
+}
+
+async fn losers(session: &mut dyn Session, link: &Link, side: Side, keys: &[KeyBytes]) -> Result<Vec<Pair>> {
     let name = match side {
         Side::Source => "pair_by_source_former",
         Side::Target => "pair_by_target_former",

@@ -129,12 +129,8 @@ fn read(own: &Own, name: &str, p: &Cells) -> Option<Vec<Cells>> {
         "pair_by_id" => select(&own.pair, |row| row[0] == p[0]),
         "pair_by_source" => select(&own.pair, |row| row[1] == p[0] && row[S_KEY] == p[1]),
         "pair_by_target" => select(&own.pair, |row| row[1] == p[0] && row[T_KEY] == p[1]),
-        "pair_by_source_former" => {
-            select(&own.pair, |row| row[1] == p[0] && row[S_FORMER] == p[1] && row[S_KEY] == Cell::Null && live(row))
-        }
-        "pair_by_target_former" => {
-            select(&own.pair, |row| row[1] == p[0] && row[T_FORMER] == p[1] && row[T_KEY] == Cell::Null && live(row))
-        }
+        "pair_by_source_former" => select(&own.pair, |row| row[1] == p[0] && row[S_FORMER] == p[1] && live(row)),
+        "pair_by_target_former" => select(&own.pair, |row| row[1] == p[0] && row[T_FORMER] == p[1] && live(row)),
         "pair_page" => first(select(&own.pair, |row| row[1] == p[0] && row[0] > p[1] && live(row)), &p[2]),
         "pair_total" => vec![vec![Cell::Int(select(&own.pair, |row| row[1] == p[0]).len() as i64)]],
         "pair_any" => first(select(&own.pair, |row| row[1] == p[0]), &Cell::Int(1)),

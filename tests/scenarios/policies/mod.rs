@@ -14,6 +14,7 @@ mod exchanged;
 mod first_sync;
 mod generated;
 mod held;
+mod hub;
 mod keys;
 mod knots;
 mod large;
