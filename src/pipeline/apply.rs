@@ -85,7 +85,7 @@ impl Pipeline {
         let mut write = endpoint.begin(&self.fence).await?;
         self.door.step("apply.begun").await?;
         let known = moment.known(link_at, link, side);
-        let mut job = Job { link, side, known, part: part.to_vec(), busy: Vec::new(), refused: Vec::new() };
+        let mut job = Job { link, at: link_at, side, known, part: part.to_vec(), busy: Vec::new(), refused: Vec::new() };
         let done = match job.run(&mut *write, &batch.items, let_go_first).await {
             Ok(done) => done,
             Err(error) => {
@@ -204,6 +204,11 @@ pub(super) fn created(item: &Item, side: Side) -> Option<&Row> {
         Action::Create(to, row) if *to == side => Some(row),
         _ => None,
     }
+}
+
+/// Whether an item is to be deleted on a side.
+pub(super) fn deletes(item: &Item, side: Side) -> bool {
+    matches!(item.decision.as_ref().map(|decision| &decision.action), Some(Action::Delete(to, _)) if *to == side)
 }
 
 /// The fields that are written to an item that is there on a side.

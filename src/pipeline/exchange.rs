@@ -1,20 +1,21 @@
 //! Exchange: unique values that records of one change pass on to each other (C12, rule 22).
 //!
-//! Who gets a value goes after the one that has it; those that wait for each other in a ring go together, over values that
+//! Who gets a value goes after the one that has it, and who is deleted after those that refer to it; those that wait for each other in a ring go together, over values that
 //! nobody has. So a list that was numbered anew is carried over in a few statements, however long it is.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use super::apply::{created, creates, written};
+use super::apply::{created, creates, deletes, written};
 use super::batch::{Batch, Queue};
 use super::cycle::Doing;
 use super::item::{Item, Todo};
+use super::knots::references;
 use super::{Pipeline, WINDOW_MAX};
 use crate::endpoint::ROWS_BYTES;
 use crate::error::Result;
-use crate::model::{Collection, Fingerprint, Link, Side, Value};
+use crate::model::{Collection, Fingerprint, KeyBytes, Link, Side, Value};
 
-/// Who gets a unique value of whom, among the records of a batch that are to be written on one side.
+/// Who gets a unique value of whom, or has to wait for its end, among the records of a batch that are to be written on one side.
 #[derive(Default)]
 pub(super) struct Exchange {
     /// The records that have now what this one gets.
@@ -28,8 +29,11 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    pub(super) fn of(link: &Link, side: Side, items: &[Item], all: &[usize]) -> Exchange {
-        let mut exchange = Exchange { givers: givers(&link.collection[side], side, items, all), ..Exchange::default() };
+    /// `at`: the place of the link.
+    pub(super) fn of(link: &Link, at: usize, side: Side, items: &[Item], all: &[usize]) -> Exchange {
+        let mut givers = givers(&link.collection[side], side, items, all);
+        rows_below(link, at, side, items, all, &mut givers);
+        let mut exchange = Exchange { givers, ..Exchange::default() };
         for (taker, givers) in &exchange.givers {
             givers.iter().for_each(|giver| exchange.takers.entry(*giver).or_default().push(*taker));
         }
@@ -102,6 +106,18 @@ fn givers(collection: &Collection, side: Side, items: &[Item], all: &[usize]) ->
         }
     }
     givers
+}
+
+/// For each record that is to be deleted, the ones of its own table that refer to it, and go before it.
+fn rows_below(link: &Link, link_at: usize, side: Side, items: &[Item], all: &[usize], givers: &mut HashMap<usize, Vec<usize>>) {
+    let gone: Vec<usize> = all.iter().copied().filter(|at| deletes(&items[*at], side)).collect();
+    let places: HashMap<&KeyBytes, usize> = gone.iter().filter_map(|at| Some((items[*at].key[side].as_ref()?, *at))).collect();
+    for child in &gone {
+        let parents = references(link, &items[*child], side).filter(|(via, ..)| *via == link_at);
+        for parent in parents.filter_map(|(_, key, _)| places.get(&key)).filter(|parent| *parent != child) {
+            givers.entry(*parent).or_default().push(*child);
+        }
+    }
 }
 
 /// The values that an update takes out of a unique key.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::apply::{Do, todo};
 use super::item::{Item, Slot};
-use crate::endpoint::{Change, Create, Fetched, Locked, MovedBy, Outcome, Reach, ReadReceipt, Write};
+use crate::endpoint::{Change, Create, Fetched, Locked, MovedBy, Outcome, ReadReceipt, Write};
 use crate::error::{Context, Error, Kind, Result};
 use crate::model::{Collection, Key, KeyBytes, KeySource, Link, Pos, Position, Row, Side, Value};
 
@@ -34,6 +34,8 @@ pub(super) struct Known {
 /// The writes of one transaction.
 pub(super) struct Job<'a> {
     pub(super) link: &'a Link,
+    /// Its place.
+    pub(super) at: usize,
     pub(super) side: Side,
     pub(super) known: Known,
     pub(super) part: Vec<usize>,
@@ -42,7 +44,7 @@ pub(super) struct Job<'a> {
 }
 
 impl Job<'_> {
-    fn collection(&self) -> &Collection {
+    pub(super) fn collection(&self) -> &Collection {
         &self.link.collection[self.side]
     }
 
@@ -65,7 +67,7 @@ impl Job<'_> {
         self.read_back(write, jobs, keys).await
     }
 
-    fn busy(&mut self, at: usize, cause: &str) {
+    pub(super) fn busy(&mut self, at: usize, cause: &str) {
         self.busy.push((at, cause.to_owned()));
     }
 
@@ -282,56 +284,6 @@ impl Job<'_> {
         }
         change.key = key_after(collection, &change.key, &moved);
         Ok(())
-    }
-
-    /// Deletes what takes nothing along that nobody has decided about (rule 18); what stays is returned. Children in
-    /// other tables went before. In a tree, one leaf after the other falls: what still has rows below it when
-    /// nothing more can go stays.
-    pub(super) async fn delete(&mut self, write: &mut dyn Write, items: &[Item], jobs: &[(usize, Do)]) -> Result<HashSet<usize>> {
-        let deletes = jobs.iter().filter(|(_, what)| matches!(what, Do::Delete));
-        let mut open: Vec<(usize, Key)> = deletes.filter_map(|(at, _)| Some((*at, self.key_of(&items[*at])?))).collect();
-        let mut stays = HashSet::new();
-        while !open.is_empty() {
-            let keys: Vec<Key> = open.iter().map(|(_, key)| key.clone()).collect();
-            let reach = write.reach(self.collection(), &keys).await?;
-            let (free, rest): (Vec<_>, Vec<_>) = open.into_iter().zip(reach).partition(|(_, reach)| *reach == Reach::Row);
-            if free.is_empty() {
-                stays.extend(rest.into_iter().map(|((at, _), reach)| self.stays(at, &reach)));
-                break;
-            }
-            let (order, keys): (Vec<usize>, Vec<Key>) = free.into_iter().map(|(one, _)| one).unzip();
-            for (at, outcome) in order.into_iter().zip(write.delete(self.collection(), &keys).await?) {
-                // A row that refers to it is on its way: it stays, the others go.
-                if outcome == Outcome::Stale {
-                    stays.insert(self.stays(at, &Reach::Locked));
-                } else {
-                    done(outcome)?;
-                }
-            }
-            open = rest.into_iter().map(|(one, _)| one).collect();
-        }
-        Ok(stays)
-    }
-
-    /// Why a row is not deleted.
-    fn stays(&mut self, at: usize, reach: &Reach) -> usize {
-        let side = self.side;
-        match reach {
-            Reach::Row | Reach::Locked => self.busy(at, "a row that refers to it is being written"),
-            Reach::Cascades(child) => {
-                let cause =
-                    format!("deleting it in the {side} would also delete rows of {child} (on delete cascade), which stay");
-                self.refused.push((at, cause));
-            }
-            Reach::Hidden(child) => {
-                let cause = format!(
-                    "deleting it in the {side} may also delete rows of {child} (on delete cascade), which can't be read: \
-                     grant select on {child} to this login"
-                );
-                self.refused.push((at, cause));
-            }
-        }
-        at
     }
 
     /// Moves unique values out of others' way: NULL, or a value nobody has.

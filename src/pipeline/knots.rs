@@ -253,7 +253,7 @@ async fn cut(
         let all: Vec<usize> = (0..part.batch.items.len()).collect();
         let deletes: Vec<(usize, Do)> = all.iter().map(|at| (*at, Do::Delete)).collect();
         let (link, known) = (&links[part.link], part.known.clone());
-        let mut job = Job { link, side, known, part: all, busy: Vec::new(), refused: Vec::new() };
+        let mut job = Job { link, at: part.link, side, known, part: all, busy: Vec::new(), refused: Vec::new() };
         if !job.lock(write, &part.batch.items, &deletes).await?.is_empty() {
             return Err(in_the_way(&job));
         }
@@ -314,7 +314,7 @@ fn deletes(item: &Item, side: Side) -> bool {
 }
 
 /// The records an item refers to on a side: the link's place, the key there, the field.
-fn references<'a>(link: &'a Link, item: &'a Item, side: Side) -> impl Iterator<Item = (usize, KeyBytes, usize)> + 'a {
+pub(super) fn references<'a>(link: &'a Link, item: &'a Item, side: Side) -> impl Iterator<Item = (usize, KeyBytes, usize)> + 'a {
     let row = item.slot[side].row();
     link.fields.iter().enumerate().filter_map(move |(at, field)| {
         // All parts of a foreign key are looked at with the first.

@@ -298,7 +298,8 @@ impl Pipeline {
                 false if counts.total().busy > 0 => fruitless + 1,
                 false => break,
             };
-            let left = counts.more || counts.total().waiting + counts.total().busy > 0;
+            // (Also who waited for what was just written, and is due at once.)
+            let left = counts.more || self.look_again || counts.total().waiting + counts.total().busy > 0;
             caught_up = if left { 0 } else { caught_up + 1 };
             self.beat().await?;
         }

@@ -18,10 +18,13 @@ const REFUSALS_MAX: usize = 100;
 /// For so many seconds of a cycle, batches that are refused are tried in smaller parts.
 const SPLIT_S: i64 = 20;
 
+/// Why a record is not tried while another one stays as it is.
+const WAITS: &str = "another record has a unique value that it gets, or refers to it, and has to go first";
+
 /// What of a side is still to be tried.
 struct Tries {
     parts: VecDeque<Vec<usize>>,
-    /// Who passes unique values on to whom: looked into once something was refused for one.
+    /// Who passes unique values on to whom: looked into once something was refused.
     exchange: Option<Exchange>,
     refusals: usize,
     /// Refused for a unique value that another record has.
@@ -35,14 +38,14 @@ impl Tries {
         Tries { parts: VecDeque::from([all]), exchange: None, refusals: 0, blocked: Vec::new(), again: Vec::new() }
     }
 
-    /// After the first refusal for a unique value: all that is left, this part too, in the order in which values become
-    /// free. `false`: nobody of them passes one on.
-    fn order(&mut self, link: &Link, side: Side, items: &[Item], part: &[usize]) -> bool {
+    /// After the first refusal: all that is left, this part too, in the order in which values become free and nobody refers
+    /// to who goes. `false`: none of them has to do with another one.
+    fn order(&mut self, link: &Link, at: usize, side: Side, items: &[Item], part: &[usize]) -> bool {
         if self.exchange.is_some() {
             return false;
         }
         let left: Vec<usize> = part.iter().chain(self.parts.iter().flatten()).copied().collect();
-        let exchange = self.exchange.insert(Exchange::of(link, side, items, &left));
+        let exchange = self.exchange.insert(Exchange::of(link, at, side, items, &left));
         if exchange.is_empty() {
             return false;
         }
@@ -68,7 +71,7 @@ impl Tries {
         let waiting = self.exchange.as_ref().map(|exchange| exchange.waiting_for(part)).unwrap_or_default();
         for left in &mut self.parts {
             for at in left.extract_if(.., |at| waiting.contains(at)) {
-                fates[at] = Fate::Busy("it gets a unique value that another record still has".to_owned());
+                fates[at] = Fate::Busy(WAITS.to_owned());
                 self.again.push(at);
             }
         }
@@ -106,7 +109,7 @@ impl Pipeline {
             let halves = tries.halves(&part);
             let several = halves.filter(|_| self.may_split());
             match (error.kind(), several) {
-                (Kind::Duplicate, Some(_)) if tries.order(link, side, &batch.items, &part) => {}
+                (Kind::Rejected | Kind::Duplicate, Some(_)) if tries.order(link, link_at, side, &batch.items, &part) => {}
                 (Kind::Rejected | Kind::Duplicate, Some((first, second))) if tries.refusals < REFUSALS_MAX => {
                     tries.parts.push_front(second.to_vec());
                     tries.parts.push_front(first.to_vec());

@@ -35,6 +35,7 @@ mod taken;
 mod taken_out;
 mod told;
 mod tracking;
+mod trees;
 mod triggered;
 mod unapproved;
 mod uninstall;
