@@ -11,9 +11,12 @@ use super::item::Item;
 use crate::error::{Error, Kind, Result};
 use crate::model::{Link, Side};
 
-/// More refusals than this in one batch, and the rest of it comes again later: something is wrong with
-/// all of them (F7).
+/// More refusals than this in one batch, and the rest of it is tried in parts no smaller than [`PART_MIN`], and comes again
+/// later: something is wrong with most of them (F7).
 const REFUSALS_MAX: usize = 100;
+
+/// What is left over then comes from the other end the next time: whoever stands behind those that are refused is not kept by them.
+const PART_MIN: usize = 32;
 
 /// For so many seconds of a cycle, batches that are refused are tried in smaller parts.
 const SPLIT_S: i64 = 20;
@@ -27,6 +30,8 @@ struct Tries {
     /// Who passes unique values on to whom: looked into once something was refused.
     exchange: Option<Exchange>,
     refusals: usize,
+    /// Whether the last ones are tried first.
+    from_the_end: bool,
     /// Refused for a unique value that another record has.
     blocked: Vec<usize>,
     /// To be tried again when the link's other batches were.
@@ -34,8 +39,18 @@ struct Tries {
 }
 
 impl Tries {
-    fn of(all: Vec<usize>) -> Tries {
-        Tries { parts: VecDeque::from([all]), exchange: None, refusals: 0, blocked: Vec::new(), again: Vec::new() }
+    fn of(all: Vec<usize>, items: &[Item]) -> Tries {
+        let from_the_end = all.iter().map(|at| items[*at].todo.attempts).max().is_some_and(|most| most % 2 == 1);
+        let parts = VecDeque::from([all]);
+        Tries { parts, exchange: None, refusals: 0, from_the_end, blocked: Vec::new(), again: Vec::new() }
+    }
+
+    /// Two parts of one, next; whoever gives goes first.
+    fn put_back(&mut self, first: &[usize], second: &[usize]) {
+        let ordered = self.exchange.as_ref().is_some_and(|exchange| !exchange.is_empty());
+        let [next, after] = if self.from_the_end && !ordered { [second, first] } else { [first, second] };
+        self.parts.push_front(after.to_vec());
+        self.parts.push_front(next.to_vec());
     }
 
     /// After the first refusal: all that is left, this part too, in the order in which values become free and nobody refers
@@ -60,14 +75,17 @@ impl Tries {
         }
     }
 
-    /// A record, or a ring, is refused, and with it whoever is to get a value of it.
-    fn refuse(&mut self, part: &[usize], error: &Error, fates: &mut [Fate]) {
+    /// A record, or a ring, is refused, and with it whoever is to get a value of it. `moves`: who gets another key.
+    fn refuse(&mut self, part: &[usize], side: Side, moves: impl Fn(usize) -> bool, error: &Error, fates: &mut [Fate]) {
         self.refusals += 1;
-        let cause = match part {
-            [_] => error.message().to_owned(),
-            _ => format!("it exchanges unique values with others, and together they are refused: {}", error.message()),
-        };
-        part.iter().for_each(|at| fates[*at] = Fate::Refused(cause.clone()));
+        for at in part {
+            let cause = match part {
+                [_] => error.message().to_owned(),
+                _ if moves(*at) => not_given_away(side, error),
+                _ => format!("it and others can only go together, and together they are refused: {}", error.message()),
+            };
+            fates[*at] = Fate::Refused(cause);
+        }
         let waiting = self.exchange.as_ref().map(|exchange| exchange.waiting_for(part)).unwrap_or_default();
         for left in &mut self.parts {
             for at in left.extract_if(.., |at| waiting.contains(at)) {
@@ -99,7 +117,7 @@ impl Pipeline {
         }
         let integration = self.integration.clone();
         let link = &integration.links[link_at];
-        let mut tries = Tries::of(all);
+        let mut tries = Tries::of(all, &batch.items);
         while let Some(part) = tries.parts.pop_front() {
             let let_go_first = tries.exchange.as_ref().map(|exchange| exchange.let_go_first(&part)).unwrap_or_default();
             let error = match self.attempt(moment, link_at, side, batch, &part, fates, &let_go_first).await {
@@ -110,14 +128,17 @@ impl Pipeline {
             let several = halves.filter(|_| self.may_split());
             match (error.kind(), several) {
                 (Kind::Rejected | Kind::Duplicate, Some(_)) if tries.order(link, link_at, side, &batch.items, &part) => {}
-                (Kind::Rejected | Kind::Duplicate, Some((first, second))) if tries.refusals < REFUSALS_MAX => {
-                    tries.parts.push_front(second.to_vec());
-                    tries.parts.push_front(first.to_vec());
+                (Kind::Rejected | Kind::Duplicate, Some((first, second)))
+                    if tries.refusals < REFUSALS_MAX || part.len() > PART_MIN =>
+                {
+                    tries.put_back(first, second);
                 }
                 // Somebody's lock holds one of them: the large parts first, so that as many as can be are written in the
                 // time there is.
                 (Kind::Retry, Some((first, second))) => tries.parts.extend([first.to_vec(), second.to_vec()]),
-                (Kind::Rejected | Kind::Duplicate, _) if halves.is_none() => tries.refuse(&part, &error, fates),
+                (Kind::Rejected | Kind::Duplicate, _) if halves.is_none() => {
+                    tries.refuse(&part, side, |at| moves(link, side, &batch.items[at]), &error, fates);
+                }
                 // Only what takes a key depends on what others hold: the rest goes on without it.
                 (Kind::Stale, _) if part.iter().any(|at| self.takes_key(link_at, side, &batch.items[*at])) => {
                     let takes = |at: &&usize| self.takes_key(link_at, side, &batch.items[**at]);
@@ -169,10 +190,7 @@ impl Pipeline {
                 Kind::Rejected | Kind::Duplicate | Kind::Retry | Kind::Stale => {
                     fates.clone_from_slice(&before);
                     for at in updates.into_iter().filter(|at| moves(&self.integration.links[link_at], side, &batch.items[*at])) {
-                        fates[at] = Fate::Refused(format!(
-                            "its new key is another record's in the {side}, which can't give it away first: {}",
-                            error.message()
-                        ));
+                        fates[at] = Fate::Refused(not_given_away(side, &error));
                     }
                     Ok(())
                 }
@@ -180,4 +198,9 @@ impl Pipeline {
             },
         }
     }
+}
+
+/// Why a record does not get its new key.
+fn not_given_away(side: Side, error: &Error) -> String {
+    format!("its new key is another record's in the {side}, which can't give it away first: {}", error.message())
 }
