@@ -8,8 +8,8 @@ use super::batch::Batch;
 use super::item::{Item, Todo};
 use super::waits::refused_delete;
 use crate::error::Result;
-use crate::model::{Base, Both, KeyBytes, Link, Pair, Reason, Side, Work, waits_for, work_name};
-use crate::reconcile::{Action, Cause, Decision, Situation};
+use crate::model::{Base, Both, Deletes, KeyBytes, Link, Pair, Reason, Side, Work, waits_for, work_name};
+use crate::reconcile::{Action, Cause, Decision, Situation, Twin};
 use crate::sql::Session;
 use crate::state::{self, BrakeKind};
 
@@ -149,10 +149,9 @@ impl Pipeline {
                 let cause = format!("{}; this link holds conflicts for a person", both_changed(situation));
                 Some(self.work(link, &todo, Reason::Held, &cause, None))
             }
-            (Fate::Open, Some(Action::Hold(Cause::Parent(number, side, key)))) => {
-                let name = self.integration.links.iter().find(|link| link.number == *number);
-                let parent = key.decode().map_or_else(String::new, |key| key.to_string());
-                let cause = format!("waits for {} {side} {parent}, which has no twin yet", name.map_or("", |link| &link.name));
+            (Fate::Open, Some(Action::Hold(Cause::Parent(number, side, key, twin)))) => {
+                let via = self.integration.links.iter().find(|link| link.number == *number);
+                let cause = via.map_or_else(String::new, |via| waits_because(via, *side, key, *twin));
                 Some(self.work(link, &todo, Reason::Waiting, &cause, Some(waits_for(*number, *side, key))))
             }
             (Fate::Open, _) => None,
@@ -177,6 +176,26 @@ impl Pipeline {
             cycle: self.cycle,
             since: now,
             approved: todo.approved.clone(),
+        }
+    }
+}
+
+/// Why a record waits for its parent, a record of the link `via`.
+fn waits_because(via: &Link, side: Side, key: &KeyBytes, twin: Twin) -> String {
+    let (name, other) = (&via.name, side.other());
+    let parent = format!("{name} {side} {}", key.decode().map_or_else(String::new, |key| key.to_string()));
+    let else_ = format!("give it another one of {name}, or delete it, then: twinrow held retry");
+    match (twin, via.deletes) {
+        (Twin::ToCome, _) => format!("waits for {parent}, which has no twin yet"),
+        (Twin::Deleted, Deletes::Recreate) => {
+            format!("waits for {parent}, whose twin was deleted in the {other} and is to be made again")
+        }
+        (Twin::Deleted, Deletes::Delete) => format!(
+            "waits for {parent}, whose twin was deleted in the {other}; it is to be deleted too, and stays as long as this record \
+             refers to it: {else_}"
+        ),
+        (Twin::Deleted, Deletes::Keep) => {
+            format!("waits for {parent}, whose twin was deleted in the {other}, and which stays on its own: {else_}")
         }
     }
 }

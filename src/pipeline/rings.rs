@@ -80,7 +80,9 @@ impl Pipeline {
             item.todo.attempts > 0 && item.pair.as_ref().is_none_or(|pair| pair.ver > 0 && pair.gone(item.todo.side.other()))
         };
         for item in items.iter_mut().filter(creates) {
-            let Some(Decision { action: Action::Hold(Cause::Parent(number, side, key)), .. }) = &item.decision else { continue };
+            let Some(Decision { action: Action::Hold(Cause::Parent(number, side, key, _)), .. }) = &item.decision else {
+                continue;
+            };
             let Some(parent_at) = links.iter().position(|link| link.number == *number) else { continue };
             if parent_at < link_at {
                 continue;

@@ -7,7 +7,7 @@ use super::capture::Moment;
 use crate::error::Result;
 use crate::mapping;
 use crate::model::{Both, Column, Key, KeyBytes, Kind, Link, Lossy, Pair, Row, Side, Table, Value};
-use crate::reconcile::{Cause, Translate};
+use crate::reconcile::{Cause, Translate, Twin};
 use crate::sql::Session;
 use crate::state;
 
@@ -18,6 +18,8 @@ pub(super) struct Parents {
     twins: HashMap<(usize, Side, KeyBytes), KeyBytes>,
     /// The keys of parents that rows refer to by another spelling.
     spelled: HashMap<(usize, Side, KeyBytes), KeyBytes>,
+    /// Those whose twin was deleted.
+    bereft: HashSet<(usize, Side, KeyBytes)>,
     /// When only planning: those that will have a twin under a key that nobody knows yet.
     to_come: HashSet<(usize, Side, KeyBytes)>,
 }
@@ -38,12 +40,22 @@ impl Parents {
         Some(keys)
     }
 
-    /// Both records of a pair of the link `via` are each other's twins.
+    /// Both records of a pair of the link `via` are each other's twins, as long as none is gone.
     pub(super) fn learn(&mut self, via: usize, pair: &Pair) {
-        if let Both { source: Some(source), target: Some(target) } = &pair.key {
-            self.twins.insert((via, Side::Source, source.clone()), target.clone());
-            self.twins.insert((via, Side::Target, target.clone()), source.clone());
+        match &pair.key {
+            Both { source: Some(source), target: Some(target) } => {
+                self.twins.insert((via, Side::Source, source.clone()), target.clone());
+                self.twins.insert((via, Side::Target, target.clone()), source.clone());
+            }
+            Both { source: Some(survivor), target: None } => _ = self.bereft.insert((via, Side::Source, survivor.clone())),
+            Both { source: None, target: Some(survivor) } => _ = self.bereft.insert((via, Side::Target, survivor.clone())),
+            Both { source: None, target: None } => {}
         }
+    }
+
+    /// What became of the twin of a parent that has none.
+    fn twin(&self, via: usize, from: Side, parent: &KeyBytes) -> Twin {
+        if self.bereft.contains(&(via, from, parent.clone())) { Twin::Deleted } else { Twin::ToCome }
     }
 
     /// When only planning: these will have a twin, under a key that nobody knows yet.
@@ -95,7 +107,10 @@ impl Translate for Translator<'_> {
                 mapping::convert(&key, from_column, to_column, mapped.lossy).map_err(|unfit| Cause::Held(unfit.cause))
             }
             None if self.parents.to_come.contains(&(via, from, parent.clone())) => Ok(Value::Text(KEY_TO_COME.into())),
-            None => Err(Cause::Parent(self.links[via].number, from, parent)),
+            None => {
+                let twin = self.parents.twin(via, from, &parent);
+                Err(Cause::Parent(self.links[via].number, from, parent, twin))
+            }
         }
     }
 }

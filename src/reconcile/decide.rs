@@ -51,8 +51,17 @@ pub enum Cause {
     Held(String),
     /// Both sides changed, and the link holds conflicts for a person.
     Conflict,
-    /// The parent it refers to has no twin yet: the parent's link (number), side and key.
-    Parent(i64, Side, KeyBytes),
+    /// The parent it refers to has no twin: the parent's link (number), side and key, and whether it never had one.
+    Parent(i64, Side, KeyBytes, Twin),
+}
+
+/// What became of the twin of a parent that has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Twin {
+    /// There was none yet.
+    ToCome,
+    /// It was deleted.
+    Deleted,
 }
 
 /// What to do about one record.

@@ -9,7 +9,7 @@ mod situation;
 mod tests;
 mod told;
 
-pub use decide::{Action, Cause, Decision, Question, Seen, Translate, Update, decide, link_found, rows_agree};
+pub use decide::{Action, Cause, Decision, Question, Seen, Translate, Twin, Update, decide, link_found, rows_agree};
 pub use fold::{AsLogged, Back, Dirty, Evidence, Folded, PairIndex, coalesce, fold};
 pub use guard::{SetHash, tripped};
 pub use situation::{Choice, Situation, choose, may_come_back, table};

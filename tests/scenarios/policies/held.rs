@@ -6,6 +6,7 @@ scenarios! { sqlite_sqlite:
     i7_one_bad_record_of_a_thousand,
     s3_3_and_4_a_refused_record_is_held_with_its_cause_and_retried,
     a_child_waits_for_its_parent_and_is_released,
+    a13_a_child_is_told_that_the_twin_of_its_parent_was_deleted,
     a_tree_inserted_leaf_first,
     c15_two_that_refer_to_each_other,
     c15_links_that_refer_to_each_other,
@@ -32,6 +33,7 @@ scenarios! { sqlite_mariadb:
 }
 
 scenarios! { postgres_mysql:
+    a13_a_child_is_told_that_the_twin_of_its_parent_was_deleted,
     i7_an_open_transaction_stops_only_what_it_holds,
     i7_a_child_on_its_way_keeps_only_its_parent,
 }
@@ -245,4 +247,53 @@ pub async fn c15_links_that_refer_to_each_other(scene: &Scene) {
     let led = "select team.title, worker.title from team join worker on worker.no = team.lead order by 1";
     assert_eq!(rows(&scene.target, led).await, ["a|head of b", "b|head of a"]);
     scene.quiet().await;
+}
+
+/// The parent is deleted on one side and gets a child on the other: each waits for the other, and a person is told what to do.
+pub async fn a13_a_child_is_told_that_the_twin_of_its_parent_was_deleted(scene: &Scene) {
+    scene.business("    safety: mirror", "    safety: mirror").await;
+    scene.customer("ada@x", "Ada").await;
+    scene.customer("ben@x", "Ben").await;
+    scene.sync().await;
+    scene.target.user("delete from contact where full_name = 'Ada'").await;
+    scene
+        .source
+        .user("insert into orders (code, customer_id, cents) select 'late', id, 1 from customer where name = 'Ada'")
+        .await;
+    for _ in 0..3 {
+        scene.sync().await;
+        scene.program.run(&["held", "retry"]).await.code(0);
+    }
+    scene.sync().await;
+    assert_eq!(rows(&scene.source, "select name from customer order by name").await, ["Ada", "Ben"], "nothing is lost");
+    let held = scene.held().await;
+    let why = "waits for customers source 1, whose twin was deleted in the target; it is to be deleted too, and stays as long as \
+               this record refers to it: give it another one of customers, or delete it, then: twinrow held retry";
+    assert!(held.iter().any(|one| one.contains("orders source 1: waiting: ") && one.contains(why)), "{held:?}");
+    assert!(held.iter().any(|one| one.contains("customers source 1: ")) || held.len() == 2, "{held:?}");
+    // As it says.
+    scene.source.user("update orders set customer_id = (select id from customer where name = 'Ben')").await;
+    scene.sync().await;
+    scene.program.run(&["held", "retry"]).await.code(0);
+    scene.sync().await;
+    assert_eq!(rows(&scene.source, "select name from customer").await, ["Ben"]);
+    let of = "select ref, mail from deal join contact using (contact_no)";
+    assert_eq!(rows(&scene.target, of).await, ["late|ben@x"]);
+    assert!(scene.held().await.is_empty(), "{:?}", scene.held().await);
+    scene.quiet().await;
+    // Under `deletes: keep` the parent stays on its own.
+    scene.link(&[("customers", crate::scene::CUSTOMERS), ("orders", crate::scene::ORDERS)]);
+    scene.sync().await;
+    scene.customer("cai@x", "Cai").await;
+    scene.sync().await;
+    scene.target.user("delete from contact where full_name = 'Cai'").await;
+    scene.sync().await;
+    scene
+        .source
+        .user("insert into orders (code, customer_id, cents) select 'kept', id, 1 from customer where name = 'Cai'")
+        .await;
+    scene.sync().await;
+    let held = scene.held().await;
+    let why = "customers source 3, whose twin was deleted in the target, and which stays on its own: give it another one";
+    assert!(held.iter().any(|one| one.contains(why)), "{held:?}");
 }
