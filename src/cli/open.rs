@@ -61,7 +61,7 @@ pub async fn open_each(path: &Path) -> Result<Opened> {
     Ok(Opened { integration, endpoints, warnings, broken, config })
 }
 
-async fn look_up(config: &Config, endpoints: &[Arc<dyn Endpoint>]) -> Result<Resolved> {
+pub(super) async fn look_up(config: &Config, endpoints: &[Arc<dyn Endpoint>]) -> Result<Resolved> {
     let mut catalogs = Vec::with_capacity(endpoints.len());
     for (at, (endpoint, named)) in endpoints.iter().zip(&config.endpoints).enumerate() {
         let mut tables = endpoint.describe(None).await.context(format!("endpoint {}", named.name))?;

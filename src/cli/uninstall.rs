@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Context;
-use super::open::endpoints;
+use super::open::{endpoints, home_session, look_up, with_numbers};
 use super::output;
 use super::run::holder;
 use crate::config::{self, Config};
@@ -27,6 +27,9 @@ pub struct Uninstall {
     /// With --all: do not ask.
     #[arg(long, requires = "all")]
     yes: bool,
+    /// Also if the change logs hold deletes or changed keys that were not read yet: they are lost.
+    #[arg(long, conflicts_with = "all")]
+    discard: bool,
     /// Even while another process runs it: its next write fails.
     #[arg(long)]
     take_over: bool,
@@ -36,6 +39,7 @@ pub struct Uninstall {
 #[derive(Default)]
 struct Again {
     yes: bool,
+    discard: bool,
     take_over: bool,
 }
 
@@ -46,9 +50,12 @@ impl Uninstall {
         if let Some(link) = &self.link {
             words += &format!(" --link {link}");
         }
-        for (option, given) in
-            [(" --all", self.all), (" --yes", self.yes || more.yes), (" --take-over", self.take_over || more.take_over)]
-        {
+        for (option, given) in [
+            (" --all", self.all),
+            (" --yes", self.yes || more.yes),
+            (" --discard", self.discard || more.discard),
+            (" --take-over", self.take_over || more.take_over),
+        ] {
             words += if given { option } else { "" };
         }
         context.command(&words)
@@ -83,8 +90,9 @@ pub async fn run(context: &Context, args: &Uninstall) -> Result<()> {
         tracking.may_uninstall(integration, &tables).await.context(place())?;
         removals.push((at, tracking, tables));
     }
-    if args.all {
-        approve(context, &config, args).await?;
+    match args.all {
+        true => approve(context, &config, args).await?,
+        false => refuse_unread(context, &config, &endpoints, args).await?,
     }
     // Before anything is taken away: whoever runs it, or wakes up later, learns that it was pushed aside (I8).
     let stores: Vec<&dyn Store> = endpoints.iter().filter_map(|endpoint| endpoint.store()).collect();
@@ -174,6 +182,39 @@ async fn approve(context: &Context, config: &Config, args: &Uninstall) -> Result
     }
     let again = args.again(context, Again { yes: true, ..Again::default() });
     Err(Error::new(Kind::Approval, "the identity map would be lost: nothing was removed").hint(again))
+}
+
+/// What waits in the change logs goes with them. Which records are there, a later run finds without them, but not which of
+/// them have each other's keys: they would inherit each other's twins (C4).
+async fn refuse_unread(context: &Context, config: &Config, endpoints: &[Arc<dyn Endpoint>], args: &Uninstall) -> Result<()> {
+    if args.discard {
+        return Ok(());
+    }
+    let Some((link, side)) = unread(config, endpoints, args).await? else { return Ok(()) };
+    let why = format!(
+        "the change log of its {side} holds deletes or changed keys that were not read yet, and a record could take over another \
+         one's twin without them: nothing was removed"
+    );
+    let again = args.again(context, Again { discard: true, ..Again::default() });
+    let next = format!("{}   # or lose them: {again}", context.command("run --once"));
+    Err(Error::new(Kind::Approval, why).context(format!("link {link}")).hint(next))
+}
+
+/// The first link in whose log something waits that would be lost with it. Of what never ran, or can't run any more, nothing is.
+async fn unread(config: &Config, endpoints: &[Arc<dyn Endpoint>], args: &Uninstall) -> Result<Option<(String, Side)>> {
+    let Ok(resolved) = look_up(config, endpoints).await else { return Ok(None) };
+    let mut integration = resolved.integration;
+    let Ok(mut session) = home_session(&integration, endpoints).await else { return Ok(None) };
+    if with_numbers(&mut *session, &mut integration).await.is_err() {
+        return Ok(None);
+    }
+    let named = |at: &usize| args.link.as_ref().is_none_or(|name| integration.links[*at].name == *name);
+    let mut links: Vec<usize> = (0..integration.links.len()).filter(named).flat_map(|at| integration.sharing(at)).collect();
+    links.retain(|at| integration.links[*at].broken.is_none());
+    links.sort_unstable();
+    links.dedup();
+    let unread = installed(pipeline::unread_moves(&mut *session, &integration, endpoints, &links).await)?.unwrap_or_default();
+    Ok(unread.first().map(|(at, side)| (integration.links[*at].name.clone(), *side)))
 }
 
 /// The tables the configuration names at one endpoint: as the catalog has them, else as they are written.

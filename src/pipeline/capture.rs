@@ -237,7 +237,7 @@ impl Moment {
 }
 
 /// The keys of entries that move keys.
-fn structural_keys(entries: &[Entry]) -> Vec<KeyBytes> {
+pub(super) fn structural_keys(entries: &[Entry]) -> Vec<KeyBytes> {
     let mut keys = Vec::new();
     for entry in entries {
         match &entry.op {

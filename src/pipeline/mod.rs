@@ -60,6 +60,7 @@ mod survivors;
 mod takeover;
 mod timings;
 mod translate;
+mod unread;
 mod waits;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -81,6 +82,7 @@ pub use places::is_place;
 pub use run::{Rival, install, interrupted, tables_at};
 pub use takeover::{check_identity, push_aside};
 pub use timings::{Phase, Timings};
+pub use unread::unread_moves;
 
 /// At most so many entries are read of an endpoint's logs at a time: what a cycle holds in memory.
 pub const WINDOW_MAX: usize = 16_000;

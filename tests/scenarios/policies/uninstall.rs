@@ -33,6 +33,7 @@ scenarios! { mysql_sqlite:
 scenarios! { each_engine:
     rule6_what_a_new_log_says_is_newer_than_the_map,
     rule6_a_new_log_of_a_table_with_two_links_reaches_both,
+    c4_nothing_is_uninstalled_before_moved_keys_are_read,
 }
 
 async fn two(scene: &Scene) {
@@ -171,6 +172,52 @@ pub async fn rule6_a_new_log_of_a_table_with_two_links_reaches_both(scene: &Scen
         assert_eq!(rows(&scene.target, "select mail, full_name from contact order by mail").await, expected);
         assert_eq!(rows(&scene.target, "select mail, called from person order by mail").await, expected);
     }
+    scene.quiet().await;
+}
+
+/// Without a match, nothing but the log knows that records have exchanged their keys.
+pub async fn c4_nothing_is_uninstalled_before_moved_keys_are_read(scene: &Scene) {
+    scene.customers("").await;
+    let (key, text) = (scene.target.dialect().generated_key, scene.target.dialect().text);
+    scene.target.user(&format!("create table person (nr {key}, mail {text}, called {text}, note {text})")).await;
+    scene.link(&[(
+        "people",
+        "    source: customer\n    target: person\n    safety: mirror\n    fields: {email: mail, name: called}",
+    )]);
+    for name in ["Ada", "Ben", "Cai", "Dan"] {
+        scene.customer(&format!("{name}@x"), name).await;
+    }
+    scene.sync().await;
+    scene.target.user("update person set note = called").await;
+    scene.sync().await;
+    let ids = rows(&scene.source, "select id from customer where name in ('Ada', 'Ben', 'Cai') order by name").await;
+    let [ada, ben, cai] = [&ids[0], &ids[1], &ids[2]];
+    scene.source.user("delete from customer where name = 'Cai'").await;
+    for (name, id) in [("Ada", "7000"), ("Ben", ada), ("Ada", ben)] {
+        scene.source.user(&format!("update customer set id = {id} where name = '{name}'")).await;
+    }
+    scene.source.user(&format!("insert into customer (id, email, name) values ({cai}, 'Zoe@x', 'Zoe')")).await;
+    for command in [&["uninstall"][..], &["uninstall", "--link", "people"]] {
+        let refused = scene.refused(command, 3).await.err;
+        assert!(refused.contains("link people: the change log of its source") && refused.contains("--discard"), "{refused}");
+        assert!(refused.contains("run --once"), "{refused}");
+    }
+    // Nothing was removed.
+    for _ in 0..4 {
+        scene.sync().await;
+    }
+    let people = || rows(&scene.target, "select called, coalesce(note, 'new') from person order by called");
+    assert_eq!(people().await, ["Ada|Ada", "Ben|Ben", "Dan|Dan", "Zoe|new"]);
+    // What was read, and what a compare finds, keeps nobody from it.
+    scene.customer("Eve@x", "Eve").await;
+    scene.source.user("update customer set name = 'Daniel' where name = 'Dan'").await;
+    scene.program.run(&["uninstall"]).await.code(0);
+    scene.sync().await;
+    scene.source.user("delete from customer where name = 'Eve'").await;
+    scene.refused(&["uninstall"], 3).await;
+    scene.program.run(&["uninstall", "--discard"]).await.code(0);
+    scene.sync().await;
+    assert_eq!(people().await, ["Ada|Ada", "Ben|Ben", "Daniel|Dan", "Zoe|new"]);
     scene.quiet().await;
 }
 
