@@ -295,8 +295,16 @@ pub async fn a_locked_table_is_waited_for(scene: &Scene) {
 pub const RARE_KILLS: usize = 5;
 
 /// Steps that only special days pass.
-pub const RARE: [&str; 6] =
-    ["brake.recorded", "brake.approved", "brake.released", "scan.marked", "identify.revived", "rings.linked"];
+pub const RARE: [&str; 8] = [
+    "brake.recorded",
+    "brake.approved",
+    "brake.released",
+    "scan.marked",
+    "identify.revived",
+    "renew.asked",
+    "renew.recorded",
+    "rings.linked",
+];
 
 /// What such a step was about still comes true.
 pub async fn killed_at_rare_steps(scene: &Scene) {
@@ -335,9 +343,25 @@ pub async fn killed_at_rare_steps(scene: &Scene) {
     for round in 0..RARE_KILLS {
         back(scene, &format!("{}@x", 5 + round)).await;
     }
+    for round in 0..RARE_KILLS {
+        renewed(scene, round).await;
+    }
     linked(scene).await;
     println!("{}: {RARE_KILLS} kills each", RARE.join(", "));
     scene.quiet().await;
+}
+
+/// A log is made anew, and then a user changes something.
+async fn renewed(scene: &Scene, round: usize) {
+    scene.program.run(&["uninstall"]).await.code(0);
+    for step in ["renew.asked:1", "renew.recorded:1"] {
+        killed(scene, &["run", "--once", "--take-over"], step).await;
+    }
+    scene.source.user(&format!("update customer set name = 'renewed {round}'")).await;
+    scene.program.run(&["run", "--once", "--take-over"]).await.code(0);
+    let renewed = format!("select count(*) from contact where full_name = 'renewed {round}'");
+    // The others went with the compares.
+    assert_eq!(rows(&scene.target, &renewed).await, ["5"], "round {round}");
 }
 
 /// Records of both sides that are twins, and refer to themselves: they are linked before anything of them is decided.
