@@ -5,6 +5,9 @@ use crate::scene::{Scene, rows, scenarios};
 use crate::support::Damage;
 
 scenarios! { sqlite_sqlite:
+    rule6_what_a_new_log_says_is_newer_than_the_map,
+    rule6_a_new_log_of_a_table_with_two_links_reaches_both,
+    c4_nothing_is_uninstalled_before_moved_keys_are_read,
     s2_19_what_was_uninstalled_goes_on_where_it_was,
     s2_19_what_others_removed_meanwhile_is_compared,
     i8_who_uninstalls_has_the_last_word,
@@ -12,6 +15,9 @@ scenarios! { sqlite_sqlite:
 }
 
 scenarios! { postgres_mysql:
+    rule6_what_a_new_log_says_is_newer_than_the_map,
+    rule6_a_new_log_of_a_table_with_two_links_reaches_both,
+    c4_nothing_is_uninstalled_before_moved_keys_are_read,
     s2_19_what_was_uninstalled_goes_on_where_it_was,
     s2_19_what_others_removed_meanwhile_is_compared,
     i8_who_uninstalls_has_the_last_word,
@@ -19,6 +25,9 @@ scenarios! { postgres_mysql:
 }
 
 scenarios! { mariadb_postgres:
+    rule6_what_a_new_log_says_is_newer_than_the_map,
+    rule6_a_new_log_of_a_table_with_two_links_reaches_both,
+    c4_nothing_is_uninstalled_before_moved_keys_are_read,
     s2_19_what_was_uninstalled_goes_on_where_it_was,
     s2_19_what_others_removed_meanwhile_is_compared,
     i8_who_uninstalls_has_the_last_word,
@@ -28,12 +37,6 @@ scenarios! { mariadb_postgres:
 scenarios! { mysql_sqlite:
     s2_19_what_was_uninstalled_goes_on_where_it_was,
     s2_19_what_others_removed_meanwhile_is_compared,
-}
-
-scenarios! { each_engine:
-    rule6_what_a_new_log_says_is_newer_than_the_map,
-    rule6_a_new_log_of_a_table_with_two_links_reaches_both,
-    c4_nothing_is_uninstalled_before_moved_keys_are_read,
 }
 
 async fn two(scene: &Scene) {
