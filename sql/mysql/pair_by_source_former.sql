@@ -1,4 +1,5 @@
 -- Live pairs that lost this side under this key (rule 8), also where it was made again there under another one.
 select p.id, p.link, p.s_key, p.t_key, p.s_former, p.t_former, p.s_pos, p.t_pos, p.status, p.ver, p.cycle, p.diverged, p.bases
 from json_table(?, '$[*]' columns (link bigint path '$[0]' error on error, s_former longtext path '$[1]' error on error)) as a
-straight_join twinrow_pair as p on p.link = a.link and p.s_former = unhex(a.s_former) and p.status <> 2
+-- (Told which index: what else begins with the link would be all of its pairs, for each key.)
+straight_join twinrow_pair as p force index (twinrow_pair_s_former) on p.link = a.link and p.s_former = unhex(a.s_former) and p.status <> 2
