@@ -43,7 +43,8 @@ pub(super) async fn connect(opts: &Opts) -> Result<std::result::Result<Conn, Dri
 /// The error of a connection that was refused.
 pub(super) async fn refused(opts: &Opts, error: Driver) -> Error {
     let shut_out = matches!(&error, Driver::Server(server) if server.code == SHUT_OUT);
-    match lacking(opts).await.filter(|_| shut_out) {
+    let lacking = if shut_out { lacking(opts).await } else { None };
+    match lacking {
         Some(lacking) => lacking.source(unreachable(error)),
         None => unreachable(error),
     }
