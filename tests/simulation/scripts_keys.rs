@@ -265,6 +265,19 @@ fn rule2_a_parents_key_the_unread_log_gave_to_another_record() {
     script.ends_well();
 }
 
+/// As above, on the side that is not written: nobody looks at its log again before the write.
+#[test]
+fn rule2_a_parents_key_its_own_side_gave_to_another_record() {
+    let mut script = Script::new(Options { shape: Shape::Family, limit: 1, reuse: [true, false], ..quiet() });
+    let [[s, _], [other, _]] = [script.twins(), script.twins()];
+    let child = child_in_the_source(&mut script, other);
+    script.delete(S, s);
+    script.insert_as(S, s, None);
+    // The child's first entry is read before all this.
+    script.user(S, |statement, world| statement.refer_to(world, 1, child, s));
+    script.ends_well();
+}
+
 /// A child of a record of the source.
 fn child_in_the_source(script: &mut Script, parent: i64) -> i64 {
     script.user(S, |statement, world| {
