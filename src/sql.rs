@@ -125,7 +125,7 @@ macro_rules! statements {
             "pair_by_target", "pair_by_target_former", "pair_count", "pair_detach_source", "pair_detach_target",
             "pair_absorb", "pair_insert", "pair_let_go", "pair_log_anew", "pair_page", "pair_rebase", "pair_total", "pair_update", "receipt_delete", "receipt_insert", "receipt_read", "run_read",
             "run_write", "scan_delete", "scan_read", "scan_write", "seen_read", "seen_write", "setting_add", "setting_read",
-            "setting_write", "work_approve", "work_count", "work_delete", "work_due", "work_list", "work_read", "work_release",
+            "setting_write", "work_approve", "work_count", "work_delete", "work_due", "work_hasten", "work_list", "work_read", "work_release",
             "work_retry", "work_touch", "work_write"
         );
     };

@@ -2,6 +2,7 @@
 //! longer than `log_max` becomes a full compare.
 
 use super::capture::Moment;
+use super::clock::passed;
 use super::stopped::of_a_link;
 use super::takeover::LEASE_S;
 use super::{Mode, Pipeline};
@@ -59,7 +60,7 @@ impl Pipeline {
     async fn compact_whole(&mut self) -> Result<()> {
         let mut beaten = self.door.now();
         while self.compact().await? {
-            if self.door.now() - beaten >= LEASE_S / 3 {
+            if passed(beaten, self.door.now(), LEASE_S / 3) {
                 self.beat().await?;
                 beaten = self.door.now();
             }
@@ -107,7 +108,7 @@ impl Pipeline {
     /// window is open.
     pub(super) async fn compact_now_and_then(&mut self, more: bool) -> Result<()> {
         let every = if more { COMPACT_BUSY_EVERY_S } else { COMPACT_EVERY_S };
-        if self.door.now() - self.compacted_at < every {
+        if !passed(self.compacted_at, self.door.now(), every) {
             return Ok(());
         }
         self.compact().await.map(|_| ())

@@ -71,6 +71,7 @@ impl Pipeline {
         self.blocked.clear();
         self.echoes.next_cycle();
         self.timings.enter(Phase::Reading);
+        self.mind_the_clock().await?;
         self.resolve_intents().await?;
         let mut counts = Counts::default();
         let mut session = self.home_session().await?;

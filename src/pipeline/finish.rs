@@ -248,6 +248,9 @@ fn other_names(batch: &Batch, fates: &[Fate]) -> Vec<(Side, KeyBytes)> {
     names
 }
 
+/// The longest pause before a record is tried again, in seconds.
+pub(super) const PAUSE_MAX_S: i64 = 3600;
+
 /// When to look again, in seconds since 1970: at once for what is only busy, ever more rarely for what
 /// stays so.
 fn next_try(reason: Reason, attempts: i64, now: i64) -> i64 {
@@ -259,7 +262,7 @@ fn next_try(reason: Reason, attempts: i64, now: i64) -> i64 {
         // Once more at once: two that wait for each other are only known when both wait (C15).
         Reason::Waiting if attempts == 0 => 0,
         Reason::Waiting => doubled(5, 600),
-        Reason::Held => doubled(60, 3600),
+        Reason::Held => doubled(60, PAUSE_MAX_S),
         // Only an approval lifts it.
         Reason::Braked => i64::MAX,
     }

@@ -23,6 +23,7 @@ mod batch;
 mod brake;
 mod capture;
 mod changes;
+mod clock;
 mod close;
 mod columns;
 mod conflicts;
@@ -181,6 +182,8 @@ pub struct Pipeline {
     midway: bool,
     /// Per link and side, while a log is read that was longer than `log_max`.
     overlong: Vec<Both<bool>>,
+    /// The time of the last cycle: the clock may go back.
+    clock: i64,
     /// When a bite was last taken of the logs.
     compacted_at: i64,
     /// When the cursors were last written though nothing had happened.

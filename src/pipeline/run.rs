@@ -4,13 +4,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
+use super::clock::passed;
 use super::repair::by_hand;
 use super::takeover::LEASE_S;
 use super::{Counts, Door, Pipeline};
 use crate::endpoint::{Endpoint, Tracking};
 use crate::error::{Context, Error, Kind, Result};
 use crate::model::{Both, Integration, Link, Reason, Scan, ScanPart, Side, Table};
-use crate::state::{self, Run};
+use crate::state::{self, Lease, Run};
 
 /// Shortest and longest pause between two polls: quick after work, slow when idle.
 const POLL_MIN: Duration = Duration::from_millis(1);
@@ -100,14 +103,15 @@ async fn initialised(integration: &Integration, endpoints: &[Arc<dyn Endpoint>])
     }
 }
 
-/// Whether somebody else's promise to be alive still holds.
-async fn held_by_other(integration: &Integration, home: &dyn Endpoint, door: &dyn Door, holder: &str) -> Result<Option<String>> {
+/// Somebody else's promise to be alive, if it still holds.
+async fn held_by_other(integration: &Integration, home: &dyn Endpoint, door: &dyn Door, holder: &str) -> Result<Option<Lease>> {
     let Some(store) = home.store() else { return Ok(None) };
     let lease = state::read_lease(&mut *store.session().await?, &integration.name).await?;
-    Ok(lease.filter(|lease| lease.until > door.now() && lease.holder != holder).map(|lease| lease.holder))
+    Ok(lease.filter(|lease| lease.until > door.now() && lease.holder != holder))
 }
 
-/// Returns when nobody else runs the integration, or refuses.
+/// Returns when nobody else runs the integration, or refuses. A promise longer than any was made by a clock that was ahead, or
+/// is ahead of ours: whoever is alive renews it, and one that is not renewed is over.
 async fn wait_for_rival(
     integration: &Integration,
     home: &dyn Endpoint,
@@ -115,12 +119,20 @@ async fn wait_for_rival(
     holder: &str,
     rival: Rival,
 ) -> Result<()> {
-    while let Some(other) = held_by_other(integration, home, door, holder).await? {
-        if rival == Rival::Refuse {
-            return Err(Error::new(Kind::Fenced, format!("{} is being run by {other}", integration.name))
+    let mut watched: Option<(Lease, Instant)> = None;
+    while let Some(lease) = held_by_other(integration, home, door, holder).await? {
+        let ahead = lease.until > door.now() + LEASE_S;
+        let renewed = watched.as_ref().is_some_and(|(before, _)| *before != lease);
+        if rival == Rival::Refuse && (renewed || !ahead) {
+            return Err(Error::new(Kind::Fenced, format!("{} is being run by {}", integration.name, lease.holder))
                 .hint("stop it, or: twinrow run --once --take-over"));
         }
-        tracing::info!("waiting for {other} to let go of {}", integration.name);
+        tracing::info!("waiting for {} to let go of {}", lease.holder, integration.name);
+        match watched {
+            Some((_, since)) if ahead && !renewed && since.elapsed().as_secs() > LEASE_S.unsigned_abs() => return Ok(()),
+            Some(_) if !renewed => {}
+            _ => watched = Some((lease, Instant::now())),
+        }
         tokio::time::sleep(POLL_MAX).await;
     }
     Ok(())
@@ -348,7 +360,7 @@ impl Pipeline {
         let (mut pause, mut inspected, mut beaten) = (POLL_MIN, 0, 0);
         while !*stop.borrow() {
             let now = self.door.now();
-            if now - inspected >= INSPECT_EVERY_S {
+            if passed(inspected, now, INSPECT_EVERY_S) {
                 self.inspect().await?;
                 self.look_again().await?;
                 inspected = now;
@@ -362,7 +374,7 @@ impl Pipeline {
                 // A change waits for a fifth of the quiet before it at most.
                 pause = (pause + pause / 4).min(POLL_MAX);
             }
-            if now - beaten >= LEASE_S / 3 {
+            if passed(beaten, now, LEASE_S / 3) {
                 self.beat().await?;
                 beaten = now;
             }

@@ -10,6 +10,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::Pipeline;
+use super::clock::passed;
 use super::run::tables_of;
 use crate::endpoint::{Endpoint, Tracked};
 use crate::error::{Context, Error, Kind, Result};
@@ -154,7 +155,7 @@ impl Pipeline {
     /// Whether it is time for one that stopped again and again.
     fn waited(&self, at: usize) -> bool {
         let waits = |stop: &Stop| if stop.again == 0 { 0 } else { (1 << stop.again.min(16)).min(WAIT_MAX_S) };
-        self.stopped.get(&at).is_none_or(|stopped| self.door.now() - stopped.stop.since >= waits(&stopped.stop))
+        self.stopped.get(&at).is_none_or(|stopped| passed(stopped.stop.since, self.door.now(), waits(&stopped.stop)))
     }
 
     /// Looks at one that stands still; whether it goes on.

@@ -77,6 +77,7 @@ async fn take_fences(
         cursors: vec![None; integration.links.len()],
         midway: true,
         overlong: vec![Both::default(); integration.links.len()],
+        clock: i64::MAX,
         compacted_at: 0,
         looked_at: 0,
         look_again: true,

@@ -105,6 +105,13 @@ pub async fn delete_work(session: &mut dyn Session, link: &Link, names: &[(Side,
     Ok(())
 }
 
+/// What is to be tried again after `latest`, but for what is never due, is due `now`; both in seconds since 1970.
+pub async fn hasten(session: &mut dyn Session, links: &[Link], now: i64, latest: i64) -> Result<()> {
+    let set: Vec<Cells> = links.iter().map(|link| vec![Cell::Int(link.number), Cell::Int(now), Cell::Int(latest)]).collect();
+    session.execute("work_hasten", &set).await?;
+    Ok(())
+}
+
 /// Parents have their twins: what waited for them is due.
 pub async fn release(session: &mut dyn Session, parents: &[Vec<u8>]) -> Result<()> {
     let set: Vec<Cells> = parents.iter().map(|parent| vec![Cell::Bytes(parent.clone())]).collect();

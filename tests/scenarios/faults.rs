@@ -14,6 +14,7 @@ scenarios! { sqlite_sqlite:
     a_second_process_waits_its_turn,
     i8_a_frozen_process_can_write_nothing_when_it_wakes,
     once_refuses_while_another_runs,
+    i9_a_promise_that_nobody_renews_is_over,
     killed_at_rare_steps,
 }
 
@@ -101,6 +102,27 @@ pub async fn once_refuses_while_another_runs(scene: &Scene) {
     let refused = scene.refused(&["run", "--once"], 4).await;
     assert!(refused.err.contains("--take-over"), "{}", refused.err);
     end(first).await;
+}
+
+/// A process that was killed while the machine's clock was a year ahead; and one that lives on a machine whose clock is.
+pub async fn i9_a_promise_that_nobody_renews_is_over(scene: &Scene) {
+    scene.customers("").await;
+    scene.sync().await;
+    scene.customer("a@x", "Ada").await;
+    scene.target.user("update twinrow_lease set holder = 'elsewhere', until = strftime('%s', 'now') + 31536000").await;
+    let renewed = async {
+        loop {
+            scene.target.user("update twinrow_lease set until = until + 1").await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    tokio::select! {
+        refused = scene.refused(&["run", "--once"], 4) => assert!(refused.err.contains("elsewhere"), "{}", refused.err),
+        () = renewed => {}
+    }
+    assert_eq!(mails(scene).await, Vec::<String>::new());
+    scene.sync().await;
+    assert_eq!(mails(scene).await, ["a@x"]);
 }
 
 /// Between two steps, whatever the engine: also where its log was shortened and its rows were renamed meanwhile.

@@ -156,6 +156,11 @@ impl Script {
         world.databases[world.home()].own.brake.values().map(|brake| number(&brake[4])).collect()
     }
 
+    /// The machine's clock is set to another time.
+    pub(crate) fn set_clock(&mut self, by: i64) {
+        self.0.world().clock += by;
+    }
+
     /// Whatever waits for a while has waited.
     pub(crate) fn later(&mut self) {
         self.0.world().clock += 4_000;

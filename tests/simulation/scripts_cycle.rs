@@ -18,6 +18,34 @@ fn rule1_a_record_whose_twin_was_locked_comes_again() {
     script.ends_well();
 }
 
+/// It was put off until a time by a clock that was a year ahead.
+#[test]
+fn rule1_what_a_clock_that_was_ahead_put_off_is_due_when_it_is_right() {
+    const YEAR: i64 = 31_536_000;
+    for same_process in [false, true] {
+        let mut script = Script::new(quiet());
+        let [s, t] = script.twins();
+        script.set_clock(YEAR);
+        script.open(T, |statement, world| set(statement, world, T, t, Y));
+        script.update(S, s, X);
+        script.0.start(false);
+        script.0.cycles(6);
+        assert_eq!(script.reasons(), [0], "it is busy");
+        if !same_process {
+            script.crash();
+        }
+        script.end(T, true);
+        script.set_clock(-YEAR);
+        if !same_process {
+            script.0.start(false);
+        }
+        script.0.cycles(6);
+        assert_eq!(script.reasons(), [0; 0], "nothing is in its way any more");
+        script.crash();
+        script.ends_well();
+    }
+}
+
 #[test]
 fn rule1_the_cursor_waits_for_the_work() {
     let mut script = Script::new(quiet());

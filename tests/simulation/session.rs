@@ -273,6 +273,12 @@ fn write_work(own: &mut Own, name: &str, p: &Cells) -> u64 {
             return 1;
         }
         "work_delete" => return u64::from(own.work.remove(&p[..3]).is_some()),
+        "work_hasten" => {
+            let ahead = |row: &Cells| number(&row[NEXT_TRY]) > number(&p[2]) && row[NEXT_TRY] != Cell::Int(i64::MAX);
+            for row in own.work.values_mut().filter(|row| row[0] == p[0] && ahead(row)) {
+                row[NEXT_TRY] = p[1].clone();
+            }
+        }
         "work_release" => each(&|row| row[WAITS] == p[0], true),
         "work_retry" => each(&|row| row[0] == p[0] && row[REASON] == p[1], false),
         "work_touch" => each(&|row| row[..3] == p[..3], false),

@@ -82,6 +82,7 @@ const PARAMETERS: &[(&str, &str)] = &[
     ("work_count", "i"),
     ("work_delete", "iib"),
     ("work_due", "iiiii"),
+    ("work_hasten", "iii"),
     ("work_list", "iibi"),
     ("work_read", "iib"),
     ("work_release", "b"),
