@@ -15,7 +15,7 @@ use crate::model::{Link, Side};
 /// later: something is wrong with most of them (F7).
 const REFUSALS_MAX: usize = 100;
 
-/// What is left over then comes from the other end the next time: whoever stands behind those that are refused is not kept by them.
+/// Whoever stands behind those that are refused goes in such a part, and what is left over comes again without them.
 const PART_MIN: usize = 32;
 
 /// For so many seconds of a cycle, batches that are refused are tried in smaller parts.
@@ -30,8 +30,6 @@ struct Tries {
     /// Who passes unique values on to whom: looked into once something was refused.
     exchange: Option<Exchange>,
     refusals: usize,
-    /// Whether the last ones are tried first.
-    from_the_end: bool,
     /// Refused for a unique value that another record has.
     blocked: Vec<usize>,
     /// To be tried again when the link's other batches were.
@@ -39,18 +37,14 @@ struct Tries {
 }
 
 impl Tries {
-    fn of(all: Vec<usize>, items: &[Item]) -> Tries {
-        let from_the_end = all.iter().map(|at| items[*at].todo.attempts).max().is_some_and(|most| most % 2 == 1);
-        let parts = VecDeque::from([all]);
-        Tries { parts, exchange: None, refusals: 0, from_the_end, blocked: Vec::new(), again: Vec::new() }
+    fn of(all: Vec<usize>) -> Tries {
+        Tries { parts: VecDeque::from([all]), exchange: None, refusals: 0, blocked: Vec::new(), again: Vec::new() }
     }
 
-    /// Two parts of one, next; whoever gives goes first.
+    /// Two parts of one, next.
     fn put_back(&mut self, first: &[usize], second: &[usize]) {
-        let ordered = self.exchange.as_ref().is_some_and(|exchange| !exchange.is_empty());
-        let [next, after] = if self.from_the_end && !ordered { [second, first] } else { [first, second] };
-        self.parts.push_front(after.to_vec());
-        self.parts.push_front(next.to_vec());
+        self.parts.push_front(second.to_vec());
+        self.parts.push_front(first.to_vec());
     }
 
     /// After the first refusal: all that is left, this part too, in the order in which values become free and nobody refers
@@ -117,7 +111,7 @@ impl Pipeline {
         }
         let integration = self.integration.clone();
         let link = &integration.links[link_at];
-        let mut tries = Tries::of(all, &batch.items);
+        let mut tries = Tries::of(all);
         while let Some(part) = tries.parts.pop_front() {
             let let_go_first = tries.exchange.as_ref().map(|exchange| exchange.let_go_first(&part)).unwrap_or_default();
             let error = match self.attempt(moment, link_at, side, batch, &part, fates, &let_go_first).await {
