@@ -1,2 +1,2 @@
 -- It was decided: the values of that moment are nobody's business any more.
-delete from twinrow.conflict where id = any($1::bytea[]) and kept = 2
+delete from twinrow.conflict where id = any((select $1::bytea[])::bytea[]) and kept = 2

@@ -1,2 +1,2 @@
 -- Decided otherwise in the end: nothing was overwritten.
-delete from twinrow.conflict where id = any($1::bytea[]) and kept = 0
+delete from twinrow.conflict where id = any((select $1::bytea[])::bytea[]) and kept = 0

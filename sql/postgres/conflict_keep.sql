@@ -1,1 +1,1 @@
-update twinrow.conflict set kept = 1 where id = any($1::bytea[])
+update twinrow.conflict set kept = 1 where id = any((select $1::bytea[])::bytea[])

@@ -1,1 +1,1 @@
-delete from twinrow.intent where id = any($1::int8[])
+delete from twinrow.intent where id = any((select $1::int8[])::int8[])

@@ -1,1 +1,1 @@
-delete from twinrow.receipt where integration = $1::text and n = any($2::int8[])
+delete from twinrow.receipt where integration = $1::text and n = any((select $2::int8[])::int8[])

@@ -9,7 +9,7 @@ mod support;
 mod suite;
 
 /// The whole suite for one lab, in a module of its own: `conformance!(all replace: crate::support::sqlite::lab)`. Behind
-/// `all`, what more its engine has: several writers at a time, REPLACE, triggers that set a key. Before it, the word
+/// `all`, what more its engine has: several writers at a time, a count of the rows that are read, REPLACE, triggers that set a key. Before it, the word
 /// `matrix`: only run by `./test --matrix`.
 macro_rules! conformance {
     (matrix $($group:ident)+: $lab:path) => {
@@ -100,6 +100,9 @@ macro_rules! conformance {
             compaction_leaves_open_transactions_alone,
             a44_when_ours_is_the_victim_nothing_of_it_stands,
         }
+    };
+    (@counted $mark:tt $lab:path) => {
+        conformance! { $mark $lab: statements_by_key_read_a_few_rows_a_key }
     };
     (@replace $mark:tt $lab:path) => {
         conformance! { $mark $lab: a14_replace_is_captured }

@@ -17,15 +17,15 @@ use crate::support::{Lab, skip};
 
 #[allow(clippy::module_inception)] // The engine's name, beside `mariadb`.
 mod mysql {
-    conformance!(all writers replace trigger_keys: crate::support::mysql::mysql);
+    conformance!(all writers counted replace trigger_keys: crate::support::mysql::mysql);
 }
 
 mod mariadb {
-    conformance!(all writers replace trigger_keys: crate::support::mysql::mariadb);
+    conformance!(all writers counted replace trigger_keys: crate::support::mysql::mariadb);
 }
 
 mod mariadb118 {
-    conformance!(matrix all writers replace trigger_keys: crate::support::mysql::mariadb118);
+    conformance!(matrix all writers counted replace trigger_keys: crate::support::mysql::mariadb118);
 }
 
 /// Each test on all servers, each on a database of its own.

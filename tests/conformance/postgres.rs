@@ -1,19 +1,19 @@
 //! PostgreSQL: the suite on the oldest and the newest server at hand, and what only it has.
 
 mod v13 {
-    conformance!(matrix all writers trigger_keys: crate::support::postgres::pg13);
+    conformance!(matrix all writers counted trigger_keys: crate::support::postgres::pg13);
 }
 
 mod v15 {
-    conformance!(all writers trigger_keys: crate::support::postgres::pg15);
+    conformance!(all writers counted trigger_keys: crate::support::postgres::pg15);
 }
 
 mod v17 {
-    conformance!(matrix all writers trigger_keys: crate::support::postgres::pg17);
+    conformance!(matrix all writers counted trigger_keys: crate::support::postgres::pg17);
 }
 
 mod v18 {
-    conformance!(all writers trigger_keys: crate::support::postgres::pg18);
+    conformance!(all writers counted trigger_keys: crate::support::postgres::pg18);
 }
 
 mod backlog;

@@ -8,6 +8,7 @@ use twinrow::error::Kind;
 use twinrow::model::{Key, KeySource, Normal, Value};
 
 use crate::suite::bench::{Bench, EXACT, describe, int, row, t};
+use crate::suite::plans;
 use crate::suite::texts_are_found_as_stated;
 use crate::support::sqlite::SqliteLab;
 use crate::support::{Lab, run};
@@ -73,6 +74,7 @@ on_sqlite! {
     entries_pruned_for_another_cursor_are_an_error,
     a_missing_file_is_not_made,
     generated_sql,
+    statements_by_key_take_a_few_steps_a_key,
 }
 
 on_sqlite! {
@@ -869,4 +871,37 @@ async fn generated_sql(lab: &dyn Lab) {
     let script = endpoint.tracking().unwrap().script(&tables, false).await.unwrap();
     let table = script.split("\n\n").find(|step| step.contains("create trigger")).unwrap();
     insta::assert_snapshot!(table);
+}
+
+/// The steps of SQLite's own machine that a key may cost: one that is found in an index takes some 30, a map of thousands tens of
+/// thousands.
+const STEPS: i32 = 100;
+
+async fn statements_by_key_take_a_few_steps_a_key(lab: &dyn Lab) {
+    drop(plans::grown(lab, "analyze").await);
+    let connection = rusqlite::Connection::open(lab.url().trim_start_matches("sqlite:")).unwrap();
+    let mut costly = Vec::new();
+    for looked_at in [false, true] {
+        if looked_at {
+            plans::analyze(lab, "analyze").await;
+        }
+        for statement in plans::BY_KEY {
+            let file = format!("{}/sql/sqlite/{}.sql", env!("CARGO_MANIFEST_DIR"), statement.name);
+            connection.execute_batch("begin immediate").unwrap();
+            let mut prepared = connection.prepare(&std::fs::read_to_string(file).unwrap()).unwrap();
+            let asked = plans::asked(statement);
+            for parameters in &asked {
+                let mut rows = prepared.query(rusqlite::params_from_iter(parameters)).unwrap();
+                while rows.next().unwrap().is_some() {}
+            }
+            let steps = prepared.get_status(rusqlite::StatementStatus::VmStep);
+            drop(prepared);
+            connection.execute_batch("rollback").unwrap();
+            assert!(steps as usize > asked.len(), "{}: the count counts nothing", statement.name);
+            if steps as usize > asked.len() * STEPS as usize {
+                costly.push((statement.name, looked_at, steps));
+            }
+        }
+    }
+    assert!(costly.is_empty(), "for {} keys, tables looked at since they grew, steps taken: {costly:?}", plans::KEYS);
 }

@@ -241,6 +241,16 @@ impl Lab for MysqlLab {
         }
     }
 
+    async fn rows_read(&self, table: &str) -> Option<u64> {
+        let (count, told) = if self.try_user("set global userstat = 1").await.is_ok() {
+            ("rows_read", "information_schema.table_statistics where table_schema = database() and table_name")
+        } else {
+            ("count_fetch", "performance_schema.table_io_waits_summary_by_table where object_schema = database() and object_name")
+        };
+        let rows = self.user_rows(&format!("select coalesce(sum({count}), 0) from {told} = '{table}'")).await;
+        rows[0][0].as_deref()?.parse().ok()
+    }
+
     async fn close(&self) {
         self.user(&format!("drop database {}", self.name)).await;
         let users = self.user_rows(&format!("select distinct user from mysql.tables_priv where db = '{}'", self.name)).await;

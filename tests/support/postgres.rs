@@ -245,6 +245,16 @@ impl Lab for PostgresLab {
         self.user(&sql).await;
     }
 
+    async fn rows_read(&self, table: &str) -> Option<u64> {
+        let open = "select 1 from pg_stat_activity where datname = current_database() and application_name like 'twinrow%'";
+        while !self.user_rows(open).await.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let count = "select seq_tup_read + idx_tup_fetch from pg_stat_user_tables where relid =";
+        let rows = self.user_rows(&format!("{count} '{table}'::regclass")).await;
+        rows[0][0].as_deref()?.parse().ok()
+    }
+
     async fn close(&self) {
         self.idle.lock().unwrap().clear();
         let client = connect(&self.admin).await.unwrap();

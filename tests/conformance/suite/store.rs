@@ -123,7 +123,8 @@ pub async fn every_statement_runs(lab: &dyn Lab) {
 
 const PAIR_COLUMNS: usize = 13;
 
-fn pair(id: i64, ver: i64) -> Cells {
+/// A pair of link 1.
+pub(super) fn pair(id: i64, ver: i64) -> Cells {
     let key = |side: u8| Cell::Bytes([&[side][..], &id.to_be_bytes()].concat());
     let mut cells = vec![Cell::Int(id), Cell::Int(1), key(b's'), key(b't'), Cell::Null, Cell::Null];
     cells.extend([0, 0, 0, ver, 1, 0].map(Cell::Int));
