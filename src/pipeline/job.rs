@@ -243,7 +243,7 @@ impl Job<'_> {
         }
         for (fields, changes) in groups {
             for outcome in write.update(collection, &fields, &changes).await? {
-                done(outcome)?;
+                changed(collection, outcome)?;
             }
         }
         self.give_keys(write, moves).await
@@ -264,7 +264,7 @@ impl Job<'_> {
             for one in ready {
                 taken.remove(&one.change.key.encode());
                 for outcome in write.update(self.collection(), &one.fields, &[one.change]).await? {
-                    done(outcome)?;
+                    changed(self.collection(), outcome)?;
                 }
             }
         }
@@ -280,7 +280,7 @@ impl Job<'_> {
             moved.map(|field| Ok((field, parking_value(collection, field, 0)?))).collect::<Result<_>>()?;
         let (parts, values) = moved.iter().cloned().unzip::<usize, Value, Vec<_>, Vec<_>>();
         for outcome in write.update(collection, &parts, &[Change { values, ..change.clone() }]).await? {
-            done(outcome)?;
+            changed(collection, outcome)?;
         }
         change.key = key_after(collection, &change.key, &moved);
         Ok(())
@@ -306,7 +306,7 @@ impl Job<'_> {
         }
         for (fields, changes) in groups {
             for outcome in write.update(collection, &fields, &changes).await? {
-                done(outcome)?;
+                changed(collection, outcome)?;
             }
         }
         Ok(())
@@ -414,6 +414,19 @@ fn parking_value(collection: &Collection, field: usize, n: usize) -> Result<Valu
         Type::Uuid => Ok(Value::Uuid(*uuid::Uuid::from_u128(u128::MAX - u128::try_from(n).unwrap_or(0)).as_bytes())),
         _ => Err(Error::new(Kind::Duplicate, format!("{} holds a value another record has", column.name))),
     }
+}
+
+/// As [`done`], of a row that this transaction has locked.
+pub(super) fn changed(collection: &Collection, outcome: Outcome) -> Result<Key> {
+    match outcome {
+        Outcome::Stale => Err(Error::new(Kind::Rejected, kept_by_itself(collection, "changed"))),
+        outcome => done(outcome),
+    }
+}
+
+/// Why a row stays as it is that nobody else has locked: so the database was told to.
+pub(super) fn kept_by_itself(collection: &Collection, done: &str) -> String {
+    format!("a trigger or rule of {} kept the row from being {done}", collection.table.name)
 }
 
 pub(super) fn done(outcome: Outcome) -> Result<Key> {

@@ -12,7 +12,7 @@ use super::counts::count;
 use super::cycle::Doing;
 use super::finish::todo_of;
 use super::item::{Item, Todo};
-use super::job::{Done, Job, Known, done};
+use super::job::{Done, Job, Known, changed};
 use super::record::{Proof, Written};
 use super::{BATCH, Pipeline};
 use crate::endpoint::{Change, Write};
@@ -293,7 +293,7 @@ async fn empty(write: &mut dyn Write, job: &Job<'_>, items: &[Item], ties: impl 
     }
     for (fields, changes) in groups {
         for outcome in write.update(collection, &fields, &changes).await? {
-            done(outcome)?;
+            changed(collection, outcome)?;
         }
     }
     Ok(())

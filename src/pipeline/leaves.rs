@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::apply::Do;
 use super::item::Item;
-use super::job::{Job, done};
+use super::job::{Job, done, kept_by_itself};
 use super::knots::references;
 use crate::endpoint::{Outcome, Reach, Write};
 use crate::error::Result;
@@ -35,18 +35,35 @@ impl Job<'_> {
                 break;
             }
             let (order, keys): (Vec<usize>, Vec<Key>) = free.into_iter().map(|(one, _)| one).unzip();
-            for (at, outcome) in order.into_iter().zip(write.delete(self.collection(), &keys).await?) {
-                // A row that refers to it is on its way: it stays, the others go.
-                if outcome == Outcome::Stale {
-                    stays.insert(self.stays(at, &Reach::Locked));
-                } else {
-                    done(outcome)?;
+            let mut kept = Vec::new();
+            for (one, outcome) in order.into_iter().zip(keys.clone()).zip(write.delete(self.collection(), &keys).await?) {
+                match outcome {
+                    Outcome::Stale => kept.push(one),
+                    outcome => done(outcome).map(|_| ())?,
                 }
             }
+            stays.extend(self.kept(write, kept).await?);
             rest.extend(held.into_iter().map(|(one, _)| one));
             open = rest;
         }
         Ok(stays)
+    }
+
+    /// Those that a delete has left where they are: the others go.
+    async fn kept(&mut self, write: &mut dyn Write, these: Vec<(usize, Key)>) -> Result<Vec<usize>> {
+        let keys: Vec<Key> = these.iter().map(|(_, key)| key.clone()).collect();
+        let locked = if keys.is_empty() { Vec::new() } else { write.lock(self.collection(), &keys).await? };
+        let mut kept = Vec::new();
+        for ((at, _), locked) in these.into_iter().zip(locked) {
+            if locked.is_some() {
+                self.refused.push((at, kept_by_itself(self.collection(), "deleted")));
+                kept.push(at);
+            } else {
+                // A row that refers to it is on its way.
+                kept.push(self.stays(at, &Reach::Locked));
+            }
+        }
+        Ok(kept)
     }
 
     async fn reach(&self, write: &mut dyn Write, these: &[(usize, Key)]) -> Result<Vec<Reach>> {
