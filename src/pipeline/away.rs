@@ -65,7 +65,9 @@ impl Pipeline {
             for side in Side::BOTH {
                 let here = |(at, of): &&(usize, Side)| {
                     let link = &integration.links[*at];
-                    before[side].as_ref() == Some(&places::place(link, *of, rows[link.endpoint[*of]].as_ref()))
+                    before[side]
+                        .as_ref()
+                        .is_some_and(|before| before.is_table(&places::place(link, *of, rows[link.endpoint[*of]].as_ref())))
                 };
                 if let Some(going) = going.iter().find(here) {
                     let link = outline(&integration.links[going.0], *number, &fields, going.1 != side);

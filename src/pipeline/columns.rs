@@ -50,8 +50,11 @@ struct Noted {
 impl Noted {
     /// The names of the columns that were made anew since then.
     fn anew(&self, now: &[Born]) -> Vec<String> {
-        let known = now.iter().filter(|column| self.columns.iter().any(|before| before.name == column.name));
-        let new = known.filter(|column| self.missing.contains(&column.name) || is_new(&self.columns, now, column));
+        let new = now.iter().filter(|column| {
+            let Some(before) = self.columns.iter().find(|before| before.name == column.name) else { return false };
+            let missing = self.missing.contains(&column.name) && !is_numbered_alike(before, column);
+            missing || is_new(&self.columns, now, column)
+        });
         new.map(|column| column.name.clone()).collect()
     }
 
@@ -98,6 +101,11 @@ impl Noted {
         missing.dedup();
         Noted { missing, ..self.clone() }
     }
+}
+
+/// Whether a column has the number it had: it was away under another name.
+fn is_numbered_alike(before: &Born, now: &Born) -> bool {
+    now.number.is_some() && before.number == now.number
 }
 
 /// Whether a column of a table is another one than before, as far as the two lists tell.
@@ -311,5 +319,13 @@ mod tests {
         assert_eq!((&back.remade, &back.missing), (&vec!["phone".to_owned()], &vec![]));
         assert_eq!(back.anew(&born("id name phone")), [""; 0], "once");
         assert_eq!(back.then(&born("id name phone")), back);
+    }
+
+    #[test]
+    fn i6_a_column_that_was_renamed_away_and_back_is_the_column_it_was() {
+        let before = noted(numbered(7, &[("id", 1), ("phone", 2)]));
+        let away = before.without(&numbered(7, &[("id", 1), ("tel", 2)]));
+        assert_eq!(away.anew(&numbered(7, &[("id", 1), ("phone", 2)])), [""; 0]);
+        assert_eq!(away.anew(&numbered(7, &[("id", 1), ("phone", 3)])), ["phone"]);
     }
 }

@@ -19,16 +19,30 @@ pub(super) struct Place {
     /// What the database goes by (its fence row's instance); of an app, nothing.
     instance: String,
     table: String,
+    /// The names of its key columns; empty where that is not known.
+    key: Vec<String>,
 }
 
 impl Place {
     fn parse(text: &str) -> Option<Place> {
-        let [instance, table] = serde_json::from_str(text).ok()?;
-        Some(Place { instance, table })
+        // (Older programs did not write down the key.)
+        let older = || serde_json::from_str(text).ok().map(|(instance, table)| (instance, table, Vec::new()));
+        let (instance, table, key) = serde_json::from_str(text).ok().or_else(older)?;
+        Some(Place { instance, table, key })
+    }
+
+    /// Whether this is the same table of the same database.
+    pub(super) fn is_table(&self, other: &Place) -> bool {
+        self.instance == other.instance && self.table == other.table
+    }
+
+    /// Whether the keys of its records may be others now.
+    fn has_moved(&self, now: &Place) -> bool {
+        !self.is_table(now) || !self.key.is_empty() && self.key != now.key
     }
 
     fn text(&self) -> String {
-        serde_json::json!([self.instance, self.table]).to_string()
+        serde_json::json!([self.instance, self.table, self.key]).to_string()
     }
 }
 
@@ -55,6 +69,7 @@ pub(super) fn place(link: &Link, side: Side, row: Option<&FenceRow>) -> Place {
     Place {
         instance: row.map_or_else(String::new, |row| row.instance.clone()),
         table: link.collection[side].table.name.to_string(),
+        key: link.collection[side].table.key_columns().map(|column| column.name.clone()).collect(),
     }
 }
 
@@ -74,8 +89,9 @@ pub(super) async fn check(
     for (name, number, _) in links.iter().filter(|(name, number, _)| !named(name) && mapped.contains(number)) {
         let anew = |link: &&Link| link.matching.is_empty() && links.iter().all(|(known, ..)| *known != link.name);
         for link in integration.links.iter().filter(anew) {
-            let now = Both::from_fn(|side| Some(place(link, side, rows[link.endpoint[side]].as_ref())));
-            if known(&settings, *number) == now {
+            let (before, now) =
+                (known(&settings, *number), Both::from_fn(|side| place(link, side, rows[link.endpoint[side]].as_ref())));
+            if Side::BOTH.into_iter().all(|side| before[side].as_ref().is_some_and(|before| before.is_table(&now[side]))) {
                 return Err(renamed(link, name));
             }
         }
@@ -84,7 +100,8 @@ pub(super) async fn check(
         let Some(link) = integration.links.iter().find(|link| link.name == name) else { continue };
         let known = known(&settings, number);
         let now = Both::from_fn(|side| place(link, side, rows[link.endpoint[side]].as_ref()));
-        if now.source != now.target && known.source.as_ref() == Some(&now.target) && known.target.as_ref() == Some(&now.source) {
+        let was = |side: Side, now: &Place| known[side].as_ref().is_some_and(|before| before.is_table(now));
+        if !now.source.is_table(&now.target) && was(Side::Source, &now.target) && was(Side::Target, &now.source) {
             let why = "its source and its target are exchanged, and the identity map is about them as they were";
             let error = Error::new(Kind::Config, why).context(format!("link {name}"));
             return Err(error.hint("exchange them back, or give the link another name: then it is a new one, with a first sync"));
@@ -127,11 +144,11 @@ impl Pipeline {
             }
             let before = known(&settings, link.number);
             let now = Both::from_fn(|side| place(link, side, rows[link.endpoint[side]].as_ref()));
-            let moved = Both::from_fn(|side| before[side].as_ref().is_some_and(|before| *before != now[side]));
+            let moved = Both::from_fn(|side| before[side].as_ref().is_some_and(|before| before.has_moved(&now[side])));
             if moved != Both::default() {
                 tracing::warn!(
                     link = link.name,
-                    "its records are in another table than before: they are checked against the map"
+                    "its records are in another table than before, or have another key: they are checked against the map"
                 );
                 self.ask_recheck(at, moved).await?;
             }

@@ -71,11 +71,12 @@ impl Pipeline {
         Ok(())
     }
 
-    /// On which of these sides another table stands now: most rows under the keys of pairs are not what they were.
-    /// Where most are, it is the same table (swapped by a tool, or without its triggers for a while), and the others
-    /// have changed meanwhile.
+    /// On which of these sides another table stands now: most rows under the keys of pairs are not what they were, or none of
+    /// them is there. (So it is, too, when a table has got another primary key.) Where most are what they were, it is the same
+    /// table (swapped by a tool, or without its triggers for a while), and the others have changed meanwhile.
     async fn replaced(&mut self, doing: &mut Doing<'_>, at: usize, link: &Link, asked: Both<bool>) -> Result<Both<bool>> {
-        let (mut same, mut other, mut after) = (Both::<u64>::default(), Both::<u64>::default(), i64::MIN);
+        let (mut same, mut other, mut absent) = (Both::<u64>::default(), Both::<u64>::default(), Both::<u64>::default());
+        let mut after = i64::MIN;
         while asked != Both::default() {
             let pairs = state::page(doing.session, link, after, BATCH).await?;
             let Some(last) = pairs.last() else { break };
@@ -86,14 +87,19 @@ impl Pipeline {
                 let keys: Vec<Key> = live.iter().map(|(_, key)| key.clone()).collect();
                 let (window, place) = doing.moment.window(at, link, side);
                 let each = |at: usize, row| {
-                    let Fetched::Row(row, _) = row else { return };
-                    let count = if same_record(link, live[at].0, &row, side) == Known::Same { &mut same } else { &mut other };
+                    let count = match row {
+                        Fetched::Row(row, _) if same_record(link, live[at].0, &row, side) == Known::Same => &mut same,
+                        Fetched::Row(..) => &mut other,
+                        Fetched::Absent => &mut absent,
+                        Fetched::Unreadable(_) | Fetched::Later => return,
+                    };
                     count[side] += 1;
                 };
                 read_through(window, place, &keys, each).await?;
             }
         }
-        Ok(Both::from_fn(|side| asked[side] && other[side] > same[side]))
+        let none_left = Both::from_fn(|side| same[side] == 0 && absent[side] > 0);
+        Ok(Both::from_fn(|side| asked[side] && (other[side] > same[side] || none_left[side])))
     }
 
     /// The next page of a link's full compare, once its logs are drained.
