@@ -15,9 +15,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
+use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Kind, Result};
-use crate::model::{Collection, Entry, Key, KeyBytes, Normal, Pos, Position, Row, Table, TableName, Value};
+use crate::model::{Collection, Entry, Key, KeyBytes, Normal, Pos, Position, Row, Table, TableName, Value, hex};
 use crate::sql::{Fence, Session, Store};
 
 pub use room::{ROWS_BYTES, Room};
@@ -46,10 +47,11 @@ pub trait Endpoint: Send + Sync {
     /// [`Kind::Schema`](crate::error::Kind) if a named table does not exist, with the nearest name as hint.
     async fn describe(&self, names: Option<&[TableName]>) -> Result<Vec<Table>>;
 
-    /// What tells the columns of a table from others of their names that were dropped before, in the order of the catalog. Empty:
-    /// there is no such table, or this endpoint does not tell.
-    async fn born(&self, _table: &TableName) -> Result<Vec<Born>> {
-        Ok(Vec::new())
+    /// What tells the columns of these tables from others of their names that were dropped before, and from themselves before they
+    /// were defined in another way; of each table in the order of the catalog. Nothing of a table that is not there, or where this
+    /// endpoint does not tell. Cheap: asked at every poll.
+    async fn born(&self, tables: &[TableName]) -> Result<Vec<Vec<Born>>> {
+        Ok(vec![Vec::new(); tables.len()])
     }
 
     /// Opens one moment of this endpoint for reading: the log entries after `since[i]` for collection
@@ -126,6 +128,18 @@ pub struct Born {
     pub name: String,
     /// A number of the table, and one of the column that no other one of the same table ever has; where the engine has them.
     pub number: Option<(i64, i64)>,
+    /// A hash of how it is defined: its type, with the labels of an enum, and of a computed column the expression. Changed, its
+    /// values may be others, and no log tells of it. `None`: nobody has looked.
+    #[serde(default)]
+    pub definition: Option<String>,
+}
+
+impl Born {
+    /// A column as the catalog has it now, with the words that define it.
+    fn new(name: String, number: Option<(i64, i64)>, definition: &str) -> Born {
+        let hash = Sha256::digest(definition.as_bytes());
+        Born { name, number, definition: Some(hex(&hash[..8])) }
+    }
 }
 
 /// What an endpoint knows of transactions that are not over.

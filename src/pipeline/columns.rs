@@ -1,4 +1,4 @@
-//! Columns that were dropped and made anew under their old names, or that got other names.
+//! Columns that were dropped and made anew under their old names, that got other names, or that are defined in another way.
 //!
 //! All values of such a column are gone, or are its default, and no log tells of it. So a field of such a column begins
 //! without a base, as a new one does; what is empty there is no decision of anybody's, and is filled from the other side,
@@ -8,6 +8,9 @@
 //! one that it stood before; or it was missing when its link, which could not go on, was last looked at.
 //!
 //! A column that was renamed is the column it was: when the configuration follows, its fields go on with what was agreed.
+//!
+//! What a column holds may be something else once it has another type, its enum's values have other names, or it is computed by
+//! another expression. No log tells of that either: its link is compared whole, and what was agreed still stands.
 
 use std::sync::Arc;
 
@@ -17,7 +20,7 @@ use super::item::Item;
 use super::{Mode, Pipeline};
 use crate::endpoint::{Born, Endpoint};
 use crate::error::{Context, Error, Kind, Result};
-use crate::model::{Both, Field, Integration, Link, Scan, ScanPart, Side, Table};
+use crate::model::{Both, Field, Integration, Link, Scan, ScanPart, Side, Table, TableName};
 use crate::reconcile::Action;
 use crate::sql::{Fence, Session};
 use crate::state;
@@ -56,6 +59,11 @@ impl Noted {
             missing || is_new(&self.columns, now, column)
         });
         new.map(|column| column.name.clone()).collect()
+    }
+
+    /// The names of the columns that are defined in another way since then.
+    fn redefined(&self, now: &[Born]) -> Vec<String> {
+        now.iter().filter(|column| is_redefined(&self.columns, column)).map(|column| column.name.clone()).collect()
     }
 
     /// The columns that have another name since then: the old and the new one of each.
@@ -122,6 +130,12 @@ fn is_new(before: &[Born], now: &[Born], column: &Born) -> bool {
     }
 }
 
+/// Whether a column is defined in another way than before; nobody knows how one was that an older program has looked at.
+fn is_redefined(before: &[Born], column: &Born) -> bool {
+    let was = before.iter().find(|was| was.name == column.name).and_then(|was| was.definition.as_ref());
+    was.zip(column.definition.as_ref()).is_some_and(|(was, is)| was != is)
+}
+
 /// The columns of all links' tables as they are now.
 pub(super) async fn look(integration: &Integration, endpoints: &[Arc<dyn Endpoint>]) -> Result<Vec<Columns>> {
     let mut all = Vec::with_capacity(integration.links.len());
@@ -130,9 +144,9 @@ pub(super) async fn look(integration: &Integration, endpoints: &[Arc<dyn Endpoin
         for side in Side::BOTH {
             let (at, table) = (link.endpoint[side], &link.collection[side].table);
             if endpoints[at].store().is_some() {
-                let numbered = endpoints[at].born(&table.name).await;
-                let numbered = numbered.context(format!("endpoint {}", integration.endpoints[at]))?;
-                columns[side] = if numbered.is_empty() { in_order(table) } else { numbered };
+                let born = endpoints[at].born(std::slice::from_ref(&table.name)).await;
+                let born = born.context(format!("endpoint {}", integration.endpoints[at]))?.pop().unwrap_or_default();
+                columns[side] = if born.is_empty() { in_order(table) } else { born };
             }
         }
         all.push(columns);
@@ -141,10 +155,11 @@ pub(super) async fn look(integration: &Integration, endpoints: &[Arc<dyn Endpoin
 }
 
 fn in_order(table: &Table) -> Vec<Born> {
-    table.columns.iter().map(|column| Born { name: column.name.clone(), number: None }).collect()
+    table.columns.iter().map(|column| Born { name: column.name.clone(), number: None, definition: None }).collect()
 }
 
-/// Notes the columns of a link, marks its fields whose columns were made anew, and has it compared. `numbers`: the list of all
+/// Notes the columns of a link, marks its fields whose columns were made anew, and has it compared, also if one is defined in
+/// another way. `numbers`: the list of all
 /// mappings it ever had, in which such a field takes a new place, and so has no base.
 pub(super) async fn note(
     session: &mut dyn Session,
@@ -155,7 +170,7 @@ pub(super) async fn note(
     numbers: &mut [String],
     asked: i64,
 ) -> Result<()> {
-    let mut anew = false;
+    let mut compare = false;
     let noted = Both::from_fn(|side| {
         let before = settings.iter().find(|(known, _)| *known == setting(link, side));
         before.and_then(|(_, value)| serde_json::from_str::<Noted>(value).ok())
@@ -175,22 +190,26 @@ pub(super) async fn note(
         if link.broken.is_some() {
             continue;
         }
-        let new = known.anew(&now[side]);
+        let (new, redefined) = (known.anew(&now[side]), known.redefined(&now[side]));
         for at in 0..link.fields.len() {
             let column = &link.collection[side].column(at).name;
             link.fields[at].remade[side] = after.remade.contains(column);
+            let field = &link.fields[at].name;
+            let tell = |what: &str| {
+                tracing::warn!(link = link.name, "{field}: its column in the {side} {what}: all records are compared");
+            };
+            if redefined.contains(column) && !new.contains(column) {
+                tell("is defined in another way");
+                compare = true;
+            }
             if new.contains(column) {
-                let field = &link.fields[at].name;
-                tracing::warn!(
-                    link = link.name,
-                    "{field}: its column in the {side} was dropped and made anew: all records are compared"
-                );
+                tell("was dropped and made anew");
                 numbers.iter_mut().filter(|known| *known == field).for_each(|known| known.push_str(" (before it was made anew)"));
-                anew = true;
+                compare = true;
             }
         }
     }
-    if anew {
+    if compare {
         let under_way = state::scan(session, link).await?.map(|scan| scan.part);
         let part = under_way.filter(|part| matches!(part, ScanPart::Recheck(_))).unwrap_or(ScanPart::Source);
         state::write_scan(session, &Scan { link: link.number, part, after: None, asked }).await?;
@@ -217,6 +236,38 @@ fn follow_renamed(link: &Link, renamed: &Both<Vec<(String, String)>>, numbers: &
 }
 
 impl Pipeline {
+    /// Between two cycles: the columns of the links that go must be those that were there when this process began.
+    ///
+    /// # Errors
+    /// [`Kind::Retry`] if one was made anew, or is defined in another way: begin with step 1, which takes note of it.
+    pub(super) async fn inspect_columns(&mut self) -> Result<()> {
+        for (at, endpoint) in self.endpoints.clone().iter().enumerate() {
+            let names: Vec<TableName> = self.tables(at).into_iter().map(|table| table.name).collect();
+            let now = endpoint.born(&names).await.context(format!("endpoint {}", self.integration.endpoints[at]))?;
+            let other = |(name, now): (&TableName, &Vec<Born>)| Some((name.clone(), self.other_column(at, name, now)?));
+            if let Some((name, column)) = names.iter().zip(&now).find_map(other) {
+                self.anew = true;
+                let message = format!("column {column} of {name} was made anew, or is defined in another way");
+                return Err(Error::new(Kind::Retry, message));
+            }
+        }
+        Ok(())
+    }
+
+    /// A column of this table that is mapped, and is not what it was.
+    fn other_column(&self, endpoint: usize, table: &TableName, now: &[Born]) -> Option<String> {
+        self.going().into_iter().find_map(|at| {
+            let (link, known) = (&self.integration.links[at], &self.columns[at]);
+            let here = |side: &Side| link.endpoint[*side] == endpoint && link.collection[*side].table.name == *table;
+            Side::BOTH.into_iter().filter(here).filter(|side| known[*side] != now).find_map(|side| {
+                let mapped =
+                    |column: &&Born| (0..link.fields.len()).any(|at| link.collection[side].column(at).name == column.name);
+                let other = |column: &&Born| is_new(&known[side], now, column) || is_redefined(&known[side], column);
+                now.iter().filter(mapped).find(other).map(|column| column.name.clone())
+            })
+        })
+    }
+
     /// Before an empty value clears another one: its column must be the one that was there when this process began.
     ///
     /// # Errors
@@ -228,7 +279,7 @@ impl Pipeline {
                 continue;
             }
             let name = &link.collection[side].table.name;
-            let mut now = endpoint.born(name).await?;
+            let mut now = endpoint.born(std::slice::from_ref(name)).await?.pop().unwrap_or_default();
             if now.is_empty() {
                 now = endpoint.describe(Some(std::slice::from_ref(name))).await?.first().map(in_order).unwrap_or_default();
             }
@@ -255,11 +306,12 @@ mod tests {
     use super::*;
 
     fn born(names: &str) -> Vec<Born> {
-        names.split(' ').map(|name| Born { name: name.into(), number: None }).collect()
+        names.split(' ').map(|name| Born { name: name.into(), number: None, definition: None }).collect()
     }
 
     fn numbered(table: i64, columns: &[(&str, i64)]) -> Vec<Born> {
-        columns.iter().map(|(name, number)| Born { name: (*name).into(), number: Some((table, *number)) }).collect()
+        let column = |(name, number): &(&str, i64)| Born { number: Some((table, *number)), ..born(name).remove(0) };
+        columns.iter().map(column).collect()
     }
 
     fn noted(columns: Vec<Born>) -> Noted {
@@ -285,6 +337,24 @@ mod tests {
         assert_eq!(before.anew(&numbered(7, &[("id", 1), ("name", 2), ("phone", 4)])), ["phone"]);
         // As a dump puts it back.
         assert_eq!(before.anew(&numbered(8, &[("name", 1), ("id", 2), ("phone", 4)])), [""; 0]);
+    }
+
+    #[test]
+    fn i1_a_column_that_is_defined_in_another_way_shows() {
+        let defined = |columns: &[(&str, Option<&str>)]| -> Vec<Born> {
+            let column = |(name, definition): &(&str, Option<&str>)| Born {
+                definition: definition.map(str::to_owned),
+                ..born(name).remove(0)
+            };
+            columns.iter().map(column).collect()
+        };
+        let before = noted(defined(&[("id", Some("1")), ("name", Some("2")), ("old", None)]));
+        let now = defined(&[("id", Some("1")), ("name", Some("3")), ("old", Some("4")), ("new", Some("5"))]);
+        assert_eq!(before.redefined(&now), ["name"]);
+        assert_eq!(before.then(&now).redefined(&now), [""; 0], "once");
+        assert_eq!(before.redefined(&born("id name old")), [""; 0], "where nobody can tell");
+        let text = serde_json::json!(before).to_string().replace(",\"definition\":null", "");
+        assert_eq!(serde_json::from_str::<Noted>(&text).unwrap(), before, "as an older program has written it");
     }
 
     #[test]

@@ -362,6 +362,7 @@ impl Pipeline {
             let now = self.door.now();
             if passed(inspected, now, INSPECT_EVERY_S) {
                 self.inspect().await?;
+                self.inspect_columns().await?;
                 self.look_again().await?;
                 inspected = now;
             }

@@ -22,6 +22,7 @@ mod logins;
 mod lost_map;
 mod partitions;
 mod promised;
+mod redefined;
 mod refused;
 mod reload;
 mod remade;

@@ -6,8 +6,12 @@ use mysql_async::{Row, Value as Wire};
 
 use super::connection::{Connection, field_optional, field_text};
 use super::value::{self, Declared};
+use crate::endpoint::Born;
 use crate::error::{Error, Kind as Failure, Result};
 use crate::model::{Column, ForeignKey, KeySource, Table, TableName, hex};
+
+/// So many tables are asked about in one statement.
+const AT_ONCE: usize = 50;
 
 /// The database a table is in: its own, or that of the connection.
 pub(super) fn schema_of<'a>(name: &'a TableName, database: &'a str) -> &'a str {
@@ -66,6 +70,26 @@ pub(super) async fn describe(connection: &mut Connection, names: Option<&[TableN
         }
     }
     Ok(names.iter().filter_map(|name| found.get(name).cloned()).collect())
+}
+
+/// See [`Endpoint::born`](crate::endpoint::Endpoint). Columns have no numbers here.
+pub(super) async fn born(connection: &mut Connection, tables: &[TableName]) -> Result<Vec<Vec<Born>>> {
+    let database = connection.server.database.clone();
+    let mut born: Vec<BTreeMap<u64, Born>> = vec![BTreeMap::new(); tables.len()];
+    // (Each is named by itself: MariaDB looks into one table if it is told which, and else into every one.)
+    for (at, some) in tables.chunks(AT_ONCE).enumerate() {
+        let sql = vec![sql!("catalog_born").trim_end(); some.len()].join("\nunion all\n");
+        let places = (at * AT_ONCE..).zip(some);
+        let params = places.flat_map(|(place, name)| [place.to_string(), schema_of(name, &database).into(), name.name.clone()]);
+        for row in connection.rows(&sql, params.map(Wire::from).collect()).await? {
+            let place: usize = field_text(&row, 0)?.parse().unwrap_or(usize::MAX);
+            let number = field_text(&row, 1)?.parse().unwrap_or(u64::MAX);
+            let words = (3..6).map(|at| field_optional(&row, at).map(Option::unwrap_or_default)).collect::<Result<Vec<_>>>()?;
+            let column = Born::new(field_text(&row, 2)?, None, &words.join(" "));
+            born.get_mut(place).map(|columns| columns.insert(number, column));
+        }
+    }
+    Ok(born.into_iter().map(|columns| columns.into_values().collect()).collect())
 }
 
 async fn missing(connection: &mut Connection, schema: &str, name: &TableName) -> Error {

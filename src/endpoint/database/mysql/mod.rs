@@ -44,7 +44,9 @@ use async_trait::async_trait;
 use mysql_async::{Opts, OptsBuilder, SslOpts};
 use url::Url;
 
-use crate::endpoint::{Acknowledge, Capabilities, Endpoint, OpenTransactions, Tracked, Tracking, Whereabouts, Window, Write};
+use crate::endpoint::{
+    Acknowledge, Born, Capabilities, Endpoint, OpenTransactions, Tracked, Tracking, Whereabouts, Window, Write,
+};
 use crate::error::{Context, Error, Kind, OTHER_FILE, Result};
 use crate::model::{Table, TableName};
 use crate::sql::{Fence, Session, Store, Transaction};
@@ -171,6 +173,10 @@ impl Endpoint for Mysql {
 
     async fn describe(&self, names: Option<&[TableName]>) -> Result<Vec<Table>> {
         catalog::describe(&mut self.connection().await?, names).await.context(self.place())
+    }
+
+    async fn born(&self, tables: &[TableName]) -> Result<Vec<Vec<Born>>> {
+        catalog::born(&mut self.connection().await?, tables).await.context(self.place())
     }
 
     async fn window(&self, collections: &[Tracked], limit: usize) -> Result<Box<dyn Window>> {

@@ -270,7 +270,11 @@ pub(super) fn log_type(kind: &Kind) -> Option<&'static str> {
 }
 
 /// See [`Endpoint::born`](crate::endpoint::Endpoint).
-pub(super) async fn born(conn: &mut Conn, table: &TableName) -> Result<Vec<Born>> {
-    let rows = conn.query(include_str!("../../../../sql/postgres/catalog_born.sql"), &[&quote_table(table)]).await?;
-    Ok(rows.iter().map(|row| Born { name: row.get(0), number: Some((row.get(1), row.get(2))) }).collect())
+pub(super) async fn born(conn: &mut Conn, tables: &[TableName]) -> Result<Vec<Vec<Born>>> {
+    let names: Vec<String> = tables.iter().map(|name| quote_table(&in_schema(name))).collect();
+    let rows = conn.query(include_str!("../../../../sql/postgres/catalog_born.sql"), &[&names]).await?;
+    // Counted from 1.
+    let of = |place: i64| rows.iter().filter(move |row| row.get::<_, i64>(0) == place);
+    let column = |row: &Row| Born::new(row.get(1), Some((row.get(2), row.get(3))), row.get(4));
+    Ok((1..).take(names.len()).map(|place| of(place).map(column).collect()).collect())
 }

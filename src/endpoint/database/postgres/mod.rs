@@ -221,9 +221,9 @@ impl Endpoint for Postgres {
         Ok(described.into_iter().map(|one| one.table).collect())
     }
 
-    async fn born(&self, table: &TableName) -> Result<Vec<Born>> {
+    async fn born(&self, tables: &[TableName]) -> Result<Vec<Vec<Born>>> {
         let mut conn = self.connect().await?;
-        catalog::born(&mut conn, table).await.context(self.named())
+        catalog::born(&mut conn, tables).await.context(self.named())
     }
 
     async fn window(&self, collections: &[Tracked], limit: usize) -> Result<Box<dyn Window>> {

@@ -4,6 +4,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::session::fault;
 use super::value;
+use crate::endpoint::Born;
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::model::{Column, ForeignKey, KeySource, Table, TableName};
 
@@ -46,6 +47,13 @@ pub(super) fn describe(connection: &Connection, names: Option<&[TableName]>) -> 
         None => Err(missing(name, &all)),
     };
     names.iter().map(one).collect()
+}
+
+/// See [`Endpoint::born`](crate::endpoint::Endpoint). Columns have no numbers here, and no statement defines one in another way:
+/// but a table that was made anew may have another type under the name.
+pub(super) fn born(connection: &Connection, tables: &[TableName]) -> Result<Vec<Vec<Born>>> {
+    let read = |row: &Row<'_>| Ok(Born::new(row.get(0)?, None, &row.get::<_, String>(1)?));
+    tables.iter().map(|table| rows(connection, sql!("catalog_columns"), Some(&table.name), read)).collect()
 }
 
 fn missing(name: &TableName, all: &[Listed]) -> Error {

@@ -35,7 +35,7 @@ pub use tracking::{Names, tracking_names};
 use self::log::Log;
 use self::session::{Pool, Reader, Writer};
 use self::tracking::Inspected;
-use super::super::{Acknowledge, Capabilities, Endpoint, Tracked, Tracking, Whereabouts, Window, Write};
+use super::super::{Acknowledge, Born, Capabilities, Endpoint, Tracked, Tracking, Whereabouts, Window, Write};
 use super::compaction::Compaction;
 use crate::error::{Context as _, Result};
 use crate::model::{Table, TableName};
@@ -105,6 +105,12 @@ impl Endpoint for Sqlite {
         let names = names.map(<[TableName]>::to_vec);
         let describe = move |connection: &Connection| catalog::describe(connection, names.as_deref());
         self.pool.connect().await?.read(describe).await.context(self.context())
+    }
+
+    async fn born(&self, tables: &[TableName]) -> Result<Vec<Vec<Born>>> {
+        let tables = tables.to_vec();
+        let born = move |connection: &Connection| catalog::born(connection, &tables);
+        self.pool.connect().await?.read(born).await.context(self.context())
     }
 
     async fn window(&self, collections: &[Tracked], limit: usize) -> Result<Box<dyn Window>> {
