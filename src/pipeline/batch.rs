@@ -80,6 +80,7 @@ impl Pipeline {
         let known: HashSet<i64> = pairs.iter().map(|pair| pair.id).collect();
         let beside = beside_lost(&todos);
         let (mut items, settled) = self.identify(session, link, todos, pairs).await?;
+        note_last(moment, link_at, &mut items);
         self.timings.enter(Phase::Fetching);
         let without = fetch(moment, link_at, link, &mut items).await?;
         let later = put_off(&mut items, &without, &known, &beside);
@@ -139,6 +140,14 @@ impl Pipeline {
             item.decision = Some(decide_item(link, item, &translator));
         }
         Ok(())
+    }
+}
+
+/// Records that no pair knows yet, and that did not come by an entry of their own: what the log said of their keys by now says
+/// nothing of them when it is read again (rule 6).
+fn note_last(moment: &Moment, link_at: usize, items: &mut [Item]) {
+    for item in items.iter_mut().filter(|item| item.pair.is_none()) {
+        item.todo.pos = item.todo.pos.max(moment.last(link_at, item.todo.side, &item.todo.key));
     }
 }
 

@@ -43,7 +43,8 @@ impl Pipeline {
                 continue;
             }
             if self.comparing.contains(&link.number) {
-                if before.is_some() {
+                // It may yet find some of them again: until it has ended, nothing is recorded, and nothing written there.
+                if self.must_stop(doing, link, written, waiting, before).await? {
                     self.braked.push((link.number, written));
                 }
                 continue;
@@ -57,7 +58,24 @@ impl Pipeline {
                 self.stop_or_release(doing, at, link, lost, waiting, before).await?;
             }
         }
-        self.guard_changes(doing, at, link, &brakes, &counts).await
+        self.guard_changes(doing, at, link, &brakes, &counts).await?;
+        let waits = |(reason, _): &(Reason, Side)| *reason == Reason::Braked;
+        if brakes.is_empty() && self.mode == Mode::Apply && !self.is_braked(link) && counts.keys().any(waits) {
+            return self.let_go(link).await;
+        }
+        Ok(())
+    }
+
+    /// Whether anything of a link waits for an approval, or the end of a compare.
+    fn is_braked(&self, link: &Link) -> bool {
+        [&self.braked, &self.halted, &self.suspended].into_iter().flatten().any(|(number, _)| *number == link.number)
+    }
+
+    /// A compare has found again what it had missed.
+    async fn let_go(&mut self, link: &Link) -> Result<()> {
+        let mut tx = self.home()?.begin(&self.fence).await?;
+        state::retry(&mut *tx, link, Reason::Braked).await?;
+        tx.commit().await
     }
 
     async fn must_stop(

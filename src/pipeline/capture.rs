@@ -190,7 +190,8 @@ impl Pipeline {
             // One that is under way starts over: it has passed some of the records.
             let recheck =
                 state::scan(&mut *tx, link).await?.map(|scan| scan.part).filter(|part| matches!(part, ScanPart::Recheck(_)));
-            let part = recheck.unwrap_or(ScanPart::Source);
+            let part = recheck.unwrap_or(ScanPart::Recheck(Both::default()));
+            self.unchecked.insert(link.number);
             state::write_scan(&mut *tx, &Scan { link: link.number, part, after: None, asked: self.door.now() }).await?;
         }
         tx.commit().await?;

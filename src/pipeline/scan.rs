@@ -20,22 +20,29 @@ impl Pipeline {
     /// Asks for a full compare of these links; one that is under way starts over.
     pub async fn ask_scan(&mut self, links: &[usize]) -> Result<()> {
         for at in links {
-            self.ask_recheck(*at, Both::default()).await?;
+            self.ask_compare(*at, None).await?;
         }
         Ok(())
     }
 
-    /// Asks for a full compare of a link; on the sides where another table may stand now, what the map knows of
-    /// the rows is checked first.
+    /// Asks for a full compare of a link, of which something may be gone that no log tells of: first it is looked who is
+    /// missing, so that they are counted before anything is written; and on the sides where another table may stand now, what the
+    /// map knows of the rows is checked.
     pub(super) async fn ask_recheck(&mut self, at: usize, replaced: Both<bool>) -> Result<()> {
+        self.ask_compare(at, Some(replaced)).await
+    }
+
+    async fn ask_compare(&mut self, at: usize, recheck: Option<Both<bool>>) -> Result<()> {
         let integration = self.integration.clone();
         let link = &integration.links[at];
         let mut tx = self.home()?.begin(&self.fence).await?;
-        let mut sides = replaced;
-        if let Some(Scan { part: ScanPart::Recheck(before), .. }) = state::scan(&mut *tx, link).await? {
-            sides = Both::from_fn(|side| sides[side] || before[side]);
-        }
-        let part = if sides == Both::default() { ScanPart::Source } else { ScanPart::Recheck(sides) };
+        let before = match state::scan(&mut *tx, link).await?.map(|scan| scan.part) {
+            Some(ScanPart::Recheck(before)) => Some(before),
+            _ => None,
+        };
+        let either = |one: Both<bool>, other: Both<bool>| Both::from_fn(|side| one[side] || other[side]);
+        let sides = recheck.into_iter().chain(before).reduce(either);
+        let part = sides.map_or(ScanPart::Source, ScanPart::Recheck);
         let scan = Scan { link: link.number, part, after: None, asked: self.door.now() };
         state::write_scan(&mut *tx, &scan).await?;
         tx.commit().await?;
@@ -151,17 +158,17 @@ impl Pipeline {
         let complete = keys.len() < BATCH;
         scan.after = keys.last().map(|key| key.encode().as_bytes().to_vec());
         let unknown = unknown(doing.session, link, side, &keys).await?;
-        let todos = unknown.into_iter().map(|key| Todo::new(side, key));
+        let todos: Vec<Todo> = unknown.into_iter().map(|key| Todo::new(side, key)).collect();
         if self.mode == Mode::Plan {
             // Twins were counted when they were met from the source.
-            let mut queue = Queue { todos: todos.collect(), pairs: Vec::new() };
+            let mut queue = Queue { todos, pairs: Vec::new() };
             while queue.len() > 0 {
                 let part = queue.take(self.fit(link));
                 let later = self.plan_batch(doing, at, link, part, side == Side::Source).await?;
                 queue.put_back(later);
             }
         } else {
-            self.run_batch(doing, at, link, todos.collect(), Vec::new()).await?;
+            self.run_batch(doing, at, link, todos, Vec::new()).await?;
         }
         if complete {
             scan.part = if side == Side::Source { ScanPart::Target } else { ScanPart::Pairs };

@@ -136,7 +136,7 @@ pub async fn scan(session: &mut dyn Session, link: &Link) -> Result<Option<Scan>
         part: match int(part)? {
             0 => ScanPart::Source,
             1 => ScanPart::Target,
-            number @ 4..=6 => ScanPart::Recheck(Both { source: number & 1 != 0, target: number & 2 != 0 }),
+            number @ 4..=7 => ScanPart::Recheck(Both { source: number & 1 != 0, target: number & 2 != 0 }),
             _ => ScanPart::Pairs,
         },
         after: bytes(after)?.map(<[u8]>::to_vec),
