@@ -59,7 +59,7 @@ async fn run_until_told(context: &Context, args: &Run) -> Result<()> {
     }
     let door = Arc::new(Real::new());
     let stop = stop::listen()?;
-    let start = || Pipeline::start(opened.integration.clone(), opened.endpoints.clone(), door.clone(), &HOLDER, rival);
+    let start = || Box::pin(Pipeline::start(opened.integration.clone(), opened.endpoints.clone(), door.clone(), &HOLDER, rival));
     let mut pipeline = loop {
         match stop::unless_told_long(&stop, start()).await {
             // The process before may hold the fence for a while, frozen or cut off in a write.
@@ -85,7 +85,7 @@ async fn run_until_told(context: &Context, args: &Run) -> Result<()> {
 /// Starts for a command that does not wait for another process. `again`: the command, to be typed once that one has stopped.
 pub async fn start_alone(opened: &Opened, door: &Arc<Real>, stop: &Stop, again: &str) -> Result<Pipeline> {
     let (integration, endpoints) = (opened.integration.clone(), opened.endpoints.clone());
-    let start = Pipeline::start(integration, endpoints, door.clone(), &HOLDER, Rival::Refuse);
+    let start = Box::pin(Pipeline::start(integration, endpoints, door.clone(), &HOLDER, Rival::Refuse));
     stop::unless_told_long(stop, start).await.map_err(|error| match error.kind() {
         Kind::Fenced => error.hint(format!("stop it, then: {again}")),
         _ => error,

@@ -18,13 +18,14 @@ pub struct Base {
     /// The sides differ by policy (a protected blank, a lossy type): counted by `status`, never
     /// written until one of them changes.
     pub diverged: bool,
-    /// How often in a row this field was written to one side and came back from it at once, and in its
-    /// lowest bit the side written last; see [`Base::bounce`].
+    /// Over how many rounds in a row this field was written to one side and came back from it at once, and in
+    /// its lowest bit the side written last; see [`Base::bounce`].
     pub bounces: u8,
 }
 
 impl Base {
-    /// After this many answers in a row the field is held: two triggers are fighting (B7).
+    /// After so many rounds in a row the field is held for a while: two jobs undo each other's work without end, or two
+    /// applications talk with each other. Nothing tells which (B7).
     pub const BOUNCES_MAX: u8 = 20;
 
     /// Whether the field is to be held for bouncing.
@@ -32,14 +33,16 @@ impl Base {
         self.bounces / 2 >= Base::BOUNCES_MAX
     }
 
-    /// The count after one more write to `side`: it grows only when the last write went the other way
-    /// and was `recent`.
-    pub fn bounce(before: Option<Base>, side: Side, recent: bool) -> u8 {
+    /// The count after one more write to `side`: a round is over when both were written in turn.
+    pub fn bounce(before: Option<Base>, side: Side) -> u8 {
         let bit = u8::from(side == Side::Target);
-        match before {
-            Some(base) if recent && base.bounces & 1 != bit => (base.bounces / 2 + 1).min(Base::BOUNCES_MAX) * 2 + bit,
-            _ => bit,
-        }
+        let rounds = before.filter(|base| base.bounces & 1 != bit).map_or(0, |base| base.bounces / 2 + bit);
+        rounds.min(Base::BOUNCES_MAX) * 2 + bit
+    }
+
+    /// It was quiet for a moment: the count begins anew.
+    pub fn rest(&mut self) {
+        self.bounces &= 1;
     }
 
     /// A base both sides agree on.

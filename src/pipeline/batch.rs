@@ -137,6 +137,7 @@ impl Pipeline {
         let translator = Translator { link, links, parents, left_out: &[] };
         self.timings.enter(Phase::Deciding);
         for item in items.iter_mut().filter(|item| item.decision.is_none()) {
+            self.restless.rest(item);
             item.decision = Some(decide_item(link, item, &translator));
         }
         Ok(())

@@ -230,7 +230,7 @@ fn count_action(counts: &mut LinkCounts, action: &Action, situation: Situation) 
             counts.held += 1;
             counts.holds(cause, 1);
         }
-        Action::Hold(Cause::Conflict) => counts.held += 1,
+        Action::Hold(Cause::Restless(_) | Cause::Conflict) => counts.held += 1,
         Action::Hold(Cause::Parent(..)) => counts.waiting += 1,
         Action::Retry => counts.busy += 1,
     }

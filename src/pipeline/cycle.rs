@@ -70,6 +70,7 @@ impl Pipeline {
         self.refused.clear();
         self.blocked.clear();
         self.echoes.next_cycle();
+        self.restless.next_cycle(self.cycle, self.door.now());
         self.timings.enter(Phase::Reading);
         self.mind_the_clock().await?;
         self.resolve_intents().await?;

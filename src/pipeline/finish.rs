@@ -36,6 +36,9 @@ impl Pipeline {
             }
             if let Some(mut work) = self.unfinished(link, item.todo.clone(), decided, fate) {
                 work.waits = work.waits.or_else(|| item.waits.clone()).or_else(|| refused_delete(link, item, fate));
+                if let Some(Action::Hold(Cause::Restless(field))) = action {
+                    work.next_try = self.restless.hold(item, *field, self.door.now());
+                }
                 unfinished.push(work);
                 continue;
             }
@@ -127,7 +130,7 @@ impl Pipeline {
         if todo.rounds < i64::from(Base::BOUNCES_MAX) {
             return self.work(link, &todo, Reason::Unfinished, &format!("{name} was changed by a trigger in our write"), None);
         }
-        self.work(link, &todo, Reason::Held, &format!("{name} {RESTLESS}"), None)
+        self.work(link, &todo, Reason::Held, &format!("{name} {SET_OFF}"), None)
     }
 
     fn unfinished(&self, link: &Link, todo: Todo, decision: Option<&Decision>, fate: &Fate) -> Option<Work> {
@@ -145,6 +148,12 @@ impl Pipeline {
                 Some(self.work(link, &todo, Reason::Braked, cause, None))
             }
             (Fate::Open, Some(Action::Hold(Cause::Held(cause)))) => Some(self.work(link, &todo, Reason::Held, cause, None)),
+            (Fate::Open, Some(Action::Hold(Cause::Restless(at)))) => {
+                let field = &link.fields[*at].name;
+                let cause =
+                    format!("{field} comes back changed after every write, on both sides in turn: it goes on after a pause");
+                Some(self.work(link, &todo, Reason::Held, &cause, None))
+            }
             (Fate::Open, Some(Action::Hold(Cause::Conflict))) => {
                 let cause = format!("{}; this link holds conflicts for a person", both_changed(situation));
                 Some(self.work(link, &todo, Reason::Held, &cause, None))
@@ -201,11 +210,11 @@ fn waits_because(via: &Link, side: Side, key: &KeyBytes, twin: Twin) -> String {
 }
 
 /// How the cause of a record ends that triggers of both sides never leave alone.
-const RESTLESS: &str = "changes with every write of ours, and every such change sets it off again";
+const SET_OFF: &str = "changes with every write of ours, and every such change sets it off again";
 
 pub(super) fn todo_of(work: Work) -> Todo {
     let attempts = work.attempts + 1;
-    let set_off = work.reason == Reason::Unfinished || work.cause.ends_with(RESTLESS);
+    let set_off = work.reason == Reason::Unfinished || work.cause.ends_with(SET_OFF);
     let rounds = if set_off { attempts } else { 0 };
     Todo { lost: work.lost, attempts, recorded: true, rounds, approved: work.approved, ..Todo::new(work.side, work.key) }
 }

@@ -9,7 +9,7 @@
 //! guard       the brake                                       brake.rs, changes.rs
 //! apply       lock, write, read back, receipt or map          apply.rs, split.rs, exchange.rs, job.rs, leaves.rs, knots.rs
 //!             to an app: note, send, record                   apply_app.rs, intents.rs
-//! record      the map, bases, ends, unfinished work           record.rs, conflicts.rs, finish.rs
+//! record      the map, bases, ends, unfinished work           record.rs, conflicts.rs, finish.rs, restless.rs
 //! close       cursors, then acknowledge                       close.rs, memory.rs
 //! ```
 //! First sync, retries, full compares and recovery are the same function with another worklist.
@@ -52,6 +52,7 @@ mod parents;
 mod places;
 mod record;
 mod repair;
+mod restless;
 mod rings;
 mod run;
 mod scan;
@@ -176,6 +177,8 @@ pub struct Pipeline {
     echoes: echo::Echoes,
     /// Rows whose twins are gone and that nobody but us has written since.
     survivors: survivors::Survivors,
+    /// Records whose sides answer each other, and how long they are held for that.
+    restless: restless::Restless,
     /// Creates at apps whose outcome is not known.
     unsettled: intents::Unsettled,
     /// Whether the logs were not read to their end the last time, or nobody knows.

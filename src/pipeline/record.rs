@@ -212,7 +212,6 @@ impl Pipeline {
         if pair.ver == 0 && item.pair.is_none() {
             pair.pos[other] = item.todo.pos;
         }
-        let recent = pair.cycle > 0 && self.cycle - pair.cycle <= BOUNCE_CYCLES;
         let answer = Answer { link, item, side, stored: &done.stored };
         let created = matches!(done.what, Do::Create(_));
         // A match that was just found has brought new keys, though its pair is in the map.
@@ -227,7 +226,7 @@ impl Pipeline {
                 pair.former[side].take_if(|_| self.beside(link, side).is_empty());
                 pair.pos[side] = done.pos;
                 for (at, value) in values.iter().enumerate() {
-                    pair.bases[at] = answer.base(at, value, None, recent);
+                    pair.bases[at] = answer.base(at, value, None);
                 }
                 set_off = answer.set_off_by_create(values);
             }
@@ -235,7 +234,7 @@ impl Pipeline {
                 pair.key[side] = done.key.clone();
                 pair.pos[side] = done.pos;
                 for (at, value) in fields {
-                    pair.bases[*at] = answer.base(*at, value, pair.bases[*at], recent);
+                    pair.bases[*at] = answer.base(*at, value, pair.bases[*at]);
                 }
                 for (at, base) in agreed(item) {
                     pair.bases[*at] = Some(*base);
@@ -319,9 +318,6 @@ fn differ(one: &Value, other: &Value) -> bool {
     one != other && one.fingerprint() != other.fingerprint()
 }
 
-/// Answers within so many cycles of ours count as a bounce.
-const BOUNCE_CYCLES: i64 = 4;
-
 pub(super) async fn record<'a>(
     session: &mut dyn crate::sql::Session,
     link: &Link,
@@ -350,7 +346,7 @@ struct Answer<'a> {
 impl Answer<'_> {
     /// The base of a field after it was sent: the side read as it was fetched, the side written as it reads
     /// back. A blank that comes back filled is that side's change: its base is what was sent (rule 5).
-    fn base(&self, at: usize, sent: &Value, before: Option<Base>, recent: bool) -> Option<Base> {
+    fn base(&self, at: usize, sent: &Value, before: Option<Base>) -> Option<Base> {
         if self.item.left_out.contains(&at) {
             return Some(Base::agreed(Fingerprint::NULL, Fingerprint::NULL));
         }
@@ -366,7 +362,7 @@ impl Answer<'_> {
         let filled = self.filled(at, sent);
         let mut base = self.seen(theirs, if filled { sent } else { &self.stored[at] });
         base.diverged = self.link.fields[at].via.is_none() && !agrees && !filled;
-        base.bounces = Base::bounce(before, self.side, recent);
+        base.bounces = Base::bounce(before, self.side);
         Some(base)
     }
 

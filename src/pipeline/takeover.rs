@@ -115,6 +115,7 @@ async fn take_fences(
         timings: super::Timings::default(),
         echoes: super::echo::Echoes::default(),
         survivors: super::survivors::Survivors::default(),
+        restless: super::restless::Restless::default(),
         unsettled: super::intents::Unsettled::unknown(),
         comparing: HashSet::new(),
         closed_at: 0,

@@ -49,6 +49,8 @@ pub trait Translate {
 pub enum Cause {
     /// A person or a changed value must help; in words, never a value.
     Held(String),
+    /// This field came back changed after every write, on both sides in turn: time helps.
+    Restless(usize),
     /// Both sides changed, and the link holds conflicts for a person.
     Conflict,
     /// The parent it refers to has no twin: the parent's link (number), side and key, and whether it never had one.
@@ -451,7 +453,7 @@ fn update(
             continue;
         }
         if bases[at].is_some_and(|base| base.fighting()) {
-            return Action::Hold(Cause::Held(format!("{} comes back changed after every write", field.name)));
+            return Action::Hold(Cause::Restless(at));
         }
         match value {
             Ok(value) => update.writes_mut(to).push((at, value)),
@@ -484,7 +486,7 @@ fn agreed(state: &FieldState, source: &Value, target: &Value) -> Base {
 fn in_field(cause: Cause, field: &str) -> Cause {
     match cause {
         Cause::Held(words) => Cause::Held(format!("{field}: {words}")),
-        other @ (Cause::Conflict | Cause::Parent(..)) => other,
+        other @ (Cause::Restless(_) | Cause::Conflict | Cause::Parent(..)) => other,
     }
 }
 

@@ -520,7 +520,25 @@ fn b7_a_field_two_triggers_fight_over_is_held() {
     let mut pair = pair(&base, &base);
     pair.bases[0] = Some(Base { bounces: Base::BOUNCES_MAX * 2, ..Base::agreed(base[0].fingerprint(), base[0].fingerprint()) });
     let decision = ask(&link(), Some(&pair), Seen::Row(&row(2, 1)), Seen::Row(&base));
-    assert!(matches!(decision.action, Action::Hold(Cause::Held(_))));
+    assert_eq!(decision.action, Action::Hold(Cause::Restless(0)));
+    let decision = ask(&link(), Some(&pair), Seen::Row(&row(1, 2)), Seen::Row(&base));
+    assert!(matches!(decision.action, Action::Update(_)), "another field");
+    pair.bases.iter_mut().flatten().for_each(Base::rest);
+    let decision = ask(&link(), Some(&pair), Seen::Row(&row(2, 1)), Seen::Row(&base));
+    assert!(matches!(decision.action, Action::Update(_)), "after a pause");
+}
+
+#[test]
+fn b7_a_round_is_a_write_to_each_side() {
+    let mut base = Base::agreed(Fingerprint(1), Fingerprint(1));
+    let mut write = |side: Side| {
+        base.bounces = Base::bounce(Some(base), side);
+        base.fighting()
+    };
+    let rounds = (1..50).find(|_| write(Side::Source) | write(Side::Target));
+    assert_eq!(rounds, Some(Base::BOUNCES_MAX));
+    assert!(write(Side::Source), "it stays so until it rests");
+    assert!(!write(Side::Source), "twice the same side is no answer");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What users were promised, in their words.
 
+mod answers;
 mod backlog;
 mod brake;
 mod cascades;
