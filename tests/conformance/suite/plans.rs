@@ -1,7 +1,7 @@
 //! What statements that are asked by keys read of a large map: a few rows for each key, however many rows there are. No clock:
 //! the servers count.
 
-use twinrow::sql::{Cell, Cells};
+use twinrow::sql::{Cell, Cells, Fence};
 
 use super::bench::{Bench, text};
 use super::store::{pair, receipt};
@@ -134,26 +134,48 @@ pub async fn statements_by_key_read_a_few_rows_a_key(lab: &dyn Lab) {
     let bench = grown(lab, word).await;
     let fence = bench.fence.clone();
     drop(bench);
+    let former = |statement: &&ByKey| statement.name.ends_with("_former");
+    let mut costly = read_a_lot(lab, &fence, BY_KEY.iter(), "as they grew").await;
+    analyze(lab, word).await;
+    costly.extend(read_a_lot(lab, &fence, BY_KEY.iter(), "looked at").await);
+    lose(lab, &fence).await;
+    costly.extend(read_a_lot(lab, &fence, BY_KEY.iter().filter(former), "after a mass delete").await);
+    assert!(costly.is_empty(), "for {KEYS} keys, tables that their server last saw so, rows read: {costly:?}");
+}
+
+/// A third of the pairs loses a side, as when many records are deleted.
+async fn lose(lab: &dyn Lab, fence: &Fence) {
+    let endpoint = lab.endpoint().await;
+    let mut transaction = endpoint.store().unwrap().begin(fence).await.unwrap();
+    for (name, column) in [("pair_detach_source", 2), ("pair_detach_target", 3)] {
+        let set: Vec<Cells> = (1..ROWS / 3).map(|n| detached(n, column)).collect();
+        transaction.query(name, &set).await.unwrap();
+    }
+    transaction.commit().await.unwrap();
+}
+
+/// The statements that read more than that.
+async fn read_a_lot<'s>(
+    lab: &dyn Lab,
+    fence: &Fence,
+    statements: impl Iterator<Item = &'s ByKey>,
+    when: &'static str,
+) -> Vec<(&'static str, &'static str, u64)> {
     let mut costly = Vec::new();
-    for looked_at in [false, true] {
-        if looked_at {
-            analyze(lab, word).await;
-        }
-        for statement in BY_KEY {
-            let table = format!("{}{}", lab.dialect().own, statement.table);
-            let before = lab.rows_read(&table).await.unwrap();
-            let endpoint = lab.endpoint().await;
-            let mut transaction = endpoint.store().unwrap().begin(&fence).await.unwrap();
-            transaction.query(statement.name, &asked(statement)).await.unwrap();
-            transaction.rollback().await.unwrap();
-            drop(endpoint);
-            let read = lab.rows_read(&table).await.unwrap() - before;
-            let counts = read > 0 || statement.name.ends_with("_former");
-            assert!(counts, "{}: half of the keys are there, so the count counts nothing", statement.name);
-            if read > PER_KEY * KEYS as u64 {
-                costly.push((statement.name, looked_at, read));
-            }
+    for statement in statements {
+        let table = format!("{}{}", lab.dialect().own, statement.table);
+        let before = lab.rows_read(&table).await.unwrap();
+        let endpoint = lab.endpoint().await;
+        let mut transaction = endpoint.store().unwrap().begin(fence).await.unwrap();
+        transaction.query(statement.name, &asked(statement)).await.unwrap();
+        transaction.rollback().await.unwrap();
+        drop(endpoint);
+        let read = lab.rows_read(&table).await.unwrap() - before;
+        let counts = read > 0 || statement.name.ends_with("_former");
+        assert!(counts, "{}: half of the keys are there, so the count counts nothing", statement.name);
+        if read > PER_KEY * KEYS as u64 {
+            costly.push((statement.name, when, read));
         }
     }
-    assert!(costly.is_empty(), "for {KEYS} keys, tables looked at since they grew, rows read: {costly:?}");
+    costly
 }
