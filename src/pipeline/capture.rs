@@ -158,6 +158,7 @@ impl Pipeline {
         pairs: Vec<Pair>,
         evidence: &(dyn Evidence + Sync),
     ) -> Result<Vec<Pair>> {
+        let made_before = self.made_before(link, side, &pairs);
         let mut folded = reconcile::fold(entries, side, PairIndex::new(pairs, side), evidence);
         folded
             .changed
@@ -172,6 +173,7 @@ impl Pipeline {
         }
         let lost: Vec<&Pair> = folded.changed.iter().filter(|pair| folded.lost.binary_search(&pair.id).is_ok()).collect();
         Box::pin(self.watch_survivors(session, link, side, &lost)).await?;
+        let lost_again = Box::pin(self.lost_again(session, link, side, &lost, &made_before)).await?;
         let lost: Vec<Work> = lost.into_iter().filter_map(|pair| self.gone(link, side, pair)).collect();
         let returned: Vec<(Side, KeyBytes)> = folded
             .changed
@@ -185,6 +187,7 @@ impl Pipeline {
         record(&mut *tx, link, &folded).await?;
         state::delete_work(&mut *tx, link, &returned).await?;
         state::write_work(&mut *tx, &lost).await?;
+        self.record_lost_again(&mut *tx, &lost_again).await?;
         if folded.truncated {
             self.survivors.forget(link.number);
             // One that is under way starts over: it has passed some of the records.

@@ -6,10 +6,20 @@ use std::collections::{HashMap, HashSet};
 use super::item::{Item, Slot};
 use super::{Mode, Pipeline};
 use crate::error::Result;
-use crate::model::{KeyBytes, Link, Pair, PairStatus, Side, work_name};
+use crate::model::{KeyBytes, Link, Pair, PairStatus, Side, Work, work_name};
 use crate::reconcile::{Action, Situation};
 use crate::sql::Session;
 use crate::state;
+
+/// Pairs of another link, which have lost a record under another key than they knew of.
+pub(super) struct LostAgain {
+    /// The link's number.
+    link: i64,
+    pairs: Vec<Pair>,
+    /// What the worklist says of them, and what it is to say.
+    before: Vec<(Side, KeyBytes)>,
+    now: Vec<Work>,
+}
 
 impl Pipeline {
     /// The other links on the table of a side, and which side it is of them.
@@ -69,6 +79,61 @@ impl Pipeline {
             before.extend(pairs.into_iter().filter_map(|pair| Some((pair.key[at].clone()?, pair.former[at].clone()?))));
         }
         Ok(before)
+    }
+
+    /// The keys that records had before they were made again, by the pairs that have them, as far as other links may have lost them.
+    pub(super) fn made_before(&self, link: &Link, side: Side, pairs: &[Pair]) -> HashMap<i64, KeyBytes> {
+        if self.beside(link, side).is_empty() {
+            return HashMap::new();
+        }
+        pairs.iter().filter(|pair| !pair.gone(side)).filter_map(|pair| Some((pair.id, pair.former[side].clone()?))).collect()
+    }
+
+    /// What was made again and is lost again, before another link has read it: that one has lost it under the key it had last, or
+    /// nothing would show any more that both have lost the same record, and each would make one of its own. `before`: as
+    /// [`Pipeline::made_before`] says.
+    pub(super) async fn lost_again(
+        &self,
+        session: &mut dyn Session,
+        link: &Link,
+        side: Side,
+        lost: &[&Pair],
+        before: &HashMap<i64, KeyBytes>,
+    ) -> Result<Vec<LostAgain>> {
+        let last: HashMap<KeyBytes, &Pair> =
+            lost.iter().filter_map(|pair| Some((before.get(&pair.id)?.clone(), *pair))).collect();
+        let keys: Vec<KeyBytes> = last.keys().cloned().collect();
+        let mut all = Vec::new();
+        for (other, at) in self.beside(link, side).into_iter().filter(|_| !last.is_empty()) {
+            let mut pairs = state::by_former(session, other, at, &keys).await?;
+            pairs.retain(|pair| pair.status == PairStatus::Linked);
+            let name = |pair: &Pair| Some(work_name(pair.former[at].as_ref()?, Some(pair.id)));
+            let names: Vec<KeyBytes> = pairs.iter().filter_map(name).collect();
+            let mut now = state::read_work(session, other, at, &names).await?;
+            for work in &mut now {
+                work.key = last.get(&work.key).and_then(|pair| pair.former[side].clone()).unwrap_or_default();
+            }
+            for pair in &mut pairs {
+                let Some(made) = pair.former[at].as_ref().and_then(|key| last.get(key)) else { continue };
+                pair.former[at].clone_from(&made.former[side]);
+                pair.pos[at] = pair.pos[at].max(made.pos[side]);
+                pair.ver += 1;
+            }
+            let before = names.into_iter().map(|name| (at, name)).collect();
+            all.push(LostAgain { link: other.number, pairs, before, now });
+        }
+        Ok(all)
+    }
+
+    /// Records what [`Pipeline::lost_again`] has found.
+    pub(super) async fn record_lost_again(&self, session: &mut dyn Session, again: &[LostAgain]) -> Result<()> {
+        for LostAgain { link, pairs, before, now } in again {
+            let Some(link) = self.integration.links.iter().find(|one| one.number == *link) else { continue };
+            state::update(session, link, pairs).await?;
+            state::delete_work(session, link, before).await?;
+            state::write_work(session, now).await?;
+        }
+        Ok(())
     }
 
     /// A pair whose lost record another link has made again waits until that one is read.

@@ -7,6 +7,18 @@ scenarios! { each_engine:
     i2_a_record_that_both_links_would_make_again_is_made_once,
 }
 
+scenarios! { sqlite_sqlite:
+    i2_a_record_made_again_and_deleted_at_once_comes_once,
+}
+
+scenarios! { postgres_mysql:
+    i2_a_record_made_again_and_deleted_at_once_comes_once,
+}
+
+scenarios! { mariadb_postgres:
+    i2_a_record_made_again_and_deleted_at_once_comes_once,
+}
+
 /// Items, each of them an article and a product, by links that nothing but the map tells who is who.
 async fn hub(scene: &Scene, policy: &str) {
     let (key, text) = (scene.source.dialect().generated_key, scene.source.dialect().text);
@@ -61,4 +73,24 @@ pub async fn i2_a_record_that_both_links_would_make_again_is_made_once(scene: &S
     let other = if v == ["50"] { "60" } else { "50" };
     let kept = scene.conflicts().await;
     assert!(kept.iter().any(|one| lost(one, "source", "v").as_deref() == Some(other)), "{kept:?}");
+}
+
+/// It is gone again before the other link has heard of it: both have lost the same record still.
+pub async fn i2_a_record_made_again_and_deleted_at_once_comes_once(scene: &Scene) {
+    hub(scene, "    deletes: recreate").await;
+    let items = async || rows(&scene.source, "select id from item where code = 'a'").await;
+    for _ in 0..2 {
+        scene.source.user("delete from item where code = 'a'").await;
+        // One link has made it, and then everything stops.
+        let mut killed = scene.program.start(&["run", "--once"], Some("apply.committed:1"));
+        killed.wait().await.unwrap();
+        assert_eq!(items().await.len(), 1);
+        scene.source.user("delete from item where code = 'a'").await;
+        scene.program.run(&["run", "--once", "--take-over"]).await.code(0);
+        scene.sync().await;
+        same(scene, "1").await;
+    }
+    scene.source.user("update item set v = 5 where code = 'a'").await;
+    scene.sync().await;
+    same(scene, "5").await;
 }
