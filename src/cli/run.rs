@@ -193,7 +193,7 @@ pub async fn once(pipeline: &mut Pipeline, opened: &Opened, door: &Arc<Real>, st
         };
         match pipeline.run_once_until(stop, progress).await {
             Ok(counts) => {
-                all.add(&counts);
+                all.end_with(&counts);
                 break Ok(all);
             }
             Err(_) if pipeline.begins_anew() && begun < ANEW_MAX => {

@@ -11,9 +11,9 @@ use super::output;
 use crate::config::CORRECT;
 use crate::endpoint::{Endpoint, OpenTransaction};
 use crate::error::{Kind, Result};
-use crate::model::{Integration, Obstacle, Reason};
+use crate::model::{Integration, Obstacle};
 use crate::pipeline::{check_identity, is_columns, is_map, is_place, tables_at};
-use crate::state::{self, BrakeKind, PairCounts, Stop};
+use crate::state::{self, BrakeKind, Left, PairCounts, Stop};
 
 #[derive(Serialize)]
 struct Status {
@@ -102,16 +102,15 @@ pub async fn run(context: &Context) -> Result<()> {
     let stops = state::stops(&mut *session, &integration.name).await?;
     let mut links = Vec::new();
     for (at, link) in integration.links.iter().enumerate() {
-        let work = state::work_counts(&mut *session, link).await?;
-        let count = |wanted: &[Reason]| work.iter().filter(|((reason, _), _)| wanted.contains(reason)).map(|(_, n)| n).sum();
+        let Left { held, waiting, busy, braked } = state::left(&mut *session, link).await?;
         let brakes = state::brakes(&mut *session, link).await?;
         links.push(LinkStatus {
             link: link.name.clone(),
             pairs: state::count(&mut *session, link).await?,
-            held: count(&[Reason::Held]),
-            waiting: count(&[Reason::Waiting, Reason::Unfinished]),
-            busy: count(&[Reason::Busy, Reason::Approved]),
-            braked: count(&[Reason::Braked, Reason::Gone]),
+            held,
+            waiting,
+            busy,
+            braked,
             conflicts: state::conflict_count(&mut *session, link).await?,
             comparing: state::scan(&mut *session, link).await?.is_some(),
             brakes: brakes

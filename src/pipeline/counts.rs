@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use super::apply::{Fate, decision};
 use super::batch::Batch;
-use crate::model::Side;
+use crate::model::{KeyBytes, Side};
 use crate::reconcile::{Action, Cause, Situation};
+use crate::state::Left;
 
 /// What happened to the records of one link.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -88,17 +89,26 @@ impl LinkCounts {
         }
     }
 
-    pub(super) fn sample(&mut self, situation: Situation, side: Side, key: &str) {
+    pub(super) fn sample(&mut self, situation: Situation, side: Side, key: &KeyBytes) {
         let samples = self.samples.entry(situation.name()).or_default();
         if samples.len() < SAMPLES_MAX {
-            samples.push(Sample { side: side.to_string(), key: key.to_owned() });
+            let key = key.decode().map_or_else(String::new, |key| key.to_string());
+            samples.push(Sample { side: side.to_string(), key });
         }
     }
 
-    fn holds(&mut self, cause: &str, records: u64) {
+    pub(super) fn holds(&mut self, cause: &str, records: u64) {
         if self.causes.contains_key(cause) || self.causes.len() < SAMPLES_MAX {
             *self.causes.entry(cause.to_owned()).or_default() += records;
         }
+    }
+
+    fn left(&self) -> Left {
+        Left { held: self.held, waiting: self.waiting, busy: self.busy, braked: self.braked }
+    }
+
+    fn leave(&mut self, Left { held, waiting, busy, braked }: Left) {
+        (self.held, self.waiting, self.busy, self.braked) = (held, waiting, busy, braked);
     }
 
     /// Records written on either side.
@@ -152,6 +162,21 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Adds the last part of a run. What is left is what that says is left.
+    pub fn end_with(&mut self, last: &Counts) {
+        self.add(last);
+        for (name, counts) in &mut self.links {
+            counts.leave(last.links.get(name).map_or_else(Left::default, LinkCounts::left));
+        }
+    }
+
+    /// What is left of a link when a run ends: as it stands then, not as often as it was passed over.
+    pub(super) fn leave(&mut self, link: &str, left: Left) {
+        if left != Left::default() || self.links.contains_key(link) {
+            self.link(link).leave(left);
+        }
+    }
+
     /// Adds another cycle's.
     pub fn add(&mut self, other: &Counts) {
         self.entries += other.entries;
@@ -198,8 +223,7 @@ pub(super) fn count(counts: &mut LinkCounts, batch: &Batch, fates: &[Fate], agai
         }
         count_action(counts, &decision.action, decision.situation);
         if !matches!(decision.action, Action::Ignore) {
-            let key = item.todo.key.decode().map_or_else(String::new, |key| key.to_string());
-            counts.sample(decision.situation, item.todo.side, &key);
+            counts.sample(decision.situation, item.todo.side, &item.todo.key);
         }
     }
 }

@@ -12,7 +12,7 @@ use super::takeover::LEASE_S;
 use super::{Counts, Door, Pipeline};
 use crate::endpoint::{Endpoint, Tracking};
 use crate::error::{Context, Error, Kind, Result};
-use crate::model::{Both, Integration, Link, Reason, Scan, ScanPart, Side, Table};
+use crate::model::{Both, Integration, Link, Scan, ScanPart, Side, Table};
 use crate::state::{self, Lease, Run};
 
 /// Shortest and longest pause between two polls: quick after work, slow when idle.
@@ -315,18 +315,19 @@ impl Pipeline {
             caught_up = if left { 0 } else { caught_up + 1 };
             self.beat().await?;
         }
-        self.tell_busy().await?;
+        self.count_left(&mut total).await?;
         run.ended = Some(self.door.now());
         self.record_run(Some(run), started, &total).await?;
         Ok(total)
     }
 
-    /// A run ends though records are busy: it says so.
-    async fn tell_busy(&self) -> Result<()> {
+    /// What is left when a run ends is counted as it stands then. A run ends though records are busy: it says so.
+    async fn count_left(&self, total: &mut Counts) -> Result<()> {
         let mut session = self.home_session().await?;
         for link in &self.integration.links {
-            let work = state::work_counts(&mut *session, link).await?;
-            let busy: u64 = work.iter().filter(|((reason, _), _)| *reason == Reason::Busy).map(|(_, count)| count).sum();
+            let left = state::left(&mut *session, link).await?;
+            total.leave(&link.name, left);
+            let busy = left.busy;
             if busy > 0 {
                 let why = "in use by other transactions, or changed while they were read";
                 let name = &link.name;

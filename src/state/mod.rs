@@ -26,8 +26,8 @@ pub use progress::{
 };
 pub use stops::{Stop, is_stop, stops, write_stop};
 pub use work::{
-    Brake, BrakeKind, approve, approve_work, brakes, clear_brake, count_recent, delete_work, due, hasten, list_work, read_work,
-    recent, release, reset_recent, retry, touch, work_counts, write_brake, write_work,
+    Brake, BrakeKind, Left, approve, approve_work, brakes, clear_brake, count_recent, delete_work, due, hasten, left, list_work,
+    read_work, recent, release, reset_recent, retry, touch, work_counts, write_brake, write_work,
 };
 
 use crate::model::{KeyBytes, Side};

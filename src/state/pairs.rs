@@ -131,12 +131,15 @@ pub struct PairCounts {
     pub diverged: u64,
     /// Those a person took apart.
     pub unlinked: u64,
+    /// Those that lost both sides, and have yet to end.
+    #[serde(skip)]
+    pub both_gone: u64,
 }
 
 /// Counts the pairs of a link.
 pub async fn count(session: &mut dyn Session, link: &Link) -> Result<PairCounts> {
     let rows = session.query("pair_count", &[vec![Cell::Int(link.number)]]).await?;
-    let Some([pairs, source_gone, target_gone, diverged, unlinked]) = rows.first().map(Vec::as_slice) else {
+    let Some([pairs, source_gone, target_gone, diverged, unlinked, both_gone]) = rows.first().map(Vec::as_slice) else {
         return Ok(PairCounts::default());
     };
     let number = |cell| Ok::<u64, Error>(u64::try_from(int(cell)?).unwrap_or(0));
@@ -146,6 +149,7 @@ pub async fn count(session: &mut dyn Session, link: &Link) -> Result<PairCounts>
         target_gone: number(target_gone)?,
         diverged: number(diverged)?,
         unlinked: number(unlinked)?,
+        both_gone: number(both_gone)?,
     })
 }
 

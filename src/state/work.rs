@@ -130,6 +130,42 @@ pub async fn work_counts(session: &mut dyn Session, link: &Link) -> Result<BTree
     Ok(counts)
 }
 
+/// What is left to be done of a link, as people are told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Held for a person.
+    pub held: u64,
+    /// Waiting for a parent, or for a second step.
+    pub waiting: u64,
+    /// In somebody's way, or not decided yet.
+    pub busy: u64,
+    /// Waiting for the approval of a brake.
+    pub braked: u64,
+}
+
+/// What is left on the worklist. What lost a side waits for an approval where a brake holds the other side.
+pub async fn left(session: &mut dyn Session, link: &Link) -> Result<Left> {
+    let mut counts = work_counts(session, link).await?;
+    let brakes = if counts.is_empty() { Vec::new() } else { brakes(session, link).await? };
+    let mut left = Left::default();
+    let held = |side: Side| brakes.iter().any(|brake| brake.side == side.other());
+    if Side::BOTH.into_iter().all(|side| held(side) && counts.contains_key(&(Reason::Gone, side))) {
+        // What lost both sides is listed under both.
+        let twice = super::count(session, link).await?.both_gone;
+        counts.entry((Reason::Gone, Side::Source)).and_modify(|count| *count = count.saturating_sub(twice));
+    }
+    for ((reason, side), count) in counts {
+        *match reason {
+            Reason::Held => &mut left.held,
+            Reason::Waiting | Reason::Unfinished => &mut left.waiting,
+            Reason::Braked => &mut left.braked,
+            Reason::Gone if held(side) => &mut left.braked,
+            Reason::Busy | Reason::Gone | Reason::Approved => &mut left.busy,
+        } += count;
+    }
+    Ok(left)
+}
+
 /// The next entries of the worklist after the one of this side and name.
 pub async fn list_work(session: &mut dyn Session, link: &Link, after: Option<(Side, KeyBytes)>, limit: i64) -> Result<Vec<Work>> {
     let (side, name) = after.unwrap_or((Side::Source, KeyBytes::default()));

@@ -143,6 +143,7 @@ fn read(own: &Own, name: &str, p: &Cells) -> Option<Vec<Cells>> {
                 count(&|row| row[T_KEY] == Cell::Null),
                 count(&|row| number(&row[11]) > 0),
                 count(&|row| number(&row[STATUS]) == 1),
+                count(&|row| row[S_KEY] == Cell::Null && row[T_KEY] == Cell::Null),
             ]]
         }
         "work_due" => {
