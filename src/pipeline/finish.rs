@@ -18,7 +18,7 @@ impl Pipeline {
     /// Before the cursor moves (rule 1).
     pub(super) async fn finish(&mut self, session: &mut dyn Session, link: &Link, batch: &Batch, fates: &[Fate]) -> Result<()> {
         let (mut unfinished, mut finished, mut anew, mut parents) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let (mut freed, mut deletes) = (Vec::new(), Both::<u64>::default());
+        let (mut freed, mut above, mut deletes) = (Vec::new(), Vec::new(), Both::<u64>::default());
         let changed = self.changes_written(link, batch, fates);
         for todo in &batch.settled {
             if todo.recorded {
@@ -58,6 +58,9 @@ impl Pipeline {
                 // Whoever has its key now may have waited for this.
                 freed.push((item.todo.side, item.todo.key.clone()));
             }
+            if let (Some(Action::Delete(side, _)), Fate::Written) = (action, fate) {
+                above.extend(self.held_above(link, item, *side));
+            }
             // What a person approved does not count again.
             if let (Some(Action::Delete(side, _)), Fate::Written, None) = (action, fate, &item.todo.approved) {
                 deletes[*side] += 1;
@@ -83,6 +86,7 @@ impl Pipeline {
         // Of this batch too: a tree may come leaf first.
         self.waiting.extend(unfinished.iter().filter(|work| work.reason == Reason::Waiting).map(|work| work.link));
         let mut parents = if self.waiting.is_empty() { Vec::new() } else { parents };
+        parents.append(&mut above);
         parents.extend(Box::pin(self.no_longer_waited_for(session, link, batch, &unfinished)).await?);
         let undecided = self.undecided(link, batch, fates);
         if unfinished.is_empty()
@@ -229,7 +233,7 @@ fn both_changed(situation: Option<Situation>) -> &'static str {
 }
 
 /// The names a pair is on the worklist under because it lost a side; each side has its own.
-fn lost_names(pair: &Pair) -> Vec<(Side, KeyBytes)> {
+pub(super) fn lost_names(pair: &Pair) -> Vec<(Side, KeyBytes)> {
     let name = |side: Side| Some((side, work_name(pair.former[side].as_ref()?, Some(pair.id))));
     Side::BOTH.into_iter().filter_map(name).collect()
 }

@@ -6,12 +6,23 @@ use super::Pipeline;
 use super::apply::Fate;
 use super::batch::Batch;
 use super::item::Item;
+use super::knots::references;
 use crate::error::Result;
 use crate::model::{KeyBytes, Link, Side, Work, waited_for, waits_for};
 use crate::sql::Session;
 use crate::state;
 
 impl Pipeline {
+    /// The parents of a record that was deleted, where one is held: its delete may have been refused for this one's sake.
+    pub(super) fn held_above(&self, link: &Link, item: &Item, side: Side) -> Vec<Vec<u8>> {
+        if self.holding.is_empty() {
+            return Vec::new();
+        }
+        let above = references(link, item, side).map(|(via, key, _)| (self.integration.links[via].number, key));
+        let held = above.filter(|(number, _)| self.holding.contains(number));
+        held.map(|(number, key)| waits_for(number, side, &key)).collect()
+    }
+
     /// The parents that records of a batch waited for until now, where one is held: its delete may have waited for these
     /// to go, or to be another's (rule 18).
     pub(super) async fn no_longer_waited_for(
