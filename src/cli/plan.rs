@@ -27,6 +27,10 @@ pub async fn run(context: &Context) -> Result<()> {
     } else {
         print(pipeline.integration(), &counts);
     }
+    if counts.more {
+        let read = counts.entries;
+        tracing::warn!("the logs hold more than the {read} entries that are read at a time: the plan is of these");
+    }
     pipeline.standstill().map_or(Ok(()), Err)
 }
 

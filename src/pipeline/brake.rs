@@ -8,7 +8,7 @@ use super::finish::todo_of;
 use super::item::{Item, Todo};
 use super::{Mode, Pipeline};
 use crate::error::Result;
-use crate::model::{Fingerprint, KeyBytes, Link, Reason, Side, Work};
+use crate::model::{Both, Fingerprint, KeyBytes, Link, Reason, Side, Work};
 use crate::reconcile::{Action, Cause, SetHash, tripped};
 use crate::sql::Session;
 use crate::state::{self, Brake, BrakeKind};
@@ -22,7 +22,7 @@ const WINDOW_H: i64 = 24;
 impl Pipeline {
     /// Before the first write to a link: may the records that lost a side be acted on?
     pub(super) async fn guard(&mut self, doing: &mut Doing<'_>, at: usize, link: &Link) -> Result<()> {
-        let counts = state::work_counts(doing.session, link).await?;
+        let counts = self.work_counts(doing.session, link).await?;
         self.has_work = !counts.is_empty();
         for (reason, links) in [(Reason::Waiting, &mut self.waiting), (Reason::Held, &mut self.holding)] {
             links.remove(&link.number);
@@ -32,12 +32,15 @@ impl Pipeline {
         let brakes = state::brakes(doing.session, link).await?;
         let gone = counts.keys().any(|(reason, _)| *reason == Reason::Gone);
         self.comparing.remove(&link.number);
-        if gone && state::scan(doing.session, link).await?.is_some() {
+        if self.mode == Mode::Plan {
+            self.foresee_missing(doing, at, link).await?;
+        } else if gone && state::scan(doing.session, link).await?.is_some() {
             self.comparing.insert(link.number);
         }
+        let missing = self.supposed.missing(link);
         for lost in Side::BOTH {
             let written = lost.other();
-            let waiting = counts.get(&(Reason::Gone, lost)).copied().unwrap_or(0);
+            let waiting = counts.get(&(Reason::Gone, lost)).copied().unwrap_or(0) + missing.records[lost];
             let before = brakes.iter().find(|brake| brake.side == written && brake.kind == BrakeKind::Deletes);
             if waiting == 0 && before.is_none() {
                 continue;
@@ -52,6 +55,10 @@ impl Pipeline {
             // Nothing new since it tripped, and nobody has approved.
             if before.is_some_and(|brake| brake.approved.is_none() && brake.records == waiting) {
                 self.braked.push((link.number, written));
+                continue;
+            }
+            if missing.records[lost] > 0 && self.nobody_explains(link, lost, missing.replaced) {
+                self.would_trip(link, written, before);
                 continue;
             }
             if self.must_stop(doing, link, written, waiting, before).await? {
@@ -76,6 +83,20 @@ impl Pipeline {
         let mut tx = self.home()?.begin(&self.fence).await?;
         state::retry(&mut *tx, link, Reason::Braked).await?;
         tx.commit().await
+    }
+
+    /// When only planning: what a compare has to find before the brake trips, or holds, does not keep a run from writing all
+    /// else meanwhile.
+    fn would_trip(&mut self, link: &Link, written: Side, before: Option<&Brake>) {
+        match self.supposed.found_late(link, written.other()) && before.is_none() {
+            true => self.supposed.trip(link, written),
+            false => self.braked.push((link.number, written)),
+        }
+    }
+
+    /// Whether records that are missing on a side were lost to no work of its users.
+    pub(super) fn nobody_explains(&self, link: &Link, lost: Side, replaced: Both<bool>) -> bool {
+        replaced[lost] || self.endpoints[link.endpoint[lost]].conditional().is_some()
     }
 
     async fn must_stop(
@@ -115,10 +136,12 @@ impl Pipeline {
         let asked = before.and_then(|brake| brake.approved.as_deref());
         let set = Waiting { written, kind: BrakeKind::Deletes, released: asked };
         let (hash, _) = self.waiting_set(doing, at, link, set).await?;
-        let approved = asked == Some(&hash);
+        // What a compare has yet to find is in no set.
+        let approved = asked == Some(&hash) && self.supposed.missing(link).records[lost] == 0;
         if self.mode == Mode::Plan {
-            if !approved {
-                self.braked.push((link.number, written));
+            match waiting == 0 || approved {
+                true => self.supposed.release(link),
+                false => self.would_trip(link, written, before),
             }
             return Ok(());
         }
@@ -198,14 +221,15 @@ impl Pipeline {
         after: &mut Option<(Side, KeyBytes)>,
     ) -> Result<Option<Vec<Item>>> {
         loop {
-            let page = state::list_work(doing.session, link, after.clone(), self.fit(link) as i64).await?;
+            let page = self.list_work(doing.session, link, after.clone(), self.fit(link)).await?;
             let Some(last) = page.last() else { return Ok(None) };
             let end = (last.side, last.name());
             let todos: Vec<Todo> = page.into_iter().filter(|work| of.names(work)).map(todo_of).collect();
             let size = todos.len();
-            let mode = std::mem::replace(&mut self.mode, Mode::Plan);
+            let (mode, shown) = (self.mode, self.shown);
+            (self.mode, self.shown) = (Mode::Plan, false);
             let batch = self.decide(doing.session, doing.moment, at, Queue { todos, pairs: Vec::new() }).await;
-            self.mode = mode;
+            (self.mode, self.shown) = (mode, shown);
             let Batch { mut items, later, .. } = batch?;
             if later.len() > 0 {
                 // A shorter page, whose rows have room.

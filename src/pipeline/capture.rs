@@ -24,8 +24,6 @@ pub(super) struct Moment {
     pub(super) dirty: Vec<Both<Vec<Dirty>>>,
     /// The positions of their last entries, to look up, and whether these entries gave them the key.
     last: Vec<Both<HashMap<KeyBytes, (Pos, bool)>>>,
-    /// Per link, when only planning: pairs as folding would have recorded them.
-    pub(super) folded: Vec<Vec<Pair>>,
     /// What the next batch is about: its link by place, and keys. Looked up while this batch is written.
     pub(super) next: Option<(usize, Both<Vec<KeyBytes>>)>,
     /// Whether an endpoint had more entries than were read.
@@ -38,6 +36,11 @@ impl Moment {
     /// The window of a link's side and the collection's place in it.
     pub(super) fn window(&mut self, link_at: usize, link: &Link, side: Side) -> (&mut Box<dyn Window>, usize) {
         (&mut self.windows[link.endpoint[side]], self.places[link_at][side])
+    }
+
+    /// Whether an entry that was read is about this key.
+    pub(super) fn names(&self, link_at: usize, side: Side, key: &KeyBytes) -> bool {
+        self.last[link_at][side].contains_key(key)
     }
 
     /// The position of the last entry about a key: older entries say nothing about who has it now (rule 6).
@@ -95,16 +98,15 @@ impl Pipeline {
             dirty: Vec::new(),
             next: None,
             last: Vec::new(),
-            folded: Vec::new(),
             windows,
             places,
         };
         for (at, link) in integration.links.iter().enumerate() {
-            let (mut dirty, mut folded): (Both<Vec<Dirty>>, Vec<Pair>) = (Both::default(), Vec::new());
+            let mut dirty = Both::<Vec<Dirty>>::default();
             let goes = self.goes(at);
             for side in Side::BOTH.into_iter().filter(|_| goes) {
                 dirty[side] = reconcile::coalesce(&moment.entries_of(at, link, side));
-                folded.extend(self.fold(session, &mut moment, at, link, side).await?);
+                self.fold(session, &mut moment, at, link, side).await?;
             }
             let last =
                 Both::from_fn(|side| dirty[side].iter().map(|dirty| (dirty.key.clone(), (dirty.pos, dirty.born))).collect());
@@ -114,33 +116,25 @@ impl Pipeline {
             self.leave_to_compare(&moment, at, link, &mut dirty);
             moment.last.push(last);
             moment.dirty.push(dirty);
-            moment.folded.push(folded);
         }
         Ok(moment)
     }
 
     /// Marks deletes and renames on the pairs, in one transaction of the state. Acting on the marks comes
-    /// later, under the brake: a pair that lost a side goes on the worklist. When only planning,
-    /// returns the marked pairs instead.
-    async fn fold(
-        &mut self,
-        session: &mut dyn Session,
-        moment: &mut Moment,
-        at: usize,
-        link: &Link,
-        side: Side,
-    ) -> Result<Vec<Pair>> {
+    /// later, under the brake: a pair that lost a side goes on the worklist. When only planning, it is supposed
+    /// that they are marked.
+    async fn fold(&mut self, session: &mut dyn Session, moment: &mut Moment, at: usize, link: &Link, side: Side) -> Result<()> {
         let entries = moment.entries_of(at, link, side);
         let keys = structural_keys(&entries);
         if keys.is_empty() && !entries.iter().any(|entry| entry.op == Op::Truncate) {
-            return Ok(Vec::new());
+            return Ok(());
         }
         Box::pin(self.fold_intents(session, link, side, &entries)).await?;
-        let mut pairs = state::by_key(session, link, side, &keys).await?;
+        let mut pairs = self.pairs_by_key(session, link, side, &keys).await?;
         let returning = |entry: &&Entry| matches!(entry.op, Op::Return { .. });
         let returning: Vec<KeyBytes> = entries.iter().filter(returning).map(|entry| entry.key.encode()).collect();
         if !returning.is_empty() {
-            pairs.extend(state::by_former(session, link, side, &returning).await?);
+            pairs.extend(self.pairs_by_former(session, link, side, &returning).await?);
         }
         Box::pin(self.fold_away(session, moment, at, side, &keys)).await?;
         let evidence = Box::pin(self.evidence(session, moment, at, link, side, &pairs)).await?;
@@ -157,7 +151,7 @@ impl Pipeline {
         entries: &[Entry],
         pairs: Vec<Pair>,
         evidence: &(dyn Evidence + Sync),
-    ) -> Result<Vec<Pair>> {
+    ) -> Result<()> {
         let made_before = self.made_before(link, side, &pairs);
         let mut folded = reconcile::fold(entries, side, PairIndex::new(pairs, side), evidence);
         folded
@@ -166,10 +160,7 @@ impl Pipeline {
             .filter(|pair| folded.unsure.binary_search(&pair.id).is_ok())
             .for_each(|pair| forget_evidence(link, pair));
         if folded.changed.is_empty() && !folded.truncated {
-            return Ok(Vec::new());
-        }
-        if self.mode == Mode::Plan {
-            return Ok(folded.changed);
+            return Ok(());
         }
         let lost: Vec<&Pair> = folded.changed.iter().filter(|pair| folded.lost.binary_search(&pair.id).is_ok()).collect();
         Box::pin(self.watch_survivors(session, link, side, &lost)).await?;
@@ -181,6 +172,14 @@ impl Pipeline {
             .filter(|pair| folded.returned.binary_search(&pair.id).is_ok())
             .filter_map(|pair| Some((side, work_name(pair.key[side].as_ref()?, Some(pair.id)))))
             .collect();
+        if self.mode == Mode::Plan {
+            self.supposed.record(&folded.changed, &lost);
+            self.supposed.take_off(link, &returned);
+            if folded.truncated {
+                self.supposed.compare(link);
+            }
+            return Ok(());
+        }
         self.rely_on(link.endpoint[side]).await?;
         let mut tx = self.home()?.begin(&self.fence).await?;
         self.remember(&mut *tx).await?;
@@ -198,8 +197,7 @@ impl Pipeline {
             state::write_scan(&mut *tx, &Scan { link: link.number, part, after: None, asked: self.door.now() }).await?;
         }
         tx.commit().await?;
-        self.door.step("fold.recorded").await?;
-        Ok(Vec::new())
+        self.door.step("fold.recorded").await
     }
 
     /// The worklist entry of a pair that lost a side. Due at once, in this very cycle.

@@ -6,12 +6,12 @@
 
 use std::collections::BTreeMap;
 
-use super::Pipeline;
 use super::apply::Fate;
 use super::batch::Batch;
 use super::brake::Waiting;
 use super::cycle::Doing;
 use super::item::Item;
+use super::{Mode, Pipeline};
 use crate::error::Result;
 use crate::model::{Both, Limit, Link, Reason, Side, Work};
 use crate::reconcile::{Action, Situation, tripped};
@@ -41,7 +41,7 @@ impl Pipeline {
                     let dirty = &doing.moment.dirty[at];
                     let most = listed.values().sum::<u64>() + (dirty.source.len() + dirty.target.len()) as u64;
                     let counted = listed.keys().any(|(reason, _)| *reason == Reason::Braked)
-                        || state::scan(doing.session, link).await?.is_some()
+                        || self.compare_of(doing.session, link).await?.is_some()
                         || self.too_many(doing, link, written, limit, most).await?;
                     if counted {
                         self.suspended.push((link.number, written));
@@ -85,8 +85,11 @@ impl Pipeline {
         }
         let (hash, records) = self.waiting_set(doing, at, link, waiting(brake.side)).await?;
         let approved = records == 0 || off || brake.approved.as_ref() == Some(&hash);
-        if self.mode == super::Mode::Plan {
-            self.halted.extend((!approved).then_some(place));
+        if self.mode == Mode::Plan {
+            match approved {
+                true => self.supposed.release(link),
+                false => self.halted.push(place),
+            }
             return Ok(());
         }
         if approved {
@@ -162,25 +165,34 @@ impl Pipeline {
         self.run_listed(doing, at, link, |work: &Work| work.reason == Reason::Braked).await
     }
 
-    /// A plan puts nothing aside: it goes through everything twice, first to count.
+    /// A plan puts nothing aside: it goes through everything twice, first to count. What would be changed on a side where those
+    /// are too many is braked then; a run has met all else before it knows.
     pub(super) async fn plan_changes(&mut self, doing: &mut Doing<'_>, at: usize, link: &Link) -> Result<()> {
         let sides: Vec<Side> =
             self.suspended.iter().filter(|(number, _)| *number == link.number).map(|(_, side)| *side).collect();
-        let (Some(limit), false) = (link.brake.changes, sides.is_empty()) else { return Ok(()) };
+        let (Some(limit), false) = (link.brake.changes, sides.is_empty()) else {
+            return self.plan_link(doing, at, link).await;
+        };
         self.suspended.retain(|(number, _)| *number != link.number);
-        let entries = (doing.moment.dirty[at].clone(), doing.moment.folded[at].clone());
-        let shown = std::mem::take(doing.counts);
+        let entries = doing.moment.dirty[at].clone();
+        let (shown, waited) = (std::mem::take(doing.counts), self.supposed.waiting.len());
         self.planned = Both::default();
         let planned = self.plan_link(doing, at, link).await;
         *doing.counts = shown;
-        (doing.moment.dirty[at], doing.moment.folded[at]) = entries;
+        doing.moment.dirty[at] = entries;
+        self.supposed.begin_again(link, waited);
         planned?;
+        let mut tripped = Vec::new();
         for written in sides {
             if self.too_many(doing, link, written, limit, self.planned[written]).await? {
-                self.halted.push((link.number, written));
+                tripped.push((link.number, written));
             }
         }
-        Ok(())
+        self.suspended.extend(&tripped);
+        let planned = self.plan_link(doing, at, link).await;
+        self.suspended.retain(|(number, _)| *number != link.number);
+        self.halted.extend(tripped);
+        planned
     }
 
     /// Records a batch has changed, per side, as far as they count towards the brake.

@@ -2,10 +2,9 @@
 
 use std::collections::VecDeque;
 
-use super::apply::{Fate, decision};
+use super::apply::Fate;
 use super::batch::{Batch, Queue};
 use super::capture::Moment;
-use super::changes::changes;
 use super::counts::count;
 use super::finish::todo_of;
 use super::item::Todo;
@@ -14,7 +13,6 @@ use super::takeover::restored_meanwhile;
 use super::{BATCH, Counts, Mode, Phase, Pipeline};
 use crate::error::{Context, Error, Kind, Result};
 use crate::model::{Both, Deletes, KeyBytes, Link, Pair, Side, Work};
-use crate::reconcile::Situation;
 use crate::sql::Session;
 use crate::state;
 
@@ -98,29 +96,18 @@ impl Pipeline {
         Ok(counts)
     }
 
-    /// Counts what a cycle would do, without doing it.
-    pub async fn plan(&mut self) -> Result<Counts> {
-        (self.mode, self.shown) = (Mode::Plan, true);
-        let planned = self.plan_all().await;
-        (self.mode, self.shown) = (Mode::Apply, false);
-        planned
-    }
-
-    async fn plan_all(&mut self) -> Result<Counts> {
-        let mut counts = Counts::default();
-        let mut session = self.home_session().await?;
-        let mut moment = self.capture(&mut *session).await?;
-        counts.entries = moment.entries as u64;
-        let mut doing = Doing { session: &mut *session, moment: &mut moment, counts: &mut counts };
-        self.run_links(&mut doing, true).await?;
-        Ok(counts)
-    }
-
-    async fn run_links(&mut self, doing: &mut Doing<'_>, thorough: bool) -> Result<()> {
+    pub(super) async fn run_links(&mut self, doing: &mut Doing<'_>, thorough: bool) -> Result<()> {
         let integration = self.integration.clone();
         let dirty = &doing.moment.dirty;
         let busy = |at: &usize| thorough || !dirty[*at].source.is_empty() || !dirty[*at].target.is_empty();
         let busy: Vec<usize> = self.going().into_iter().filter(busy).collect();
+        if self.mode == Mode::Plan {
+            // What one link may write may depend on what the brake of another one keeps.
+            for (at, link) in busy.iter().map(|at| (*at, &integration.links[*at])) {
+                self.in_hand = Some(at);
+                self.guard(doing, at, link).await.context(format!("link {}", link.name))?;
+            }
+        }
         for at in busy.iter().copied() {
             let link = &integration.links[at];
             self.in_hand = Some(at);
@@ -138,16 +125,18 @@ impl Pipeline {
             }
         }
         self.in_hand = None;
-        self.untie(doing).await
+        match self.mode {
+            Mode::Apply => self.untie(doing).await,
+            Mode::Plan => self.plan_waiting(doing).await,
+        }
     }
 
     async fn run_link(&mut self, doing: &mut Doing<'_>, at: usize, link: &Link) -> Result<()> {
+        if self.mode == Mode::Plan {
+            return self.plan_changes(doing, at, link).await;
+        }
         self.recheck(doing, at, link).await?;
         self.guard(doing, at, link).await?;
-        if self.mode == Mode::Plan {
-            self.plan_changes(doing, at, link).await?;
-            return self.plan_link(doing, at, link).await;
-        }
         self.run_dirty(doing, at, link).await?;
         self.run_due(doing, at, link, false).await?;
         if link.deletes != Deletes::Delete {
@@ -157,37 +146,17 @@ impl Pipeline {
         self.settle_changes(doing, at, link).await
     }
 
-    pub(super) async fn plan_link(&mut self, doing: &mut Doing<'_>, at: usize, link: &Link) -> Result<()> {
-        self.run_folded(doing, at, link).await?;
-        if state::scan(doing.session, link).await?.is_some() {
-            // The compare meets every record once; the log and the worklist would count some twice.
-            return self.run_scan(doing, at, link).await;
-        }
-        self.run_dirty(doing, at, link).await?;
-        self.run_due(doing, at, link, false).await?;
-        if link.deletes != Deletes::Delete {
-            self.run_due(doing, at, link, true).await?;
-        }
-        Ok(())
-    }
-
-    /// When only planning: pairs that folding would have marked.
-    async fn run_folded(&mut self, doing: &mut Doing<'_>, at: usize, link: &Link) -> Result<()> {
-        let pairs = std::mem::take(&mut doing.moment.folded[at]);
-        if pairs.is_empty() {
-            return Ok(());
-        }
-        self.run_batch(doing, at, link, Vec::new(), pairs).await
-    }
-
-    async fn run_dirty(&mut self, doing: &mut Doing<'_>, at: usize, link: &Link) -> Result<()> {
+    pub(super) async fn run_dirty(&mut self, doing: &mut Doing<'_>, at: usize, link: &Link) -> Result<()> {
         let dirty = std::mem::take(&mut doing.moment.dirty[at]);
         let mut todos: VecDeque<Todo> = VecDeque::with_capacity(dirty.source.len() + dirty.target.len());
         for (side, keys) in [(Side::Source, dirty.source), (Side::Target, dirty.target)] {
             todos.extend(keys.into_iter().map(|dirty| Todo::dirty(side, dirty)));
         }
         while !todos.is_empty() {
-            let batch: Vec<Todo> = todos.drain(..todos.len().min(self.door.batch())).collect();
+            let mut batch: Vec<Todo> = todos.drain(..todos.len().min(self.door.batch())).collect();
+            if self.mode == Mode::Plan {
+                batch.retain(|todo| !self.supposed.met(link, todo.name()));
+            }
             let mut next: Both<Vec<KeyBytes>> = Both::default();
             for todo in todos.iter().take(self.fit(link)).filter(|todo| !self.knows_echo(link, todo)) {
                 next[todo.side].push(todo.key.clone());
@@ -199,20 +168,21 @@ impl Pipeline {
         Ok(())
     }
 
-    async fn run_due(&mut self, doing: &mut Doing<'_>, at: usize, link: &Link, gone: bool) -> Result<()> {
+    pub(super) async fn run_due(&mut self, doing: &mut Doing<'_>, at: usize, link: &Link, gone: bool) -> Result<()> {
         if gone && self.comparing.contains(&link.number) {
             return Ok(());
         }
+        if self.mode == Mode::Plan {
+            return self.plan_listed(doing, at, link, gone).await;
+        }
         let (now, cycle) = (self.door.now(), self.cycle);
-        let plan = self.mode == Mode::Plan;
-        // While a brake holds, what was lost on its side waits; the other side's is not held up by it. A plan shows it.
-        let holds = |side: &Side| gone && !plan && self.holds_lost(link, side.other());
+        // While a brake holds, what was lost on its side waits; the other side's is not held up by it.
+        let holds = |side: &Side| gone && self.holds_lost(link, side.other());
         let braked: Vec<Side> = Side::BOTH.into_iter().filter(holds).collect();
-        if plan || !braked.is_empty() {
+        if !braked.is_empty() {
             let due = |work: &Work| {
-                let listed = plan || work.cycle != cycle;
                 let waits = braked.contains(&work.side) && work.approved.is_none();
-                work.reason.is_lost() == gone && work.next_try <= now && listed && !waits
+                work.reason.is_lost() == gone && work.next_try <= now && work.cycle != cycle && !waits
             };
             return self.run_listed(doing, at, link, due).await;
         }
@@ -322,26 +292,5 @@ impl Pipeline {
         count(doing.counts.link(&link.name), &batch, &fates, &again);
         self.try_again(&batch, &again);
         self.finish(doing.session, link, &batch, &fates).await
-    }
-
-    /// Counts what a batch would do; `twins`: also those that are found. Returns what had no room.
-    pub(super) async fn plan_batch(
-        &mut self,
-        doing: &mut Doing<'_>,
-        at: usize,
-        link: &Link,
-        queue: Queue,
-        twins: bool,
-    ) -> Result<Queue> {
-        let mut batch = self.decide(doing.session, doing.moment, at, queue).await?;
-        self.forget_foreseen();
-        self.brake(link, &mut batch);
-        batch.items.retain(|item| twins || decision(item).is_none_or(|decision| decision.situation != Situation::Found));
-        for side in Side::BOTH {
-            self.planned[side] += batch.items.iter().filter(|item| changes(item, side)).count() as u64;
-        }
-        let fates = vec![Fate::Open; batch.items.len()];
-        count(doing.counts.link(&link.name), &batch, &fates, &[]);
-        Ok(batch.later)
     }
 }

@@ -17,7 +17,6 @@ use crate::error::Result;
 use crate::model::{KeyBytes, Side};
 use crate::reconcile::Action;
 use crate::sql::Session;
-use crate::state;
 
 /// How many levels of parents above a batch are looked at.
 const LEVELS_MAX: usize = 24;
@@ -57,6 +56,11 @@ impl Pipeline {
         self.foreseen.iter().filter(|(_, twin)| matches!(twin, Foreseen::ToCome)).map(|(name, _)| name.clone())
     }
 
+    /// No higher than the parents' parents: who is above was looked at, or will be.
+    pub(super) fn look_no_higher(&mut self) {
+        self.levels = LEVELS_MAX - 2;
+    }
+
     /// With the batch.
     pub(super) fn forget_foreseen(&mut self) {
         self.foreseen.clear();
@@ -73,7 +77,10 @@ impl Pipeline {
             for side in Side::BOTH {
                 let rows = items.iter().filter_map(|item| item.slot[side].row());
                 let keys = rows.filter_map(|row| field.reference(at, row, side)).map(|key| key.encode());
-                let new = keys.filter(|key| !self.foreseen.contains_key(&(via, side, key.clone())));
+                let new = keys.filter(|key| {
+                    let name = (via, side, key.clone());
+                    !self.foreseen.contains_key(&name) && !self.supposed.resolved.contains_key(&name)
+                });
                 referred.entry((via, side)).or_default().extend(new);
             }
         }
@@ -94,8 +101,8 @@ impl Pipeline {
             return Ok(());
         }
         let asked: Vec<KeyBytes> = keys.iter().cloned().collect();
-        let paired: BTreeSet<KeyBytes> =
-            state::by_key(session, link, side, &asked).await?.into_iter().filter_map(|pair| pair.key[side].clone()).collect();
+        let pairs = self.pairs_by_key(session, link, side, &asked).await?;
+        let paired: BTreeSet<KeyBytes> = pairs.into_iter().filter_map(|pair| pair.key[side].clone()).collect();
         keys.retain(|key| !paired.contains(key));
         let todo = |key: KeyBytes| Todo { pos: moment.last(via, side, &key), ..Todo::new(side, key) };
         let mut queue = Queue { todos: keys.into_iter().map(todo).collect(), pairs: Vec::new() };
@@ -103,6 +110,7 @@ impl Pipeline {
             let part = queue.take(self.fit(link));
             let mut batch = self.decide(session, moment, via, part).await?;
             queue.put_back(std::mem::take(&mut batch.later));
+            self.brake(link, &mut batch);
             for item in batch.items {
                 if let Some(twin) = foreseen(&item) {
                     self.foreseen.insert((via, side, item.todo.key), twin);
@@ -114,7 +122,7 @@ impl Pipeline {
 }
 
 /// What will be of a record.
-fn foreseen(item: &Item) -> Option<Foreseen> {
+pub(super) fn foreseen(item: &Item) -> Option<Foreseen> {
     match (&item.decision.as_ref()?.action, &item.pair) {
         (Action::Create(..), _) => Some(Foreseen::ToCome),
         (Action::Update(_) | Action::Ignore | Action::Report, Some(pair)) => Some(Foreseen::Found(Box::new(pair.clone()))),

@@ -82,6 +82,9 @@ impl Pipeline {
     /// Pairs that have their records again are whole from now on: whatever becomes of these next, their twins are not
     /// decided as lost any more. `names`: the entries of the worklist that say they are.
     pub(super) async fn record_found_again(&mut self, link: &Link, pairs: &[Pair], names: &[(Side, KeyBytes)]) -> Result<()> {
+        if self.shown {
+            self.supposed.take_off(link, names);
+        }
         if pairs.is_empty() || self.mode != Mode::Apply {
             return Ok(());
         }

@@ -12,7 +12,6 @@ use crate::error::Result;
 use crate::model::{Deletes, KeyBytes, KeySource, Keys, Kind, Link, Pair, PairStatus, Reason, Row, Side, Work, work_name};
 use crate::reconcile::{self, Action, Situation};
 use crate::sql::Session;
-use crate::state;
 
 impl Pipeline {
     /// The echo of a write that a pair was recorded with a moment ago: nothing needs to be asked.
@@ -39,7 +38,7 @@ impl Pipeline {
             keys.sort_unstable();
             keys.dedup();
             let mut pairs = self.known_ahead(link, side, &mut keys).await;
-            pairs.extend(state::by_key(session, link, side, &keys).await?);
+            pairs.extend(self.pairs_by_key(session, link, side, &keys).await?);
             for pair in pairs {
                 if let Some(key) = pair.key[side].clone() {
                     by_key.insert((side, key), pair);
@@ -83,7 +82,7 @@ impl Pipeline {
             let lost = named.iter().filter(|(todo, _)| todo.side != side);
             let names: Vec<KeyBytes> =
                 lost.filter_map(|(_, pair)| Some(work_name(pair.former[side].as_ref()?, Some(pair.id)))).collect();
-            let works = state::read_work(session, link, side, &names).await?;
+            let works = self.read_work(session, link, side, &names).await?;
             open.extend(works.into_iter().filter_map(|work| Some((work.lost?, work))));
         }
         let mut items = Vec::new();
@@ -111,7 +110,7 @@ impl Pipeline {
         settled: &mut Vec<Todo>,
     ) -> Result<Vec<Item>> {
         let ids: Vec<i64> = todos.iter().filter_map(|todo| todo.lost).collect();
-        let pairs = state::by_id(session, link, &ids).await?;
+        let pairs = self.pairs_by_id(session, link, &ids).await?;
         let pairs: HashMap<i64, Pair> = pairs.into_iter().map(|pair| (pair.id, pair)).collect();
         let (mut items, mut seen) = (Vec::with_capacity(todos.len()), HashSet::new());
         for todo in todos {
@@ -172,7 +171,7 @@ impl Pipeline {
         keys.sort_unstable();
         keys.dedup();
         let mut holders: HashMap<KeyBytes, Vec<Pair>> = HashMap::new();
-        for pair in state::by_former(session, link, side, &keys).await? {
+        for pair in self.pairs_by_former(session, link, side, &keys).await? {
             let Some(key) = pair.former[side].clone() else { continue };
             if pair.status == PairStatus::Linked {
                 holders.entry(key).or_default().push(pair);

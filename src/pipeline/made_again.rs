@@ -40,7 +40,7 @@ impl Pipeline {
                 continue;
             }
             let linked = |pair: &Pair| pair.status == PairStatus::Linked;
-            let pairs = state::by_former(session, link, side, &formers).await?;
+            let pairs = self.pairs_by_former(session, link, side, &formers).await?;
             let mut pairs: HashMap<KeyBytes, Pair> =
                 pairs.into_iter().filter(linked).filter_map(|pair| Some((pair.former[side].clone()?, pair))).collect();
             for item in items.iter_mut().filter(|item| item.unknown(side)) {
@@ -75,7 +75,7 @@ impl Pipeline {
             return Ok(before);
         }
         for (other, at) in self.beside(link, side) {
-            let pairs = state::by_key(session, other, at, &keys).await?;
+            let pairs = self.pairs_by_key(session, other, at, &keys).await?;
             before.extend(pairs.into_iter().filter_map(|pair| Some((pair.key[at].clone()?, pair.former[at].clone()?))));
         }
         Ok(before)

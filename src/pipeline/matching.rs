@@ -13,7 +13,6 @@ use crate::error::Result;
 use crate::model::{Both, Key, KeyBytes, Link, Pair, PairStatus, Row, Side, Value, work_name};
 use crate::reconcile::{Action, Situation, Translate, rows_agree};
 use crate::sql::Session;
-use crate::state;
 
 impl Pipeline {
     /// Finds the twin of each unknown record, or says why it has none.
@@ -208,7 +207,7 @@ impl Pipeline {
         let unread = window.unread(place, &keys, Unread::Births).await?;
         let mut absent = vec![false; keys.len()];
         read_through(window, place, &keys, |at, row| absent[at] = row == Fetched::Absent).await?;
-        let compared = absent.contains(&true) && state::scan(session, link).await?.is_some();
+        let compared = absent.contains(&true) && self.compare_of(session, link).await?.is_some();
         let open = taken.into_iter().zip(absent).filter(|((asked, key), absent)| {
             let soon = compared || asked.attempts < TOLD_SOON;
             unread.contains(&key.encode()) || *absent && soon
@@ -249,7 +248,7 @@ impl Pipeline {
         let mut keys: Vec<KeyBytes> = lists.iter().flatten().map(Key::encode).collect();
         keys.sort_unstable();
         keys.dedup();
-        let pairs = state::by_key(session, link, side, &keys).await?;
+        let pairs = self.pairs_by_key(session, link, side, &keys).await?;
         Ok(pairs.into_iter().filter_map(|pair| Some((pair.key[side].clone()?, pair))).collect())
     }
 }

@@ -17,6 +17,7 @@
 mod ahead;
 mod apply;
 mod apply_app;
+mod awaited;
 mod away;
 mod backlog;
 mod batch;
@@ -50,6 +51,7 @@ mod matching;
 mod memory;
 mod parents;
 mod places;
+mod plan;
 mod record;
 mod repair;
 mod restless;
@@ -58,6 +60,7 @@ mod run;
 mod scan;
 mod split;
 mod stopped;
+mod supposed;
 mod survivors;
 mod takeover;
 mod timings;
@@ -144,6 +147,8 @@ pub struct Pipeline {
     looks: usize,
     /// Whether a plan is to be shown.
     shown: bool,
+    /// When a plan is shown: what the map and the worklist would hold.
+    supposed: Box<supposed::Supposed>,
     /// Links with records that lost a side while a full compare is under way, by number: before it has seen
     /// everything nobody knows how many they are.
     comparing: HashSet<i64>,

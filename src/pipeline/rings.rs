@@ -163,7 +163,7 @@ impl Pipeline {
         while seen.insert(at.clone()) {
             let Some((number, side, key)) = waited_for(&at) else { return Ok(false) };
             let Some(link) = self.integration.links.iter().find(|link| link.number == number) else { return Ok(false) };
-            let works = state::read_work(session, link, side, &[key]).await?;
+            let works = self.read_work(session, link, side, &[key]).await?;
             // Also what is held because it is in a ring.
             let waits = |reason| matches!(reason, Reason::Waiting | Reason::Held);
             match works.into_iter().find_map(|work| work.waits.filter(|_| waits(work.reason))) {

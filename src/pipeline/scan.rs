@@ -7,8 +7,10 @@ use std::collections::HashSet;
 
 use super::batch::{Queue, lost, read_through};
 use super::cycle::Doing;
+use super::finish::todo_of;
 use super::identify::{Known, same_record};
 use super::item::Todo;
+use super::supposed::Missing;
 use super::{BATCH, Mode, Pipeline};
 use crate::endpoint::{Fetched, Unread};
 use crate::error::Result;
@@ -55,7 +57,7 @@ impl Pipeline {
     /// Before anything of a link is decided: pairs whose row is not the one they were recorded with lose that
     /// side, so that no record takes over another's twin because it got its number (C4).
     pub(super) async fn recheck(&mut self, doing: &mut Doing<'_>, at: usize, link: &Link) -> Result<()> {
-        if self.mode == Mode::Plan || !self.unchecked.contains(&link.number) {
+        if !self.unchecked.contains(&link.number) {
             return Ok(());
         }
         if let Some(scan) = state::scan(doing.session, link).await?
@@ -85,7 +87,7 @@ impl Pipeline {
         let (mut same, mut other, mut absent) = (Both::<u64>::default(), Both::<u64>::default(), Both::<u64>::default());
         let mut after = i64::MIN;
         while asked != Both::default() {
-            let pairs = state::page(doing.session, link, after, BATCH).await?;
+            let pairs = self.page_of_pairs(doing.session, link, after, BATCH).await?;
             let Some(last) = pairs.last() else { break };
             after = last.id;
             for side in Side::BOTH.into_iter().filter(|side| asked[*side]) {
@@ -114,11 +116,10 @@ impl Pipeline {
         if doing.moment.more && self.mode != Mode::Plan {
             return Ok(());
         }
-        let Some(mut scan) = state::scan(doing.session, link).await? else { return Ok(()) };
+        let Some(mut scan) = self.compare_of(doing.session, link).await? else { return Ok(()) };
         if self.mode == Mode::Plan {
             // A plan shows the whole of it.
-            let asked = if let ScanPart::Recheck(sides) = scan.part { sides } else { Both::default() };
-            let replaced = self.replaced(doing, at, link, asked).await?;
+            let replaced = self.supposed.missing(link).replaced;
             scan.part = ScanPart::Source;
             scan.after = None;
             while self.scan_page(doing, at, link, &mut scan, replaced).await? {}
@@ -157,7 +158,7 @@ impl Pipeline {
         let keys = window.page(place, after.as_ref(), BATCH).await?;
         let complete = keys.len() < BATCH;
         scan.after = keys.last().map(|key| key.encode().as_bytes().to_vec());
-        let unknown = unknown(doing.session, link, side, &keys).await?;
+        let unknown = self.unknown(doing.session, link, side, &keys).await?;
         let todos: Vec<Todo> = unknown.into_iter().map(|key| Todo::new(side, key)).collect();
         if self.mode == Mode::Plan {
             // Twins were counted when they were met from the source.
@@ -186,7 +187,7 @@ impl Pipeline {
         replaced: Both<bool>,
     ) -> Result<bool> {
         let after = scan.after.take().and_then(|bytes| bytes.try_into().ok()).map_or(i64::MIN, i64::from_be_bytes);
-        let mut pairs = state::page(doing.session, link, after, BATCH).await?;
+        let mut pairs = self.page_of_pairs(doing.session, link, after, BATCH).await?;
         let Some(last) = pairs.last() else { return Ok(false) };
         // Behind the last page come only pairs that were made meanwhile: where records are created without a pause there
         // is always one.
@@ -195,7 +196,10 @@ impl Pipeline {
         // What this cycle has written is newer than this moment's rows.
         pairs.retain(|pair| pair.cycle != self.cycle);
         let half: HashSet<i64> = pairs.iter().filter(|pair| lost(pair)).map(|pair| pair.id).collect();
-        let pairs = self.mark_missing(doing, at, link, pairs, replaced).await?;
+        let pairs = match self.mode {
+            Mode::Apply => self.mark_missing(doing, at, link, pairs, replaced).await?,
+            Mode::Plan => self.plan_missing(doing, at, link, pairs, replaced).await?,
+        };
         // What had lost a side is on the worklist until it is settled; then it may have changed.
         let (half, pairs): (Vec<Pair>, Vec<Pair>) = pairs.into_iter().partition(|pair| half.contains(&pair.id));
         let survivor = |pair: &Pair, side: Side| Some(Todo::new(side, pair.key[side].clone()?));
@@ -215,7 +219,77 @@ impl Pipeline {
         pairs: Vec<Pair>,
         replaced: Both<bool>,
     ) -> Result<Vec<Pair>> {
-        let (mut whole, mut marked, mut lost): (Vec<Pair>, Vec<Pair>, Vec<Work>) = (pairs, Vec::new(), Vec::new());
+        let Found { rest, marked, lost } = self.find_missing(doing, at, link, pairs, replaced).await?;
+        if marked.is_empty() {
+            return Ok(rest);
+        }
+        for side in Side::BOTH {
+            self.rely_on(link.endpoint[side]).await?;
+        }
+        let mut tx = self.home()?.begin(&self.fence).await?;
+        self.remember(&mut *tx).await?;
+        state::update(&mut *tx, link, &marked).await?;
+        state::write_work(&mut *tx, &lost).await?;
+        for side in Side::BOTH {
+            // Records of an app that it did not delete, and another table: however few they are, a person decides.
+            if lost.iter().any(|work| work.side == side) && self.nobody_explains(link, side, replaced) {
+                self.brake_unexplained(&mut *tx, link, side).await?;
+            }
+        }
+        tx.commit().await?;
+        doing.counts.more = true;
+        self.door.step("scan.marked").await?;
+        Ok(rest)
+    }
+
+    /// When only planning, the same: what is missing was counted before, and is decided at once.
+    async fn plan_missing(
+        &mut self,
+        doing: &mut Doing<'_>,
+        at: usize,
+        link: &Link,
+        pairs: Vec<Pair>,
+        replaced: Both<bool>,
+    ) -> Result<Vec<Pair>> {
+        let Found { rest, marked, lost } = self.find_missing(doing, at, link, pairs, replaced).await?;
+        let before = self.supposed.record(&marked, &lost);
+        let todos = lost.iter().cloned().map(todo_of).collect();
+        self.run_batch(doing, at, link, todos, Vec::new()).await?;
+        self.supposed.forget(&marked, &lost);
+        self.supposed.record(&before, &[]);
+        Ok(rest)
+    }
+
+    /// When only planning: what a compare would find to be missing counts towards the brake before anything is decided, and
+    /// so it does in a run, which compares first.
+    pub(super) async fn foresee_missing(&mut self, doing: &mut Doing<'_>, at: usize, link: &Link) -> Result<()> {
+        let Some(scan) = self.compare_of(doing.session, link).await? else { return Ok(()) };
+        let asked = if let ScanPart::Recheck(sides) = scan.part { sides } else { Both::default() };
+        let replaced = self.replaced(doing, at, link, asked).await?;
+        let first = matches!(scan.part, ScanPart::Recheck(_));
+        let (mut missing, mut after) = (Missing { replaced, first, ..Missing::default() }, i64::MIN);
+        loop {
+            let pairs = self.page_of_pairs(doing.session, link, after, BATCH).await?;
+            let Some(last) = pairs.last() else { break };
+            after = last.id;
+            for work in self.find_missing(doing, at, link, pairs, replaced).await?.lost {
+                missing.records[work.side] += 1;
+            }
+        }
+        self.supposed.misses(link, missing);
+        Ok(())
+    }
+
+    /// Which of these pairs miss a record.
+    async fn find_missing(
+        &self,
+        doing: &mut Doing<'_>,
+        at: usize,
+        link: &Link,
+        pairs: Vec<Pair>,
+        replaced: Both<bool>,
+    ) -> Result<Found> {
+        let (mut whole, mut lost): (Vec<Pair>, Vec<Work>) = (pairs, Vec::new());
         for side in Side::BOTH {
             let live: Vec<(&Pair, Key)> =
                 whole.iter().filter_map(|pair| Some((pair, pair.key[side].as_ref()?.decode()?))).collect();
@@ -246,40 +320,24 @@ impl Pipeline {
             }
         }
         let ids: HashSet<i64> = lost.iter().filter_map(|work| work.lost).collect();
-        let (found, mut rest): (Vec<Pair>, Vec<Pair>) = whole.into_iter().partition(|pair| ids.contains(&pair.id));
-        marked.extend(found.into_iter().map(|pair| Pair { ver: pair.ver + 1, ..pair }));
-        if marked.is_empty() {
-            return Ok(rest);
-        }
-        if self.mode == Mode::Plan {
-            rest.extend(marked);
-            return Ok(rest);
-        }
-        for side in Side::BOTH {
-            self.rely_on(link.endpoint[side]).await?;
-        }
-        let mut tx = self.home()?.begin(&self.fence).await?;
-        self.remember(&mut *tx).await?;
-        state::update(&mut *tx, link, &marked).await?;
-        state::write_work(&mut *tx, &lost).await?;
-        for side in Side::BOTH {
-            // Records of an app that it did not delete, and another table: however few they are, a person decides.
-            let app = self.endpoints[link.endpoint[side]].conditional().is_some();
-            if (app || replaced[side]) && lost.iter().any(|work| work.side == side) {
-                self.brake_unexplained(&mut *tx, link, side).await?;
-            }
-        }
-        tx.commit().await?;
-        doing.counts.more = true;
-        self.door.step("scan.marked").await?;
-        Ok(rest)
+        let (marked, rest): (Vec<Pair>, Vec<Pair>) = whole.into_iter().partition(|pair| ids.contains(&pair.id));
+        let marked = marked.into_iter().map(|pair| Pair { ver: pair.ver + 1, ..pair }).collect();
+        Ok(Found { rest, marked, lost })
+    }
+
+    /// Those keys that no pair holds.
+    async fn unknown(&self, session: &mut dyn Session, link: &Link, side: Side, keys: &[Key]) -> Result<Vec<KeyBytes>> {
+        let keys: Vec<KeyBytes> = keys.iter().map(Key::encode).collect();
+        let pairs = self.pairs_by_key(session, link, side, &keys).await?;
+        let known: HashSet<KeyBytes> = pairs.into_iter().filter_map(|pair| pair.key[side].clone()).collect();
+        Ok(keys.into_iter().filter(|key| !known.contains(key)).collect())
     }
 }
 
-/// Those keys that no pair holds.
-async fn unknown(session: &mut dyn Session, link: &Link, side: Side, keys: &[Key]) -> Result<Vec<KeyBytes>> {
-    let keys: Vec<KeyBytes> = keys.iter().map(Key::encode).collect();
-    let known: HashSet<KeyBytes> =
-        state::by_key(session, link, side, &keys).await?.into_iter().filter_map(|pair| pair.key[side].clone()).collect();
-    Ok(keys.into_iter().filter(|key| !known.contains(key)).collect())
+/// What a compare finds of some pairs: those that miss no record but what the map knows of, those that do, marked, and what
+/// goes on the worklist for them.
+struct Found {
+    rest: Vec<Pair>,
+    marked: Vec<Pair>,
+    lost: Vec<Work>,
 }

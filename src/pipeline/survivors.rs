@@ -11,7 +11,6 @@ use crate::error::Result;
 use crate::model::{Base, Deletes, Key, KeyBytes, Link, Pair, Row, Side};
 use crate::reconcile::{Action, Dirty, Situation};
 use crate::sql::Session;
-use crate::state;
 
 /// Survivors that nobody but us has written since their pair was settled: by link and side, keys and pairs.
 ///
@@ -75,7 +74,7 @@ impl Pipeline {
         for side in Side::BOTH.into_iter().filter(|_| self.has_work) {
             let key = |pair: &&Pair| if side == lost { pair.former[side].clone() } else { pair.key[side].clone() };
             let names: Vec<KeyBytes> = pairs.iter().filter_map(key).collect();
-            let work = state::read_work(session, link, side, &names).await?;
+            let work = self.read_work(session, link, side, &names).await?;
             open.extend(work.into_iter().map(|work| (side, work.key)));
         }
         for pair in pairs {

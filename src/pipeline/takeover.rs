@@ -104,6 +104,7 @@ async fn take_fences(
         levels: 0,
         looks: 0,
         shown: false,
+        supposed: Box::default(),
         has_work: true,
         waiting: numbers.clone(),
         holding: numbers.clone(),

@@ -9,7 +9,6 @@ use crate::mapping;
 use crate::model::{Both, Column, Key, KeyBytes, Kind, Link, Lossy, Pair, Row, Side, Table, Value};
 use crate::reconcile::{Cause, Translate, Twin};
 use crate::sql::Session;
-use crate::state;
 
 /// Twins of the parents that a batch of rows refers to.
 #[derive(Default)]
@@ -149,15 +148,18 @@ impl Pipeline {
                 let references = rows[side].iter().filter_map(|row| field.reference(at, row, side));
                 let mut unknown: BTreeMap<KeyBytes, Key> = references.map(|key| (key.encode(), key)).collect();
                 let keys: Vec<KeyBytes> = unknown.keys().cloned().collect();
-                for pair in state::by_key(session, &links[via], side, &keys).await? {
+                for pair in self.pairs_by_key(session, &links[via], side, &keys).await? {
                     parents.learn(via, &pair);
                     if let Some(key) = &pair.key[side] {
                         unknown.remove(key);
                     }
                 }
                 for key in unknown.keys() {
-                    if let Some(Foreseen::Found(pair)) = self.foreseen.get(&(via, side, key.clone())) {
-                        parents.learn(via, pair);
+                    let name = (via, side, key.clone());
+                    match self.foreseen.get(&name).or_else(|| self.supposed.resolved.get(&name)) {
+                        Some(Foreseen::Found(pair)) => parents.learn(via, pair),
+                        Some(Foreseen::ToCome) => parents.will_come(std::iter::once(name)),
+                        None => {}
                     }
                 }
                 self.learn_spelled(session, moment, Reference { link, at, via, side }, unknown, &mut parents).await?;
@@ -188,7 +190,7 @@ impl Pipeline {
         let found = unknown.into_keys().zip(own).filter_map(|(spelled, own)| Some((spelled, own?)));
         let found: Vec<(KeyBytes, KeyBytes)> = found.filter(|(spelled, own)| spelled != own).collect();
         let keys: Vec<KeyBytes> = found.iter().map(|(_, own)| own.clone()).collect();
-        for pair in state::by_key(session, of, side, &keys).await? {
+        for pair in self.pairs_by_key(session, of, side, &keys).await? {
             parents.learn(via, &pair);
         }
         parents.spelled.extend(found.into_iter().map(|(spelled, own)| ((via, side, spelled), own)));

@@ -13,6 +13,7 @@ mod deletes;
 mod engines;
 mod exchanged;
 mod first_sync;
+mod foretold;
 mod generated;
 mod held;
 mod hub;
