@@ -43,7 +43,7 @@ pub async fn run(context: &Context, args: &Approve) -> Result<()> {
     for brake in brakes {
         state::approve(&mut *session, &brake).await?;
         let hash = hex(&brake.hash[..brake.hash.len().min(8)]);
-        println!("approved: {} record(s) towards the {} (set {hash})", brake.records, brake.side);
+        say!("approved: {} record(s) towards the {} (set {hash})", brake.records, brake.side);
     }
     Ok(())
 }
@@ -54,7 +54,7 @@ async fn first_sync(opened: Opened) -> Result<()> {
     let run_by_another = match started {
         Ok(mut pipeline) => {
             pipeline.approve_first_sync().await?;
-            println!("approved: the next run writes");
+            say!("approved: the next run writes");
             return pipeline.release().await;
         }
         Err(error) if error.kind() == Kind::Fenced => error,
@@ -67,6 +67,6 @@ async fn first_sync(opened: Opened) -> Result<()> {
     if approved.is_empty() {
         return Err(run_by_another);
     }
-    println!("approved: {}; the process that runs it goes on with it", approved.join(", "));
+    say!("approved: {}; the process that runs it goes on with it", approved.join(", "));
     Ok(())
 }

@@ -133,15 +133,15 @@ fn print(checked: &Checked) {
     for endpoint in &checked.endpoints {
         let installed =
             if endpoint.installed { "installed" } else { "not installed yet: the first run does it, or: twinrow install" };
-        println!("{}: {}, {installed}", endpoint.name, endpoint.version);
+        say!("{}: {}, {installed}", endpoint.name, endpoint.version);
     }
     for warning in &checked.warnings {
-        println!("warning: {warning}");
+        say!("warning: {warning}");
     }
     for problem in &checked.problems {
-        println!("problem: {problem}");
+        say!("problem: {problem}");
     }
     if checked.problems.is_empty() {
-        println!("ok");
+        say!("ok");
     }
 }

@@ -13,6 +13,8 @@ pub struct Completions {
 
 /// Prints a completion script.
 pub fn run(args: &Completions) -> Result<()> {
-    clap_complete::generate(args.shell, &mut super::Args::command(), "twinrow", &mut std::io::stdout());
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut super::Args::command(), "twinrow", &mut script);
+    say!("{}", String::from_utf8_lossy(&script).trim_end());
     Ok(())
 }

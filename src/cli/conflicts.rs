@@ -113,7 +113,7 @@ pub async fn run(context: &Context, args: &Conflicts) -> Result<()> {
             if context.json {
                 return output::json(&shown);
             }
-            println!("{}: source {}, target {}; {}", shown.link, shown.source, shown.target, shown.fate());
+            say!("{}: source {}, target {}; {}", shown.link, shown.source, shown.target, shown.fate());
             print_fields(&shown.fields);
             Ok(())
         }

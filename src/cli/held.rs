@@ -83,10 +83,10 @@ pub async fn run(context: &Context, args: &Held) -> Result<()> {
             if context.json {
                 return output::json(&shown);
             }
-            println!("{} {side} {}: {}: {}", shown.link, shown.key, shown.reason, shown.cause);
-            println!("since {}, tried {} time(s)", shown.since, shown.attempts + 1);
+            say!("{} {side} {}: {}: {}", shown.link, shown.key, shown.reason, shown.cause);
+            say!("since {}, tried {} time(s)", shown.since, shown.attempts + 1);
             if let Some(as_of) = &shown.as_of {
-                println!("undecided: both sides as they were at {as_of}");
+                say!("undecided: both sides as they were at {as_of}");
                 print_fields(&shown.fields);
             }
             Ok(())
@@ -96,19 +96,19 @@ pub async fn run(context: &Context, args: &Held) -> Result<()> {
             for link in &integration.links {
                 n += retry_link(&mut *session, link).await?;
             }
-            println!("{n} record(s) are tried again in the next cycle");
+            say!("{n} record(s) are tried again in the next cycle");
             Ok(())
         }
         What::Retry { link: Some(name), side: None, .. } => {
             let n = retry_link(&mut *session, link(&integration.links, name)?).await?;
-            println!("{n} record(s) are tried again in the next cycle");
+            say!("{n} record(s) are tried again in the next cycle");
             Ok(())
         }
         What::Retry { link: Some(link), side: Some(side), key } => {
             let record = Record { link: link.clone(), side: side.clone(), key: key.clone().unwrap_or_default() };
             let (link, side, work) = find(&mut *session, &integration.links, &record).await?;
             state::touch(&mut *session, link, &[(side, work.name())]).await?;
-            println!("it is tried again in the next cycle");
+            say!("it is tried again in the next cycle");
             Ok(())
         }
     }
@@ -217,7 +217,7 @@ async fn list(context: &Context, session: &mut dyn Session, links: &[Link]) -> R
             }
             for work in &page {
                 let shown = shown(link, work);
-                println!("{} {} {}: {}: {}", shown.link, shown.side, shown.key, shown.reason, shown.cause);
+                say!("{} {} {}: {}: {}", shown.link, shown.side, shown.key, shown.reason, shown.cause);
             }
         }
     }

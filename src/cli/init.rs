@@ -66,11 +66,11 @@ pub async fn run(context: &Context, args: &Init) -> Result<()> {
     if context.json {
         return output::json(&Written { file, variables });
     }
-    println!("wrote {file}: read it, then check it");
+    say!("wrote {file}: read it, then check it");
     for variable in &variables {
-        println!("next: export {variable}=…");
+        say!("next: export {variable}=…");
     }
-    println!("next: twinrow check --config {file}");
+    say!("next: twinrow check --config {file}");
     Ok(())
 }
 

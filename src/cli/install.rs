@@ -22,9 +22,9 @@ pub async fn run(context: &Context, args: &Install) -> Result<()> {
         if context.json {
             output::json(&done)?;
         } else {
-            done.iter().for_each(|line| println!("{line}"));
+            done.iter().for_each(|line| say!("{line}"));
             if done.is_empty() {
-                println!("everything is in place");
+                say!("everything is in place");
             }
         }
         return opened.broken.map_or(Ok(()), Err);
@@ -41,7 +41,7 @@ pub async fn run(context: &Context, args: &Install) -> Result<()> {
         return output::json(&scripts);
     }
     for (name, script) in scripts {
-        println!("-- {name}\n{script}");
+        say!("-- {name}\n{script}");
     }
     Ok(())
 }

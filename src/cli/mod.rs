@@ -1,5 +1,9 @@
 //! The command line: one file per command.
 
+// First: its macros are the others' too.
+#[macro_use]
+mod output;
+
 mod approve;
 mod check;
 mod completions;
@@ -9,7 +13,6 @@ mod held;
 mod init;
 mod install;
 mod open;
-mod output;
 mod pairs;
 mod plan;
 mod resync;
@@ -132,7 +135,7 @@ pub fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: the runtime can't start: {error}");
+            mention!("error: the runtime can't start: {error}");
             return ExitCode::from(FAILED);
         }
     };
@@ -164,8 +167,8 @@ async fn dispatch(args: Args) -> Result<()> {
 
 /// Says what happened and what to type next; answers the exit code.
 fn report(error: &Error) -> ExitCode {
-    eprintln!("error: {error}");
-    eprintln!("next:  {}", error.what_next());
+    mention!("error: {error}");
+    mention!("next:  {}", error.what_next());
     ExitCode::from(match error.kind() {
         Kind::Config => USAGE,
         Kind::Approval => APPROVAL,
@@ -198,7 +201,7 @@ fn log(args: &Args) {
     let filter = EnvFilter::try_from_env("TWINROW_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| output::Log)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false);
     // Set once, at the start: it can't fail.

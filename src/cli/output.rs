@@ -1,6 +1,7 @@
 //! How commands print.
 
-use std::io::{IsTerminal, Write};
+use std::fmt::Arguments;
+use std::io::{self, ErrorKind, IsTerminal as _, Write};
 
 use serde::Serialize;
 
@@ -8,11 +9,58 @@ use crate::error::{Error, Kind, Result};
 use crate::model::{Both, KeyBytes, Side};
 use crate::pipeline::Counts;
 
+/// As `println!`, for what was asked for; see [`print`].
+macro_rules! say {
+    ($($words:tt)*) => { $crate::cli::output::print(format_args!($($words)*)) };
+}
+
+/// As `eprintln!`; where nobody can hear it, it is not said.
+macro_rules! mention {
+    ($($words:tt)*) => { $crate::cli::output::tell(format_args!($($words)*)) };
+}
+
+/// Prints a line. Whoever reads it may be gone, or the disk full: then nothing more can be answered, and the program ends.
+pub fn print(line: Arguments<'_>) {
+    if let Err(error) = writeln!(io::stdout(), "{line}") {
+        unanswered(&error);
+    }
+}
+
+/// Ends the program, because what was asked for can't be written.
+pub fn unanswered(error: &io::Error) -> ! {
+    // As is usual in a pipe, whoever has read enough need not hear of it.
+    if error.kind() != ErrorKind::BrokenPipe {
+        mention!("error: the answer can't be written: {error}");
+        mention!("next:  the same command again, with its output where there is room");
+    }
+    std::process::exit(i32::from(super::FAILED))
+}
+
+/// Says something on standard error, if it can be said.
+pub fn tell(line: Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Where the log goes. A log that can't be written, as its disk is full or its reader gone, does not end what it tells of.
+#[derive(Clone, Copy, Debug)]
+pub struct Log;
+
+impl Write for Log {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let _ = io::stderr().write_all(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Prints one JSON document.
 pub fn json(value: &impl Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|error| Error::new(Kind::Internal, "the answer can't be written as JSON").source(error))?;
-    println!("{text}");
+    say!("{text}");
     Ok(())
 }
 
@@ -27,8 +75,7 @@ pub async fn ask(question: &str, told: impl Future<Output = ()>) -> Result<bool>
         return Ok(false);
     }
     let failed = |error| Error::new(Kind::Internal, "the terminal does not answer").source(error);
-    eprint!("{question} [y/N] ");
-    std::io::stderr().flush().map_err(failed)?;
+    write!(io::stderr(), "{question} [y/N] ").map_err(failed)?;
     let (tell, answer) = tokio::sync::oneshot::channel();
     // A thread of its own, which the runtime does not wait for at its end: nobody may ever press the key.
     std::thread::spawn(move || {
@@ -42,7 +89,7 @@ pub async fn ask(question: &str, told: impl Future<Output = ()>) -> Result<bool>
             Ok(matches!(line.trim(), "y" | "Y" | "yes"))
         }
         () = told => {
-            eprintln!();
+            mention!("");
             Ok(false)
         }
     }
@@ -65,7 +112,7 @@ pub fn table(rows: &[Vec<String>]) {
     let widths: Vec<usize> = (0..columns).map(width).collect();
     for row in rows {
         let line: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        println!("{}", line.join("  ").trim_end());
+        say!("{}", line.join("  ").trim_end());
     }
 }
 
@@ -94,7 +141,7 @@ pub fn counts(counts: &Counts) {
         ]);
     }
     table(&rows);
-    println!("(create, update, delete: in the source / in the target)");
+    say!("(create, update, delete: in the source / in the target)");
 }
 
 /// Where a typed key stands: by its text, on either side.

@@ -39,7 +39,7 @@ pub async fn run(context: &Context, args: &Pairs) -> Result<()> {
         pairs.truncate(args.limit);
         // Not on standard output, where a program may read the list.
         let name = &link.name;
-        eprintln!("the first {} only; next: {}", args.limit, context.command(&format!("pairs {name} --limit NUMBER")));
+        mention!("the first {} only; next: {}", args.limit, context.command(&format!("pairs {name} --limit NUMBER")));
     }
     let all: Vec<Shown> = pairs
         .iter()

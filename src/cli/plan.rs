@@ -39,11 +39,11 @@ pub fn print(integration: &Integration, counts: &Counts) {
     output::counts(counts);
     for (link, counts) in &counts.links {
         for (cause, n) in &counts.causes {
-            println!("  {link}: {n} held: {cause}");
+            say!("  {link}: {n} held: {cause}");
         }
         for (situation, samples) in &counts.samples {
             let keys: Vec<String> = samples.iter().map(|sample| format!("{} {}", sample.side, sample.key)).collect();
-            println!("  {link}: {situation}: {} …", keys.join(", "));
+            say!("  {link}: {situation}: {} …", keys.join(", "));
         }
     }
     // Links whose tables are the same share one.
@@ -57,7 +57,7 @@ pub fn print(integration: &Integration, counts: &Counts) {
         }
     }
     for (names, rows) in tables {
-        println!("\n{}: what is done in each situation", names.join(", "));
+        say!("\n{}: what is done in each situation", names.join(", "));
         output::table(&rows);
     }
 }

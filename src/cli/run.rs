@@ -125,9 +125,9 @@ fn unapproved() -> Error {
 
 fn tell_timings(args: &Run, pipeline: &Pipeline) {
     if args.timings {
-        eprintln!("{}", pipeline.timings());
+        mention!("{}", pipeline.timings());
         if let Some(peak) = peak_memory() {
-            eprintln!("{:17} {peak:8.1} MB", "peak memory");
+            mention!("{:17} {peak:8.1} MB", "peak memory");
         }
     }
 }

@@ -164,15 +164,15 @@ pub(super) async fn refused(integration: &Integration, endpoints: &[Arc<dyn Endp
 }
 
 fn print(status: &Status) {
-    println!("{}: {}", status.integration, status.run_by.as_ref().map_or("not running".to_owned(), |by| format!("run by {by}")));
+    say!("{}: {}", status.integration, status.run_by.as_ref().map_or("not running".to_owned(), |by| format!("run by {by}")));
     if let Some(Obstacle { cause, next }) = &status.refused {
-        println!("REFUSED: {cause}; next: {next}");
+        say!("REFUSED: {cause}; next: {next}");
     }
     for endpoint in &status.missing_objects {
-        println!("{endpoint}: Twinrow's own tables are gone there; next: twinrow check");
+        say!("{endpoint}: Twinrow's own tables are gone there; next: twinrow check");
     }
     if let Some(time) = status.settings.get("last_sync_time").and_then(|time| time.parse().ok()) {
-        println!("last sync: {}", output::time(time));
+        say!("last sync: {}", output::time(time));
     }
     let heading = ["link", "pairs", "source gone", "target gone", "differ by policy", "held", "waiting", "busy", "conflicts"];
     let mut rows = vec![heading.map(String::from).to_vec()];
@@ -186,22 +186,22 @@ fn print(status: &Status) {
     for link in &status.links {
         if let Some(Stopped { obstacle, since }) = &link.stopped {
             let since = since.as_ref().map_or_else(String::new, |since| format!(" since {since}"));
-            println!("{}: STANDS STILL{since}: {}; next: {}", link.link, obstacle.cause, obstacle.next);
+            say!("{}: STANDS STILL{since}: {}; next: {}", link.link, obstacle.cause, obstacle.next);
         }
         if link.comparing {
-            println!("{}: a full compare is under way", link.link);
+            say!("{}: a full compare is under way", link.link);
         }
         for brake in &link.brakes {
-            println!("{}: BRAKE: {brake}", link.link);
+            say!("{}: BRAKE: {brake}", link.link);
         }
     }
     for open in &status.open_transactions {
         let since = open.transaction.since.map_or_else(String::new, |since| format!(", open since {}", output::time(since)));
         let tables = &open.transaction.tables;
         let what = if tables.is_empty() { "what it changed".to_owned() } else { format!("its changes of {}", tables.join(", ")) };
-        println!("{}: {}{since}: {what} will come when it ends", open.endpoint, open.transaction.who);
+        say!("{}: {}{since}: {what} will come when it ends", open.endpoint, open.transaction.who);
     }
     for missing in &status.missing_rights {
-        println!("{}: to see who keeps transactions open: {}", missing.endpoint, missing.grant);
+        say!("{}: to see who keeps transactions open: {}", missing.endpoint, missing.grant);
     }
 }

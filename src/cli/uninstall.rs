@@ -115,10 +115,10 @@ pub async fn run(context: &Context, args: &Uninstall) -> Result<()> {
         return output::json(&removed);
     }
     for line in &removed {
-        println!("{line}");
+        say!("{line}");
     }
     if removed.is_empty() {
-        println!("nothing was installed");
+        say!("nothing was installed");
     }
     Ok(())
 }

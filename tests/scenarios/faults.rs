@@ -1,6 +1,8 @@
 //! What goes wrong around the program: connections cut, rows and tables locked, two of it, one of them frozen.
 
+use std::fs::File;
 use std::os::unix::process::ExitStatusExt as _;
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +16,7 @@ scenarios! { sqlite_sqlite:
     a_second_process_waits_its_turn,
     i8_a_frozen_process_can_write_nothing_when_it_wakes,
     once_refuses_while_another_runs,
+    i7_what_nobody_can_read_ends_nothing,
     i9_a_promise_that_nobody_renews_is_over,
     killed_at_rare_steps,
 }
@@ -102,6 +105,25 @@ pub async fn once_refuses_while_another_runs(scene: &Scene) {
     let refused = scene.refused(&["run", "--once"], 4).await;
     assert!(refused.err.contains("--take-over"), "{}", refused.err);
     end(first).await;
+}
+
+/// A disk is full, or whoever read has gone.
+pub async fn i7_what_nobody_can_read_ends_nothing(scene: &Scene) {
+    let full = || Stdio::from(File::options().write(true).open("/dev/full").unwrap());
+    scene.customers("").await;
+    let child = scene.program.start_into(&["run"], Stdio::null(), full());
+    scene.customer("a@x", "Ada").await;
+    arrives(scene, "a@x").await;
+    scene.customer("b@x", "Ben").await;
+    arrives(scene, "b@x").await;
+    end(child).await;
+    let told = scene.program.start_into(&["status"], full(), Stdio::piped()).wait_with_output().await.unwrap();
+    let words = String::from_utf8_lossy(&told.stderr).into_owned();
+    assert!(told.status.code() == Some(1) && words.contains("the answer can't be written"), "{told:?}");
+    let mut unread = scene.program.start_into(&["status"], Stdio::piped(), Stdio::piped());
+    drop(unread.stdout.take());
+    let unread = unread.wait_with_output().await.unwrap();
+    assert!(!String::from_utf8_lossy(&unread.stderr).contains("panic"), "{unread:?}");
 }
 
 /// A process that was killed while the machine's clock was a year ahead; and one that lives on a machine whose clock is.

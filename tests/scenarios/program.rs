@@ -70,6 +70,11 @@ impl Program {
         command.spawn().unwrap()
     }
 
+    /// Starts a command that answers, and logs, elsewhere.
+    pub fn start_into(&self, args: &[&str], out: Stdio, log: Stdio) -> Child {
+        self.command(args).stdout(out).stderr(log).spawn().unwrap()
+    }
+
     /// What the started commands have logged.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.path("log")).unwrap_or_default()

@@ -98,8 +98,8 @@ impl Summary {
     }
 
     pub fn print(&self, dir: &Path) {
-        println!("Read afresh from both files:");
-        println!(
+        say!("Read afresh from both files:");
+        say!(
             "  people     {:>5} in the shop, {:>5} in the CRM, {} differ, {} doubled",
             self.shop.0.len(),
             self.crm.0.len(),
@@ -107,27 +107,27 @@ impl Summary {
             self.doubled
         );
         let count = |sales: &Sales| sales.values().sum::<u64>();
-        println!(
+        say!(
             "  purchases  {:>5} in the shop, {:>5} in the CRM, {} differ ({} held)",
             count(&self.shop.1),
             count(&self.crm.1),
             self.different_sales(),
             self.held.len()
         );
-        println!("  conflicts  {:>5} kept: the shop's value won, the CRM's can be read", self.conflicts);
+        say!("  conflicts  {:>5} kept: the shop's value won, the CRM's can be read", self.conflicts);
         for (link, cause) in self.held.iter().take(3) {
-            println!("  held       in {link}: {cause}");
+            say!("  held       in {link}: {cause}");
         }
         if let Some((email, shop, crm)) = self.shop.0.iter().find_map(|(email, shop)| Some((email, shop, self.crm.0.get(email)?)))
         {
-            println!("  for example {email}: customer {} = contact {}, \"{}\"", shop.0, crm.0, shop.1);
+            say!("  for example {email}: customer {} = contact {}, \"{}\"", shop.0, crm.0, shop.1);
         }
-        println!();
-        println!("{}", self.verdict());
-        println!();
-        println!("Explore what it left:");
+        say!("");
+        say!("{}", self.verdict());
+        say!("");
+        say!("Explore what it left:");
         for command in ["status", "pairs customers", "conflicts", "held", "run --once"] {
-            println!("  twinrow --config {}/twinrow.yaml {command}", dir.display());
+            say!("  twinrow --config {}/twinrow.yaml {command}", dir.display());
         }
     }
 }

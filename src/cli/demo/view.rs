@@ -13,11 +13,11 @@ use crate::pipeline::Counts;
 const LINE_EVERY: Duration = Duration::from_secs(2);
 
 pub fn introduce(dir: &Path) {
-    println!("Two SQLite databases in {}/:", dir.display());
-    println!("  shop.db  customer(id 1, 2, …)           purchase(id 1, 2, …)");
-    println!("  crm.db   contacts(contact_no 5001, …)   deals(deal_no 90001, …)");
-    println!("Twinrow finds who is the same person by e-mail, creates the others, and rewrites the foreign keys.");
-    println!();
+    say!("Two SQLite databases in {}/:", dir.display());
+    say!("  shop.db  customer(id 1, 2, …)           purchase(id 1, 2, …)");
+    say!("  crm.db   contacts(contact_no 5001, …)   deals(deal_no 90001, …)");
+    say!("Twinrow finds who is the same person by e-mail, creates the others, and rewrites the foreign keys.");
+    say!("");
 }
 
 /// Counts what is seen.
@@ -38,12 +38,12 @@ impl View {
 
     pub fn first(&mut self, counts: &Counts) {
         let total = counts.total();
-        println!("First sync:");
-        println!("  {:>5} records on both sides recognised as the same", total.linked);
-        println!("  {:>5} created in the CRM", total.created_target);
-        println!("  {:>5} created in the shop", total.created_source);
-        println!();
-        println!("Now both are open for business, and Twinrow keeps them the same:");
+        say!("First sync:");
+        say!("  {:>5} records on both sides recognised as the same", total.linked);
+        say!("  {:>5} created in the CRM", total.created_target);
+        say!("  {:>5} created in the shop", total.created_source);
+        say!("");
+        say!("Now both are open for business, and Twinrow keeps them the same:");
         self.said = Instant::now();
     }
 
@@ -62,7 +62,7 @@ impl View {
         );
         if self.bar.is_hidden() {
             if self.said.elapsed() >= LINE_EVERY {
-                println!("  {line}");
+                say!("  {line}");
                 self.said = Instant::now();
             }
         } else {
@@ -73,14 +73,14 @@ impl View {
 
     pub fn closed(&mut self, shop: &Done, crm: &Done) {
         self.bar.finish();
-        println!();
-        println!("Closed. The shop's own work:  {} created, {} changed, {} deleted", shop.created, shop.updated, shop.deleted);
-        println!("        The CRM's own work:   {} created, {} changed, {} deleted", crm.created, crm.updated, crm.deleted);
+        say!("");
+        say!("Closed. The shop's own work:  {} created, {} changed, {} deleted", shop.created, shop.updated, shop.deleted);
+        say!("        The CRM's own work:   {} created, {} changed, {} deleted", crm.created, crm.updated, crm.deleted);
     }
 
     pub fn settled(&mut self, counts: &Counts, took: Duration) {
         self.total.add(counts);
-        println!("        The last changes were carried over in {} ms.", took.as_millis());
-        println!();
+        say!("        The last changes were carried over in {} ms.", took.as_millis());
+        say!("");
     }
 }
