@@ -147,7 +147,9 @@ impl Pipeline {
                 Some(self.work(link, &todo, reason, cause, None))
             }
             (Fate::Written, _) => None,
-            (Fate::Open, Some(Action::Retry)) => Some(self.work(link, &todo, Reason::Busy, "it changed while it was read", None)),
+            (Fate::Open, Some(Action::Retry)) => {
+                Some(self.work(link, &todo, Reason::Busy, "it, or what it refers to, changed while it was read", None))
+            }
             (Fate::Open, Some(Action::Hold(Cause::Held(cause)))) if cause == super::brake::BRAKED => {
                 Some(self.work(link, &todo, Reason::Braked, cause, None))
             }
@@ -176,6 +178,8 @@ impl Pipeline {
         // A pair that lost a side stays under the brake until it is decided, whatever it waits for.
         let gone = todo.lost.is_some() && matches!(reason, Reason::Busy | Reason::Braked);
         let lost = if todo.approved.is_some() { Reason::Approved } else { Reason::Gone };
+        // How long it waited for something else says nothing of how long it will be busy.
+        let attempts = if reason == Reason::Busy && todo.released { 0 } else { todo.attempts };
         Work {
             link: link.number,
             side: todo.side,
@@ -185,7 +189,7 @@ impl Pipeline {
             cause: cause.to_owned(),
             waits,
             attempts: 0,
-            next_try: if gone && reason == Reason::Braked { 0 } else { next_try(reason, todo.attempts, now) },
+            next_try: if gone && reason == Reason::Braked { 0 } else { next_try(reason, attempts, now) },
             cycle: self.cycle,
             since: now,
             approved: todo.approved.clone(),
@@ -220,7 +224,16 @@ pub(super) fn todo_of(work: Work) -> Todo {
     let attempts = work.attempts + 1;
     let set_off = work.reason == Reason::Unfinished || work.cause.ends_with(SET_OFF);
     let rounds = if set_off { attempts } else { 0 };
-    Todo { lost: work.lost, attempts, recorded: true, rounds, approved: work.approved, ..Todo::new(work.side, work.key) }
+    let released = matches!(work.reason, Reason::Waiting | Reason::Held);
+    Todo {
+        lost: work.lost,
+        attempts,
+        released,
+        recorded: true,
+        rounds,
+        approved: work.approved,
+        ..Todo::new(work.side, work.key)
+    }
 }
 
 /// What each side has done that makes a conflict.

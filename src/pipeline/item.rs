@@ -14,6 +14,8 @@ pub(super) struct Todo {
     pub(super) pos: Pos,
     /// How often it was tried before.
     pub(super) attempts: i64,
+    /// Whether it waited for another record, or was held, until now.
+    pub(super) released: bool,
     /// Whether it stands in the worklist table.
     pub(super) recorded: bool,
     /// Whether all its log entries are our own writes.
@@ -27,7 +29,8 @@ pub(super) struct Todo {
 
 impl Todo {
     pub(super) fn new(side: Side, key: KeyBytes) -> Todo {
-        Todo { side, key, lost: None, pos: Pos::default(), attempts: 0, recorded: false, own: false, rounds: 0, approved: None }
+        let pos = Pos::default();
+        Todo { side, key, lost: None, pos, attempts: 0, released: false, recorded: false, own: false, rounds: 0, approved: None }
     }
 
     pub(super) fn dirty(side: Side, dirty: Dirty) -> Todo {

@@ -81,7 +81,11 @@ async fn i6_an_approval_lets_the_policy_decide_and_doubles_nothing() {
             scene.kinto.create("new", json!({"name": "New", "email": "new@x"})).await;
             for _ in 0..2 {
                 scene.run().await;
-                assert_eq!((scene.rows().await.len(), scene.records().await.len()), (11, 1), "nothing before that, nor what is new");
+                assert_eq!(
+                    (scene.rows().await.len(), scene.records().await.len()),
+                    (11, 1),
+                    "nothing before that, nor what is new"
+                );
             }
             let said = program(&scene, &["approve", "contacts"], "");
             assert!(said.starts_with("0:"), "{said}");

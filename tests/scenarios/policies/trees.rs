@@ -8,6 +8,7 @@ scenarios! { each_engine:
 
 scenarios! { sqlite_sqlite:
     c15_a_long_chain_is_there_after_one_run,
+    i7_what_waited_for_a_held_record_comes_with_it_in_one_run,
 }
 
 scenarios! { mariadb_mysql:
@@ -92,5 +93,24 @@ pub async fn c15_a_long_chain_is_there_after_one_run(scene: &Scene) {
     tx.commit().await;
     scene.sync().await;
     assert_eq!(count(scene).await, "130");
+    scene.quiet().await;
+}
+
+/// However often they were tried while they waited for it.
+pub async fn i7_what_waited_for_a_held_record_comes_with_it_in_one_run(scene: &Scene) {
+    tree(scene).await;
+    scene.target.user("create trigger no before insert on knot when new.label = 'n1' begin select raise(abort, 'no'); end").await;
+    for id in 1..=20 {
+        add(scene, id, (id > 1).then_some(id / 2)).await;
+    }
+    for _ in 0..5 {
+        scene.sync().await;
+        scene.program.run(&["held", "retry"]).await.code(0);
+    }
+    assert_eq!(count(scene).await, "0");
+    scene.target.user("drop trigger no").await;
+    scene.program.run(&["held", "retry"]).await.code(0);
+    scene.sync().await;
+    assert_eq!(count(scene).await, "20");
     scene.quiet().await;
 }
