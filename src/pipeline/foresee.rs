@@ -53,7 +53,8 @@ impl Pipeline {
 
     /// The records that will have a twin which is yet to be created.
     pub(super) fn to_come(&self) -> impl Iterator<Item = (usize, Side, KeyBytes)> {
-        self.foreseen.iter().filter(|(_, twin)| matches!(twin, Foreseen::ToCome)).map(|(name, _)| name.clone())
+        let all = self.foreseen.iter().chain(&self.supposed.resolved);
+        all.filter(|(_, twin)| matches!(twin, Foreseen::ToCome)).map(|(name, _)| name.clone())
     }
 
     /// No higher than the parents' parents: who is above was looked at, or will be.

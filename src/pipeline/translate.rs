@@ -156,10 +156,8 @@ impl Pipeline {
                 }
                 for key in unknown.keys() {
                     let name = (via, side, key.clone());
-                    match self.foreseen.get(&name).or_else(|| self.supposed.resolved.get(&name)) {
-                        Some(Foreseen::Found(pair)) => parents.learn(via, pair),
-                        Some(Foreseen::ToCome) => parents.will_come(std::iter::once(name)),
-                        None => {}
+                    if let Some(Foreseen::Found(pair)) = self.foreseen.get(&name).or_else(|| self.supposed.resolved.get(&name)) {
+                        parents.learn(via, pair);
                     }
                 }
                 self.learn_spelled(session, moment, Reference { link, at, via, side }, unknown, &mut parents).await?;
