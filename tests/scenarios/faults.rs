@@ -132,16 +132,12 @@ pub async fn i9_a_promise_that_nobody_renews_is_over(scene: &Scene) {
     scene.sync().await;
     scene.customer("a@x", "Ada").await;
     scene.target.user("update twinrow_lease set holder = 'elsewhere', until = strftime('%s', 'now') + 31536000").await;
-    let renewed = async {
-        loop {
-            scene.target.user("update twinrow_lease set until = until + 1").await;
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
-    };
-    tokio::select! {
-        refused = scene.refused(&["run", "--once"], 4) => assert!(refused.err.contains("elsewhere"), "{}", refused.err),
-        () = renewed => {}
-    }
+    let mut refused = scene.program.start(&["run", "--once"], None);
+    until("it looks whether anybody is there", || async { scene.program.log().contains("waiting for elsewhere") }).await;
+    scene.target.user("update twinrow_lease set until = until + 1").await;
+    let status = tokio::time::timeout(PATIENCE, refused.wait()).await.unwrap().unwrap();
+    assert_eq!(status.code(), Some(4), "{}", scene.program.log());
+    assert!(scene.program.log().contains("is being run by elsewhere"), "{}", scene.program.log());
     assert_eq!(mails(scene).await, Vec::<String>::new());
     scene.sync().await;
     assert_eq!(mails(scene).await, ["a@x"]);

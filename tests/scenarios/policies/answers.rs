@@ -71,7 +71,7 @@ impl Jobs {
                     if rows(&lab, &format!("select {column} from {table}")).await != [word] {
                         says(&lab, column, table, word).await;
                     }
-                    tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+                    tokio::task::yield_now().await;
                 }
             })
         };
