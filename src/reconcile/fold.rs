@@ -109,9 +109,9 @@ pub enum Back {
 
 /// What rows say where entries, by their places, leave open whose record has a key.
 pub trait Evidence {
-    /// Whose record an entry has put back, where this pair's was ([`put_back`]).
+    /// Whose record an entry has put back, where this pair's was ([`put_back`](super::put_back)).
     fn back(&self, at: usize, pair: &Pair) -> Back;
-    /// Whether an entry was logged later than it happened, and the entry that it happened before ([`late`]).
+    /// Whether an entry was logged later than it happened, and the entry that it happened before ([`late`](super::late)).
     fn late(&self, at: usize) -> Option<Late>;
 }
 

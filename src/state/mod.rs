@@ -1,6 +1,6 @@
 //! What Twinrow remembers: the identity map, cursors, unfinished work, conflicts, brakes.
 //!
-//! Everything here is a function of an open [`Session`]: where the state's database is also the one
+//! Everything here is a function of an open [`Session`](crate::sql::Session): where the state's database is also the one
 //! written to, that session is the data's own transaction, and both commit together. Every writing
 //! function belongs inside a transaction that took its fence (rule 4).
 
