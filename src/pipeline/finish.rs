@@ -178,8 +178,13 @@ impl Pipeline {
         // A pair that lost a side stays under the brake until it is decided, whatever it waits for.
         let gone = todo.lost.is_some() && matches!(reason, Reason::Busy | Reason::Braked);
         let lost = if todo.approved.is_some() { Reason::Approved } else { Reason::Gone };
-        // How long it waited for something else says nothing of how long it will be busy.
-        let attempts = if reason == Reason::Busy && todo.released { 0 } else { todo.attempts };
+        // How long it waited for something else says nothing of how long it will be busy, or wait for this.
+        let anew = match reason {
+            Reason::Busy => todo.released,
+            Reason::Waiting => todo.waited != waits,
+            Reason::Gone | Reason::Approved | Reason::Unfinished | Reason::Held | Reason::Braked => false,
+        };
+        let attempts = if anew { 0 } else { todo.attempts };
         Work {
             link: link.number,
             side: todo.side,
@@ -229,6 +234,7 @@ pub(super) fn todo_of(work: Work) -> Todo {
         lost: work.lost,
         attempts,
         released,
+        waited: work.waits,
         recorded: true,
         rounds,
         approved: work.approved,

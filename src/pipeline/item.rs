@@ -16,6 +16,8 @@ pub(super) struct Todo {
     pub(super) attempts: i64,
     /// Whether it waited for another record, or was held, until now.
     pub(super) released: bool,
+    /// What it waited for until now.
+    pub(super) waited: Option<Vec<u8>>,
     /// Whether it stands in the worklist table.
     pub(super) recorded: bool,
     /// Whether all its log entries are our own writes.
@@ -30,7 +32,8 @@ pub(super) struct Todo {
 impl Todo {
     pub(super) fn new(side: Side, key: KeyBytes) -> Todo {
         let pos = Pos::default();
-        Todo { side, key, lost: None, pos, attempts: 0, released: false, recorded: false, own: false, rounds: 0, approved: None }
+        let (lost, waited, approved) = (None, None, None);
+        Todo { side, key, lost, pos, attempts: 0, released: false, waited, recorded: false, own: false, rounds: 0, approved }
     }
 
     pub(super) fn dirty(side: Side, dirty: Dirty) -> Todo {

@@ -9,6 +9,11 @@ scenarios! { each_engine:
 scenarios! { sqlite_sqlite:
     c15_a_long_chain_is_there_after_one_run,
     i7_what_waited_for_a_held_record_comes_with_it_in_one_run,
+    c15_a_ring_whose_other_parent_is_new_comes_with_it,
+}
+
+scenarios! { mariadb_sqlite:
+    c15_a_ring_whose_other_parent_is_new_comes_with_it,
 }
 
 scenarios! { mariadb_mysql:
@@ -112,5 +117,38 @@ pub async fn i7_what_waited_for_a_held_record_comes_with_it_in_one_run(scene: &S
     scene.program.run(&["held", "retry"]).await.code(0);
     scene.sync().await;
     assert_eq!(count(scene).await, "20");
+    scene.quiet().await;
+}
+
+/// Each waits for the other one only when it no longer waits for something else.
+pub async fn c15_a_ring_whose_other_parent_is_new_comes_with_it(scene: &Scene) {
+    let (key, text) = (scene.source.dialect().generated_key, scene.source.dialect().text);
+    scene.source.user(&format!("create table dept (id {key}, name {text} not null)")).await;
+    let references = "foreign key (dept) references dept (id), foreign key (boss) references worker (id)";
+    let worker = format!("create table worker (id {key}, name {text}, dept bigint not null, boss bigint, {references})");
+    scene.source.user(&worker).await;
+    let (key, text) = (scene.target.dialect().generated_key, scene.target.dialect().text);
+    scene.target.user(&format!("create table team (no {key}, title {text} not null)")).await;
+    let references = "foreign key (team) references team (no), foreign key (chief) references member (no)";
+    let member = format!("create table member (no {key}, title {text}, team bigint not null, chief bigint, {references})");
+    scene.target.user(&member).await;
+    scene.link(&[
+        ("teams", "    source: dept\n    target: team\n    fields: {name: title}"),
+        (
+            "members",
+            "    source: worker\n    target: member\n    \
+             fields: {name: title, dept: {to: team, via: teams}, boss: {to: chief, via: members}}",
+        ),
+    ]);
+    let mut tx = scene.source.open().await;
+    tx.run("insert into dept (id, name) values (71, 'd')").await;
+    for (id, name) in [(81, "a"), (82, "b"), (83, "c")] {
+        tx.run(&format!("insert into worker (id, name, dept) values ({id}, '{name}', 71)")).await;
+    }
+    tx.run("update worker set boss = case id when 83 then 81 else id + 1 end").await;
+    tx.commit().await;
+    scene.sync().await;
+    let ring = "select m.title, c.title, t.title from member m join member c on c.no = m.chief join team t on t.no = m.team order by m.title";
+    assert_eq!(rows(&scene.target, ring).await, ["a|b|d", "b|c|d", "c|a|d"], "{:?}", scene.held().await);
     scene.quiet().await;
 }
