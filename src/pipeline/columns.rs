@@ -159,8 +159,7 @@ fn in_order(table: &Table) -> Vec<Born> {
 }
 
 /// Notes the columns of a link, marks its fields whose columns were made anew, and has it compared, also if one is defined in
-/// another way. `numbers`: the list of all
-/// mappings it ever had, in which such a field takes a new place, and so has no base.
+/// another way. `numbers`: the list of all mappings it ever had, in which such a field takes a new place, and so has no base.
 pub(super) async fn note(
     session: &mut dyn Session,
     fence: &Fence,
@@ -190,24 +189,7 @@ pub(super) async fn note(
         if link.broken.is_some() {
             continue;
         }
-        let (new, redefined) = (known.anew(&now[side]), known.redefined(&now[side]));
-        for at in 0..link.fields.len() {
-            let column = &link.collection[side].column(at).name;
-            link.fields[at].remade[side] = after.remade.contains(column);
-            let field = &link.fields[at].name;
-            let tell = |what: &str| {
-                tracing::warn!(link = link.name, "{field}: its column in the {side} {what}: all records are compared");
-            };
-            if redefined.contains(column) && !new.contains(column) {
-                tell("is defined in another way");
-                compare = true;
-            }
-            if new.contains(column) {
-                tell("was dropped and made anew");
-                numbers.iter_mut().filter(|known| *known == field).for_each(|known| known.push_str(" (before it was made anew)"));
-                compare = true;
-            }
-        }
+        compare |= mark_other_columns(link, side, &known, &after, &now[side], numbers);
     }
     if compare {
         let under_way = state::scan(session, link).await?.map(|scan| scan.part);
@@ -215,6 +197,30 @@ pub(super) async fn note(
         state::write_scan(session, &Scan { link: link.number, part, after: None, asked }).await?;
     }
     Ok(())
+}
+
+/// Marks the fields of a side whose columns were ever made anew (`after` names them), and gives those that were so since `known`
+/// was noted a new place in `numbers`. Whether the link is to be compared: for these, or for others defined in another way.
+fn mark_other_columns(link: &mut Link, side: Side, known: &Noted, after: &Noted, now: &[Born], numbers: &mut [String]) -> bool {
+    let (new, redefined) = (known.anew(now), known.redefined(now));
+    let mut compare = false;
+    for at in 0..link.fields.len() {
+        let column = &link.collection[side].column(at).name;
+        link.fields[at].remade[side] = after.remade.contains(column);
+        let field = &link.fields[at].name;
+        let tell = |what: &str| {
+            tracing::warn!(link = link.name, "{field}: its column in the {side} {what}: all records are compared");
+        };
+        if new.contains(column) {
+            tell("was dropped and made anew");
+            numbers.iter_mut().filter(|known| *known == field).for_each(|known| known.push_str(" (before it was made anew)"));
+            compare = true;
+        } else if redefined.contains(column) {
+            tell("is defined in another way");
+            compare = true;
+        }
+    }
+    compare
 }
 
 /// Fields whose columns were renamed take the places that their mappings had under the old names.
