@@ -70,7 +70,8 @@ impl Pipeline {
                 let Some(last) = pairs.last() else { break };
                 after = last.id;
                 pairs.retain(|pair| !pair.gone(Side::Source) && !pair.gone(Side::Target));
-                self.mark_missing(doing, at, link, pairs, sides).await?;
+                let found = self.find_missing(doing, at, link, pairs, sides).await?;
+                self.mark_missing(doing, link, &found, sides).await?;
             }
             let mut tx = self.home()?.begin(&self.fence).await?;
             state::write_scan(&mut *tx, &Scan { part: ScanPart::Source, ..scan }).await?;
@@ -196,12 +197,13 @@ impl Pipeline {
         // What this cycle has written is newer than this moment's rows.
         pairs.retain(|pair| pair.cycle != self.cycle);
         let half: HashSet<i64> = pairs.iter().filter(|pair| lost(pair)).map(|pair| pair.id).collect();
-        let pairs = match self.mode {
-            Mode::Apply => self.mark_missing(doing, at, link, pairs, replaced).await?,
-            Mode::Plan => self.plan_missing(doing, at, link, pairs, replaced).await?,
-        };
+        let found = self.find_missing(doing, at, link, pairs, replaced).await?;
+        match self.mode {
+            Mode::Apply => self.mark_missing(doing, link, &found, replaced).await?,
+            Mode::Plan => self.plan_missing(doing, at, link, &found).await?,
+        }
         // What had lost a side is on the worklist until it is settled; then it may have changed.
-        let (half, pairs): (Vec<Pair>, Vec<Pair>) = pairs.into_iter().partition(|pair| half.contains(&pair.id));
+        let (half, pairs): (Vec<Pair>, Vec<Pair>) = found.rest.into_iter().partition(|pair| half.contains(&pair.id));
         let survivor = |pair: &Pair, side: Side| Some(Todo::new(side, pair.key[side].clone()?));
         let survivors = Side::BOTH.into_iter().flat_map(|side| half.iter().filter_map(move |pair| survivor(pair, side)));
         self.run_batch(doing, at, link, survivors.collect(), pairs).await?;
@@ -211,25 +213,18 @@ impl Pipeline {
     /// A live key without a row, read by key at a moment whose log is fully folded, is gone although no
     /// entry says so (TRUNCATE, a disabled trigger): marked, and decided under the brake. So is one with another
     /// record's row, on a side where another table may stand now.
-    async fn mark_missing(
-        &mut self,
-        doing: &mut Doing<'_>,
-        at: usize,
-        link: &Link,
-        pairs: Vec<Pair>,
-        replaced: Both<bool>,
-    ) -> Result<Vec<Pair>> {
-        let Found { rest, marked, lost } = self.find_missing(doing, at, link, pairs, replaced).await?;
+    async fn mark_missing(&mut self, doing: &mut Doing<'_>, link: &Link, found: &Found, replaced: Both<bool>) -> Result<()> {
+        let Found { marked, lost, .. } = found;
         if marked.is_empty() {
-            return Ok(rest);
+            return Ok(());
         }
         for side in Side::BOTH {
             self.rely_on(link.endpoint[side]).await?;
         }
         let mut tx = self.home()?.begin(&self.fence).await?;
         self.remember(&mut *tx).await?;
-        state::update(&mut *tx, link, &marked).await?;
-        state::write_work(&mut *tx, &lost).await?;
+        state::update(&mut *tx, link, marked).await?;
+        state::write_work(&mut *tx, lost).await?;
         for side in Side::BOTH {
             // Records of an app that it did not delete, and another table: however few they are, a person decides.
             if lost.iter().any(|work| work.side == side) && self.nobody_explains(link, side, replaced) {
@@ -238,26 +233,18 @@ impl Pipeline {
         }
         tx.commit().await?;
         doing.counts.more = true;
-        self.door.step("scan.marked").await?;
-        Ok(rest)
+        self.door.step("scan.marked").await
     }
 
     /// When only planning, the same: what is missing was counted before, and is decided at once.
-    async fn plan_missing(
-        &mut self,
-        doing: &mut Doing<'_>,
-        at: usize,
-        link: &Link,
-        pairs: Vec<Pair>,
-        replaced: Both<bool>,
-    ) -> Result<Vec<Pair>> {
-        let Found { rest, marked, lost } = self.find_missing(doing, at, link, pairs, replaced).await?;
-        let before = self.supposed.record(&marked, &lost);
+    async fn plan_missing(&mut self, doing: &mut Doing<'_>, at: usize, link: &Link, found: &Found) -> Result<()> {
+        let Found { marked, lost, .. } = found;
+        let before = self.supposed.record(marked, lost);
         let todos = lost.iter().cloned().map(todo_of).collect();
         self.run_batch(doing, at, link, todos, Vec::new()).await?;
-        self.supposed.forget(&marked, &lost);
+        self.supposed.forget(marked, lost);
         self.supposed.record(&before, &[]);
-        Ok(rest)
+        Ok(())
     }
 
     /// When only planning: what a compare would find to be missing counts towards the brake before anything is decided, and

@@ -141,16 +141,13 @@ impl Supposed {
         self.waiting.truncate(waited);
     }
 
-    /// What pairs were asked for by, where any are supposed to be others than the state has.
-    fn asked<'a, T: Eq + Hash>(&self, by: &'a [T]) -> HashSet<&'a T> {
-        if self.pairs.is_empty() { HashSet::new() } else { by.iter().collect() }
-    }
-
-    /// Pairs of a link that were asked for, as they are supposed to be; `asked` tells which those are.
-    fn pairs(&self, link: &Link, mut found: Vec<Pair>, asked: impl Fn(&Pair) -> bool) -> Vec<Pair> {
+    /// Pairs of a link that were asked for by these, as they are supposed to be; `by` tells by what each is found.
+    fn pairs<T: Eq + Hash>(&self, link: &Link, mut found: Vec<Pair>, asked: &[T], by: impl Fn(&Pair) -> Option<&T>) -> Vec<Pair> {
         if !self.pairs.is_empty() {
+            let asked: HashSet<&T> = asked.iter().collect();
+            let wanted = |pair: &&Pair| pair.link == link.number && by(pair).is_some_and(|by| asked.contains(by));
             found.retain(|pair| !self.pairs.contains_key(&pair.id));
-            found.extend(self.pairs.values().filter(|pair| pair.link == link.number && asked(pair)).cloned());
+            found.extend(self.pairs.values().filter(wanted).cloned());
         }
         found
     }
@@ -176,8 +173,7 @@ impl Pipeline {
         keys: &[KeyBytes],
     ) -> Result<Vec<Pair>> {
         let found = state::by_key(session, link, side, keys).await?;
-        let keys = self.supposed.asked(keys);
-        Ok(self.supposed.pairs(link, found, |pair| pair.key[side].as_ref().is_some_and(|key| keys.contains(key))))
+        Ok(self.supposed.pairs(link, found, keys, |pair| pair.key[side].as_ref()))
     }
 
     /// As [`state::by_former`].
@@ -189,16 +185,13 @@ impl Pipeline {
         keys: &[KeyBytes],
     ) -> Result<Vec<Pair>> {
         let found = state::by_former(session, link, side, keys).await?;
-        let keys = self.supposed.asked(keys);
-        let lost = |pair: &Pair| pair.gone(side) && pair.former[side].as_ref().is_some_and(|key| keys.contains(key));
-        Ok(self.supposed.pairs(link, found, lost))
+        Ok(self.supposed.pairs(link, found, keys, |pair| pair.former[side].as_ref().filter(|_| pair.gone(side))))
     }
 
     /// As [`state::by_id`].
     pub(super) async fn pairs_by_id(&self, session: &mut dyn Session, link: &Link, ids: &[i64]) -> Result<Vec<Pair>> {
         let found = state::by_id(session, link, ids).await?;
-        let ids = self.supposed.asked(ids);
-        Ok(self.supposed.pairs(link, found, |pair| ids.contains(&pair.id)))
+        Ok(self.supposed.pairs(link, found, ids, |pair| Some(&pair.id)))
     }
 
     /// As [`state::page`].
