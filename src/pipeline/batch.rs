@@ -79,11 +79,11 @@ impl Pipeline {
         self.timings.enter(Phase::Identifying);
         let known: HashSet<i64> = pairs.iter().map(|pair| pair.id).collect();
         let beside = beside_lost(&todos);
-        let (mut items, settled) = self.identify(session, link, todos, pairs).await?;
+        let (mut items, mut settled) = self.identify(session, link, todos, pairs).await?;
         note_last(moment, link_at, &mut items);
         self.timings.enter(Phase::Fetching);
         let without = fetch(moment, link_at, link, &mut items).await?;
-        let later = put_off(&mut items, &without, &known, &beside);
+        let later = put_off(&mut items, &mut settled, &without, &known, &beside);
         let asked = items.len();
         // What is seldom needed is not part of every cycle's future.
         let candidates = Box::pin(self.look_for_lost(session, moment, link_at, link, &mut items)).await?;
@@ -195,8 +195,14 @@ pub(super) fn decide_item(link: &Link, item: &Item, translator: &Translator<'_>)
 
 /// Takes out the items whose rows have not all been read, with what must be decided together with them: a pair that lost a
 /// record, and what stands under that record's key now. `known`: the ids of pairs that did not come by a key; `beside`: the keys
-/// that come up beside a lost pair, and do so again.
-fn put_off(items: &mut Vec<Item>, without: &HashSet<usize>, known: &HashSet<i64>, beside: &BTreeSet<(Side, KeyBytes)>) -> Queue {
+/// that come up beside a lost pair, and do so again. What a pair is listed under is not settled before it is decided.
+fn put_off(
+    items: &mut Vec<Item>,
+    settled: &mut Vec<Todo>,
+    without: &HashSet<usize>,
+    known: &HashSet<i64>,
+    beside: &BTreeSet<(Side, KeyBytes)>,
+) -> Queue {
     let mut later = Queue::default();
     if without.is_empty() {
         return later;
@@ -206,6 +212,8 @@ fn put_off(items: &mut Vec<Item>, without: &HashSet<usize>, known: &HashSet<i64>
     let (off, stay): (Vec<_>, Vec<_>) =
         all.partition(|(at, item)| without.contains(at) || named.contains(&(item.todo.side, item.todo.key.clone())));
     items.extend(stay.into_iter().map(|(_, item)| item));
+    let ids: HashSet<i64> = off.iter().filter_map(|(_, item)| Some(item.pair.as_ref()?.id)).collect();
+    later.todos.extend(settled.extract_if(.., |todo| todo.lost.is_some_and(|id| ids.contains(&id))));
     for (_, item) in off {
         match item.pair {
             Some(pair) if known.contains(&pair.id) => later.pairs.push(pair),

@@ -99,9 +99,9 @@ impl Pipeline {
         Ok(items)
     }
 
-    /// The pairs that entries of the worklist are about because they lost a side. One that found its record again, or
-    /// was settled, needs nothing; one that was recorded after this moment's rows were read (rule 3), or is in this
-    /// batch for its other side, comes again.
+    /// The pairs that entries of the worklist are about because they lost a side. One that was settled needs nothing; one that
+    /// has its record again is like all others, and may have been made again without all it refers to; one that was recorded
+    /// after this moment's rows were read (rule 3), or is in this batch for its other side, comes again.
     async fn lost_items(
         &self,
         session: &mut dyn Session,
@@ -114,14 +114,19 @@ impl Pipeline {
         let pairs: HashMap<i64, Pair> = pairs.into_iter().map(|pair| (pair.id, pair)).collect();
         let (mut items, mut seen) = (Vec::with_capacity(todos.len()), HashSet::new());
         for todo in todos {
-            let still = |pair: &&Pair| {
-                let former = pair.former[todo.side].as_ref();
-                pair.status == PairStatus::Linked && pair.gone(todo.side) && former == Some(&todo.key)
+            let still = |pair: &Pair| pair.gone(todo.side) && pair.former[todo.side].as_ref() == Some(&todo.key);
+            let linked = |pair: &&Pair| pair.status == PairStatus::Linked && (still(pair) || !lost(pair));
+            let Some(pair) = todo.lost.and_then(|id| pairs.get(&id)).filter(linked) else {
+                settled.push(todo);
+                continue;
             };
-            match todo.lost.and_then(|id| pairs.get(&id)).filter(still) {
-                None => settled.push(todo),
-                Some(pair) if pair.cycle != self.cycle && seen.insert(pair.id) => items.push(Item::of_pair(todo, pair.clone())),
-                Some(_) => items.push(Item::undecided(todo)),
+            if pair.cycle == self.cycle || !seen.insert(pair.id) {
+                items.push(Item::undecided(todo));
+            } else if let Some(key) = pair.key[todo.side].clone() {
+                items.push(Item::of_pair(Todo::new(todo.side, key), pair.clone()));
+                settled.push(todo);
+            } else {
+                items.push(Item::of_pair(todo, pair.clone()));
             }
         }
         Ok(items)

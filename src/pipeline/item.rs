@@ -161,6 +161,11 @@ impl Item {
         }
     }
 
+    /// The side on which it stands, if it lost a record on the other one; else the one that named it.
+    pub(super) fn stands(&self) -> Side {
+        self.lost().map_or(self.todo.side, Side::other)
+    }
+
     /// One that comes again: what was read of it is older than the map.
     pub(super) fn undecided(todo: Todo) -> Item {
         let mut item = Item::new(todo);

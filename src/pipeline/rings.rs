@@ -5,12 +5,13 @@ use std::collections::HashSet;
 
 use super::batch::{decide_item, read_through};
 use super::capture::Moment;
+use super::finish::lost_names;
 use super::item::Item;
 use super::translate::{Parents, Translator};
 use super::{Mode, Pipeline};
 use crate::endpoint::{CANDIDATES_MAX, Fetched};
 use crate::error::{Kind, Result};
-use crate::model::{Both, Key, KeyBytes, Link, Pair, Reason, Row, Side, Value, waited_for, waits_for};
+use crate::model::{Both, Key, KeyBytes, Link, Pair, Reason, Row, Side, Value, Work, waited_for, waits_for};
 use crate::reconcile::{Action, Cause, Decision, Situation, Translate};
 use crate::sql::Session;
 use crate::state;
@@ -77,7 +78,8 @@ impl Pipeline {
         let link = &links[link_at];
         // Only for creates: an existing row keeps the reference it has.
         let creates = |item: &&mut Item| {
-            item.todo.attempts > 0 && item.pair.as_ref().is_none_or(|pair| pair.ver > 0 && pair.gone(item.todo.side.other()))
+            let made_again = |pair: &Pair| pair.ver > 0 && pair.gone(item.stands().other());
+            item.todo.attempts > 0 && item.pair.as_ref().is_none_or(made_again)
         };
         for item in items.iter_mut().filter(creates) {
             let Some(Decision { action: Action::Hold(Cause::Parent(number, side, key, _)), .. }) = &item.decision else {
@@ -87,8 +89,8 @@ impl Pipeline {
             if parent_at < link_at {
                 continue;
             }
-            let (side, own) = (*side, waits_for(link.number, *side, &item.todo.key));
-            let parent = waits_for(*number, side, key);
+            let (side, parent) = (*side, waits_for(*number, *side, key));
+            let Some(own) = item.key[side].as_ref().map(|key| waits_for(link.number, side, key)) else { continue };
             if !self.waits_in_a_ring(session, own, parent.clone()).await? {
                 continue;
             }
@@ -126,7 +128,7 @@ impl Pipeline {
         translator: &Translator<'_>,
     ) -> Result<Met> {
         let Translator { link, left_out, .. } = *translator;
-        let (side, to) = (item.todo.side, item.todo.side.other());
+        let (side, to) = (item.stands(), item.stands().other());
         let rule: Vec<_> = link.matching.iter().filter(|rule| !left_out.contains(&rule.field)).collect();
         let Some(row) = item.slot[side].row().filter(|_| !rule.is_empty()) else { return Ok(Met::Twins(in_doubt(to, &[]))) };
         let values = rule.iter().map(|rule| translator.translate(rule.field, row, to).unwrap_or(Value::Null)).collect();
@@ -163,15 +165,36 @@ impl Pipeline {
         while seen.insert(at.clone()) {
             let Some((number, side, key)) = waited_for(&at) else { return Ok(false) };
             let Some(link) = self.integration.links.iter().find(|link| link.number == number) else { return Ok(false) };
-            let works = self.read_work(session, link, side, &[key]).await?;
-            // Also what is held because it is in a ring.
-            let waits = |reason| matches!(reason, Reason::Waiting | Reason::Held);
-            match works.into_iter().find_map(|work| work.waits.filter(|_| waits(work.reason))) {
+            match self.what_it_waits_for(session, link, side, key).await? {
                 Some(next) => at = next,
                 None => return Ok(false),
             }
         }
         Ok(at == own)
+    }
+
+    /// What a record waits for. One that is to be made again waits under the name of what it lost.
+    async fn what_it_waits_for(
+        &self,
+        session: &mut dyn Session,
+        link: &Link,
+        side: Side,
+        key: KeyBytes,
+    ) -> Result<Option<Vec<u8>>> {
+        // Also what is held because it is in a ring.
+        let waits = |work: Work| work.waits.filter(|_| matches!(work.reason, Reason::Waiting | Reason::Held));
+        let works = self.read_work(session, link, side, std::slice::from_ref(&key)).await?;
+        if let Some(next) = works.into_iter().find_map(waits) {
+            return Ok(Some(next));
+        }
+        let lost = side.other();
+        let pairs = self.pairs_by_key(session, link, side, &[key]).await?;
+        let names = pairs.iter().filter(|pair| pair.gone(lost)).flat_map(lost_names);
+        let names: Vec<KeyBytes> = names.filter(|(at, _)| *at == lost).map(|(_, name)| name).collect();
+        if names.is_empty() {
+            return Ok(None);
+        }
+        Ok(self.read_work(session, link, lost, &names).await?.into_iter().find_map(waits))
     }
 }
 

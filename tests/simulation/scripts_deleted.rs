@@ -1,11 +1,11 @@
 //! Scripts about records that are deleted on one side and changed on the other: the conflict's policy says what becomes of
 //! them, whenever the two are read.
 
-use twinrow::model::{ConflictPolicy, Deletes, Direction};
+use twinrow::model::{ConflictPolicy, Deletes, Direction, Value};
 
-use crate::database::X;
-use crate::options::Options;
-use crate::scripts::{S, Script, T, quiet};
+use crate::database::{PARENT, X};
+use crate::options::{Home, Options, Shape};
+use crate::scripts::{S, Script, T, TABLE, quiet};
 
 const HELD: i64 = 2;
 
@@ -115,4 +115,82 @@ fn s2_22_a_survivor_that_was_kept_is_not_deleted_by_another_policy() {
     script.sync();
     script.later();
     assert_eq!((script.key(S, of), script.key(T, of)), (None, Some(keys[T])));
+}
+
+/// Two that refer to each other, and are deleted together in the target; the link makes again what is lost.
+fn dissolved(home: Home, by_parent: bool) -> (Script, [i64; 2]) {
+    let options = Options { home, shape: Shape::Circle, deletes: Deletes::Recreate, matching: by_parent, by_parent, ..quiet() };
+    let mut script = Script::new(options);
+    let ring = [0; 2].map(|_| script.0.world().id() as i64);
+    script.user(S, |statement, world| {
+        let keys = [0; 2].map(|_| world.databases[S].new_key(TABLE));
+        for (key, of) in keys.into_iter().zip(ring) {
+            let number = world.id() as i64;
+            statement.add_under(world, TABLE, (key, Value::Null), of, number);
+        }
+        statement.refer_to(world, TABLE, keys[0], keys[1]);
+        statement.refer_to(world, TABLE, keys[1], keys[0]);
+    });
+    script.later();
+    assert!(is_ring(&script, T, ring));
+    script.user(T, |statement, world| {
+        let rows = world.databases[T].tables[TABLE].rows.clone();
+        rows.iter().for_each(|(key, row)| statement.delete(world, TABLE, *key, row));
+    });
+    (script, ring)
+}
+
+/// Both are there, and each refers to the other.
+fn is_ring(script: &Script, at: usize, [one, other]: [i64; 2]) -> bool {
+    let parent = |of: i64| script.rows(at).into_iter().find(|row| row[0] == of).map(|row| row[PARENT]);
+    parent(one).is_some() && (parent(one), parent(other)) == (script.key(at, other), script.key(at, one))
+}
+
+#[test]
+fn c15_a_ring_that_was_deleted_is_made_again() {
+    for home in [Home::Source, Home::Target, Home::Third] {
+        for by_parent in [false, true] {
+            let (mut script, ring) = dissolved(home, by_parent);
+            script.sync();
+            assert!(is_ring(&script, T, ring), "{home:?} {by_parent} {:?}", script.rows(T));
+            assert_eq!(script.reasons(), [0; 0]);
+            script.ends_well();
+        }
+    }
+}
+
+/// A process that ends when it has come to a step so often; `false`: it has done all it had to do before.
+fn ends_at(script: &mut Script, step: &'static str, times: usize) -> bool {
+    script.0.start(false);
+    let (process, mut passed) = (script.0.started, 0);
+    for _ in 0..4_000 {
+        script.0.world().passed = None;
+        script.polls(process, 1);
+        passed += usize::from(script.0.world().passed == Some((process, step)));
+        if passed == times {
+            break;
+        }
+    }
+    script.crash();
+    passed == times
+}
+
+/// Whenever the process ends, none of the references is left out for ever.
+#[test]
+fn c15_a_crash_while_a_ring_is_made_again_loses_no_reference() {
+    for home in [Home::Source, Home::Target, Home::Third] {
+        for step in ["fold.recorded", "apply.written", "apply.committed", "apply.absorbed", "apply.recorded", "finish.recorded"] {
+            for times in 1.. {
+                let (mut script, ring) = dissolved(home, false);
+                let ended = ends_at(&mut script, step, times);
+                script.0.calm();
+                assert!(is_ring(&script, T, ring), "{home:?} {step} {times} {:?}", script.rows(T));
+                assert_eq!(script.reasons(), [0; 0], "{home:?} {step} {times}");
+                script.ends_well();
+                if !ended {
+                    break;
+                }
+            }
+        }
+    }
 }
