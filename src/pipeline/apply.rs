@@ -7,6 +7,7 @@ use super::capture::Moment;
 use super::conflicts::conflicts;
 use super::item::Item;
 use super::job::{Done, Job, may_come_twice};
+use super::parking::Parking;
 use super::record::{Proof, Written};
 use super::{Phase, Pipeline};
 use crate::endpoint::{Unread, Write};
@@ -47,7 +48,7 @@ impl Pipeline {
         batch: &mut Batch,
         part: &[usize],
         fates: &mut [Fate],
-        let_go_first: &HashSet<usize>,
+        parking: &Parking,
     ) -> Result<()> {
         let integration = self.integration.clone();
         let link = &integration.links[link_at];
@@ -56,7 +57,7 @@ impl Pipeline {
         if !home && !conflicts.is_empty() {
             self.write_pending(&conflicts).await?;
         }
-        let written = self.transact(moment, link_at, side, batch, part, &conflicts, fates, let_go_first).await;
+        let written = self.transact(moment, link_at, side, batch, part, &conflicts, fates, parking).await;
         if written.as_ref().is_err_and(|error| !matches!(error.kind(), Kind::InDoubt | Kind::Fenced)) {
             self.drop_pending(home, &conflicts, &[]).await?;
         }
@@ -75,7 +76,7 @@ impl Pipeline {
         part: &[usize],
         conflicts: &[(usize, Conflict)],
         fates: &mut [Fate],
-        let_go_first: &HashSet<usize>,
+        parking: &Parking,
     ) -> Result<()> {
         let integration = self.integration.clone();
         let link = &integration.links[link_at];
@@ -86,7 +87,7 @@ impl Pipeline {
         self.door.step("apply.begun").await?;
         let known = moment.known(link_at, link, side);
         let mut job = Job { link, at: link_at, side, known, part: part.to_vec(), busy: Vec::new(), refused: Vec::new() };
-        let done = match job.run(&mut *write, &batch.items, let_go_first).await {
+        let done = match job.run(&mut *write, &batch.items, parking).await {
             Ok(done) => done,
             Err(error) => {
                 // The first error is the one to tell; a rollback that fails too changes nothing.

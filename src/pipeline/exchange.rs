@@ -33,6 +33,29 @@ impl Exchange {
     pub(super) fn of(link: &Link, at: usize, side: Side, items: &[Item], all: &[usize]) -> Exchange {
         let mut givers = givers(&link.collection[side], side, items, all);
         rows_below(link, at, side, items, all, &mut givers);
+        Exchange::among(all, givers)
+    }
+
+    /// As [`Exchange::of`], where it does not show which values are unique, nor when two are the same: by each field by itself,
+    /// whatever the case. A value that several of them have is unique to none.
+    pub(super) fn supposed(side: Side, items: &[Item], all: &[usize]) -> Exchange {
+        let mut fields: Vec<usize> = all.iter().flat_map(|at| written(&items[*at], side)).map(|(field, _)| *field).collect();
+        fields.sort_unstable();
+        fields.dedup();
+        let mut givers: HashMap<usize, Vec<usize>> = HashMap::new();
+        for field in fields {
+            let has = |at: &usize| before(&items[*at], side, &[field], folded);
+            let gets = |at: &usize| after(&items[*at], side, &[field], folded);
+            let (now, then) = (alone(all, has), alone(all, gets));
+            for (value, taker) in &then {
+                let giver = now.get(value).filter(|giver| *giver != taker);
+                giver.into_iter().for_each(|giver| givers.entry(*taker).or_default().push(*giver));
+            }
+        }
+        Exchange::among(all, givers)
+    }
+
+    fn among(all: &[usize], givers: HashMap<usize, Vec<usize>>) -> Exchange {
         let mut exchange = Exchange { givers, ..Exchange::default() };
         for (taker, givers) in &exchange.givers {
             givers.iter().for_each(|giver| exchange.takers.entry(*giver).or_default().push(*taker));
@@ -42,6 +65,14 @@ impl Exchange {
             exchange.order.extend(group);
         }
         exchange
+    }
+
+    /// Those that can only go together, each ring by itself.
+    pub(super) fn rings(&self) -> Vec<Vec<usize>> {
+        let mut rings: Vec<Vec<usize>> =
+            self.order.chunk_by(|one, other| self.group.get(one) == self.group.get(other)).map(<[usize]>::to_vec).collect();
+        rings.retain(|ring| ring.len() > 1);
+        rings
     }
 
     /// Whether nobody gets what another one has.
@@ -97,9 +128,9 @@ fn givers(collection: &Collection, side: Side, items: &[Item], all: &[usize]) ->
     let mapped = |columns: &Vec<usize>| columns.iter().map(field).collect::<Option<Vec<usize>>>();
     for unique in std::iter::once(&table.key).chain(&table.uniques).filter_map(mapped) {
         let now: HashMap<Vec<Fingerprint>, usize> =
-            all.iter().filter_map(|at| Some((before(&items[*at], side, &unique)?, *at))).collect();
+            all.iter().filter_map(|at| Some((before(&items[*at], side, &unique, Value::fingerprint)?, *at))).collect();
         for at in all {
-            let giver = after(&items[*at], side, &unique).and_then(|values| now.get(&values));
+            let giver = after(&items[*at], side, &unique, Value::fingerprint).and_then(|values| now.get(&values));
             if let Some(giver) = giver.filter(|giver| *giver != at) {
                 givers.entry(*at).or_default().push(*giver);
             }
@@ -120,27 +151,48 @@ fn rows_below(link: &Link, link_at: usize, side: Side, items: &[Item], all: &[us
     }
 }
 
+/// Who of all has, or gets, which values, as far as nobody else does.
+fn alone(all: &[usize], values: impl Fn(&usize) -> Option<Vec<Fingerprint>>) -> HashMap<Vec<Fingerprint>, usize> {
+    let (mut one, mut several) = (HashMap::new(), HashSet::new());
+    for at in all {
+        let Some(values) = values(at) else { continue };
+        if one.insert(values.clone(), *at).is_some() {
+            several.insert(values);
+        }
+    }
+    one.retain(|values, _| !several.contains(values));
+    one
+}
+
+/// Texts that differ in case alone are the same to many an index.
+fn folded(value: &Value) -> Fingerprint {
+    match value {
+        Value::Text(text) => Value::Text(text.to_lowercase()).fingerprint(),
+        value => value.fingerprint(),
+    }
+}
+
 /// The values that an update takes out of a unique key.
-fn before(item: &Item, side: Side, unique: &[usize]) -> Option<Vec<Fingerprint>> {
+fn before(item: &Item, side: Side, unique: &[usize], same: fn(&Value) -> Fingerprint) -> Option<Vec<Fingerprint>> {
     let leaves = written(item, side).iter().any(|(field, _)| unique.contains(field));
     let row = item.slot[side].row().filter(|_| leaves)?;
-    whole(unique.iter().map(|field| &row[*field]))
+    whole(unique.iter().map(|field| &row[*field]), same)
 }
 
 /// The values that a record is to have in a unique key.
-fn after(item: &Item, side: Side, unique: &[usize]) -> Option<Vec<Fingerprint>> {
+fn after(item: &Item, side: Side, unique: &[usize], same: fn(&Value) -> Fingerprint) -> Option<Vec<Fingerprint>> {
     if let Some(row) = created(item, side) {
-        return whole(unique.iter().map(|field| &row[*field]));
+        return whole(unique.iter().map(|field| &row[*field]), same);
     }
     let (row, fields) = (item.slot[side].row()?, written(item, side));
     let given = |field: &usize| fields.iter().find(|(at, _)| at == field).map(|(_, value)| value);
     unique.iter().any(|field| given(field).is_some()).then_some(())?;
-    whole(unique.iter().map(|field| given(field).unwrap_or(&row[*field])))
+    whole(unique.iter().map(|field| given(field).unwrap_or(&row[*field])), same)
 }
 
 /// With a NULL in it, it is in nobody's way.
-fn whole<'a>(values: impl Iterator<Item = &'a Value>) -> Option<Vec<Fingerprint>> {
-    values.map(|value| (!value.is_null()).then(|| value.fingerprint())).collect()
+fn whole<'a>(values: impl Iterator<Item = &'a Value>, same: fn(&Value) -> Fingerprint) -> Option<Vec<Fingerprint>> {
+    values.map(|value| (!value.is_null()).then(|| same(value))).collect()
 }
 
 /// Rings, and records that are in none, each after all that it gets something of (Gabow's algorithm).
@@ -251,16 +303,9 @@ mod tests {
     /// Who gets something of whom.
     fn exchange(count: usize, taken: &[(usize, usize)]) -> Exchange {
         let all: Vec<usize> = (0..count).collect();
-        let mut exchange = Exchange::default();
-        for (taker, giver) in taken {
-            exchange.givers.entry(*taker).or_default().push(*giver);
-            exchange.takers.entry(*giver).or_default().push(*taker);
-        }
-        for (number, group) in groups(&all, &exchange.givers).into_iter().enumerate() {
-            exchange.group.extend(group.iter().map(|at| (*at, number)));
-            exchange.order.extend(group);
-        }
-        exchange
+        let mut givers: HashMap<usize, Vec<usize>> = HashMap::new();
+        taken.iter().for_each(|(taker, giver)| givers.entry(*taker).or_default().push(*giver));
+        Exchange::among(&all, givers)
     }
 
     #[test]
@@ -290,6 +335,10 @@ mod tests {
         alone.iter_mut().for_each(|part| part.sort_unstable());
         alone.sort_unstable();
         assert_eq!(alone, [vec![0, 1], vec![2, 3, 4], vec![5], vec![6]]);
+        let mut rings = exchange.rings();
+        rings.iter_mut().for_each(|ring| ring.sort_unstable());
+        rings.sort_unstable();
+        assert_eq!(rings, [vec![0, 1], vec![2, 3, 4]]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::apply::{Do, todo};
 use super::item::{Item, Slot};
+use super::parking::{Parking, parking_value};
 use crate::endpoint::{Change, Create, Fetched, Locked, MovedBy, Outcome, ReadReceipt, Write};
 use crate::error::{Context, Error, Kind, Result};
 use crate::model::{Collection, Key, KeyBytes, KeySource, Link, Pos, Position, Row, Side, Value};
@@ -48,19 +49,14 @@ impl Job<'_> {
         &self.link.collection[self.side]
     }
 
-    pub(super) async fn run(
-        &mut self,
-        write: &mut dyn Write,
-        items: &[Item],
-        let_go_first: &HashSet<usize>,
-    ) -> Result<Vec<Done>> {
+    pub(super) async fn run(&mut self, write: &mut dyn Write, items: &[Item], parking: &Parking) -> Result<Vec<Done>> {
         let mut jobs: Vec<(usize, Do)> = self.part.iter().filter_map(|at| Some((*at, todo(&items[*at], self.side)?))).collect();
         let unlocked = self.lock(write, items, &jobs).await?;
         let taken = self.match_again(write, items, &jobs).await?;
         jobs.retain(|(at, _)| !unlocked.contains(at) && !taken.contains(at));
         let mut keys: BTreeMap<usize, Key> = BTreeMap::new();
         self.insert(write, &jobs, &mut keys).await?;
-        self.park(write, items, &jobs, let_go_first).await?;
+        self.park(write, items, &jobs, parking).await?;
         self.update(write, items, &jobs, &mut keys).await?;
         let stays = self.delete(write, items, &jobs).await?;
         jobs.retain(|(at, _)| !stays.contains(at));
@@ -286,32 +282,6 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// Moves unique values out of others' way: NULL, or a value nobody has.
-    async fn park(
-        &self,
-        write: &mut dyn Write,
-        items: &[Item],
-        jobs: &[(usize, Do)],
-        let_go_first: &HashSet<usize>,
-    ) -> Result<()> {
-        let collection = self.collection();
-        let mut groups: BTreeMap<Vec<usize>, Vec<Change>> = BTreeMap::new();
-        for (n, (at, what)) in jobs.iter().enumerate().filter(|(_, (at, _))| let_go_first.contains(at)) {
-            let (Do::Update(fields), Some(key)) = (what, self.key_of(&items[*at])) else { continue };
-            let parked = parked(self.link, collection, fields);
-            let values = parked.iter().map(|field| parking_value(collection, *field, n)).collect::<Result<_>>()?;
-            if !parked.is_empty() {
-                groups.entry(parked).or_default().push(Change { key, version: None, values });
-            }
-        }
-        for (fields, changes) in groups {
-            for outcome in write.update(collection, &fields, &changes).await? {
-                changed(collection, outcome)?;
-            }
-        }
-        Ok(())
-    }
-
     async fn read_back(&self, write: &mut dyn Write, jobs: Vec<(usize, Do)>, keys: BTreeMap<usize, Key>) -> Result<Vec<Done>> {
         let mut stored: BTreeMap<usize, Row> = BTreeMap::new();
         let mut pos = Pos::default();
@@ -372,48 +342,6 @@ pub(super) fn key_after(collection: &Collection, key: &Key, fields: &[(usize, Va
         }
     }
     after
-}
-
-/// Of each unique key that is written, one field is enough: one that takes NULL, or refers to nothing. A new key has its own way.
-fn parked(link: &Link, collection: &Collection, written: &[(usize, Value)]) -> Vec<usize> {
-    let mut parked: Vec<usize> = Vec::new();
-    for unique in &collection.table.uniques {
-        let part = |field: &usize| unique.contains(&collection.columns[*field]);
-        if parked.iter().any(part) {
-            continue;
-        }
-        let of_key = |field: &usize| collection.table.key.contains(&collection.columns[*field]);
-        let fields = written.iter().map(|(field, _)| *field).filter(|field| part(field) && !of_key(field));
-        parked.extend(fields.min_by_key(|field| (!collection.column(*field).nullable, link.fields[*field].via.is_some())));
-    }
-    parked.sort_unstable();
-    parked
-}
-
-fn parking_value(collection: &Collection, field: usize, n: usize) -> Result<Value> {
-    use crate::model::Kind as Type;
-    let column = collection.column(field);
-    let part_of_key = collection.table.key.contains(&collection.columns[field]);
-    // SQLite lets a key be NULL, and then it is none.
-    if column.nullable && !part_of_key {
-        return Ok(Value::Null);
-    }
-    let n = i128::try_from(n).unwrap_or(0);
-    match &column.kind {
-        Type::Text { max, .. } => {
-            let text = format!("~{n:x}~");
-            let room = max.and_then(|max| usize::try_from(max).ok()).unwrap_or(usize::MAX);
-            Ok(Value::Text(text.chars().take(room).collect()))
-        }
-        Type::Int { min, max } if *min < 0 => {
-            Ok(Value::Int(min + 1 + n)).map(|value| if n < max - min { value } else { Value::Int(*min) })
-        }
-        // A number near the greatest would be the one an engine counts on from.
-        Type::Int { .. } if part_of_key => Ok(Value::Int(n)),
-        Type::Int { max, .. } => Ok(Value::Int(max - 1 - n)),
-        Type::Uuid => Ok(Value::Uuid(*uuid::Uuid::from_u128(u128::MAX - u128::try_from(n).unwrap_or(0)).as_bytes())),
-        _ => Err(Error::new(Kind::Duplicate, format!("{} holds a value another record has", column.name))),
-    }
 }
 
 /// As [`done`], of a row that this transaction has locked.

@@ -7,7 +7,7 @@
 //! identify    keys -> pairs, rows, matches                    identify.rs, matching.rs, found_again.rs, made_again.rs, echo.rs
 //! decide      reconcile::decide, per record                   batch.rs, rings.rs
 //! guard       the brake                                       brake.rs, changes.rs
-//! apply       lock, write, read back, receipt or map          apply.rs, split.rs, exchange.rs, job.rs, leaves.rs, knots.rs
+//! apply       lock, write, read back, receipt or map          apply.rs, split.rs, exchange.rs, parking.rs, job.rs, leaves.rs, knots.rs
 //!             to an app: note, send, record                   apply_app.rs, intents.rs
 //! record      the map, bases, ends, unfinished work           record.rs, conflicts.rs, finish.rs, restless.rs
 //! close       cursors, then acknowledge                       close.rs, memory.rs
@@ -50,6 +50,7 @@ mod map;
 mod matching;
 mod memory;
 mod parents;
+mod parking;
 mod places;
 mod plan;
 mod record;

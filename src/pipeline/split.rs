@@ -1,6 +1,6 @@
 //! Split: a batch that is refused is tried in parts, until what is refused stands alone (I7).
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 
 use super::Pipeline;
 use super::apply::{Fate, moves, still_to_write, written};
@@ -8,6 +8,7 @@ use super::batch::Batch;
 use super::capture::Moment;
 use super::exchange::Exchange;
 use super::item::Item;
+use super::parking::{Parked, Parking};
 use crate::error::{Error, Kind, Result};
 use crate::model::{Link, Side};
 
@@ -113,8 +114,9 @@ impl Pipeline {
         let link = &integration.links[link_at];
         let mut tries = Tries::of(all);
         while let Some(part) = tries.parts.pop_front() {
-            let let_go_first = tries.exchange.as_ref().map(|exchange| exchange.let_go_first(&part)).unwrap_or_default();
-            let error = match self.attempt(moment, link_at, side, batch, &part, fates, &let_go_first).await {
+            let who = tries.exchange.as_ref().map(|exchange| exchange.let_go_first(&part)).unwrap_or_default();
+            let parking = Parking { who, what: Parked::Keys };
+            let error = match self.attempt(moment, link_at, side, batch, &part, fates, &parking).await {
                 Ok(()) => continue,
                 Err(error) => error,
             };
@@ -159,8 +161,9 @@ impl Pipeline {
         now < *self.split_until.get_or_insert(now + SPLIT_S)
     }
 
-    /// Records that stand in each other's way by unique values, though only the server sees it, to which `a` and `A` may be the
-    /// same: all of them at once.
+    /// Records that stand in each other's way by unique values, though only the server sees it: to it `a` and `A` may be the
+    /// same, or an index is not over whole columns, or not over all rows. Each ring that they seem to be in by itself, then all
+    /// that are left.
     async fn swap(
         &mut self,
         moment: &mut Moment,
@@ -170,26 +173,53 @@ impl Pipeline {
         tries: &Tries,
         fates: &mut [Fate],
     ) -> Result<()> {
-        let takes = |at: &usize| tries.exchange.as_ref().is_some_and(|exchange| exchange.takes(*at));
-        let left = |at: &&usize| !takes(at) && !written(&batch.items[**at], side).is_empty();
-        let updates: Vec<usize> = tries.blocked.iter().filter(left).copied().collect();
-        if updates.len() < 2 {
+        let updates = |at: &&usize| !written(&batch.items[**at], side).is_empty();
+        let blocked: Vec<usize> = tries.blocked.iter().filter(updates).copied().collect();
+        if blocked.len() < 2 {
             return Ok(());
         }
-        let before = fates.to_vec();
-        let all: HashSet<usize> = updates.iter().copied().collect();
-        match self.attempt(moment, link_at, side, batch, &updates, fates, &all).await {
-            Ok(()) => Ok(()),
-            Err(error) => match error.kind() {
-                Kind::Rejected | Kind::Duplicate | Kind::Retry | Kind::Stale => {
-                    fates.clone_from_slice(&before);
-                    for at in updates.into_iter().filter(|at| moves(&self.integration.links[link_at], side, &batch.items[*at])) {
-                        fates[at] = Fate::Refused(not_given_away(side, &error));
-                    }
-                    Ok(())
+        for ring in Exchange::supposed(side, &batch.items, &blocked).rings() {
+            for what in [Parked::All, Parked::AllByValues] {
+                if !self.may_split() || self.go_together(moment, link_at, side, batch, &ring, fates, what).await?.is_none() {
+                    break;
                 }
-                _ => Err(error),
-            },
+            }
+        }
+        let takes = |at: &usize| tries.exchange.as_ref().is_some_and(|exchange| exchange.takes(*at));
+        let left = |at: &usize| fates[*at] != Fate::Written && !takes(at);
+        let rest: Vec<usize> = blocked.into_iter().filter(left).collect();
+        if rest.len() < 2 {
+            return Ok(());
+        }
+        if let Some(error) = self.go_together(moment, link_at, side, batch, &rest, fates, Parked::Keys).await? {
+            for at in rest.into_iter().filter(|at| moves(&self.integration.links[link_at], side, &batch.items[*at])) {
+                fates[at] = Fate::Refused(not_given_away(side, &error));
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes these together, all of which let go first; returns why they could not go.
+    #[allow(clippy::too_many_arguments)] // As `attempt`.
+    async fn go_together(
+        &mut self,
+        moment: &mut Moment,
+        link_at: usize,
+        side: Side,
+        batch: &mut Batch,
+        these: &[usize],
+        fates: &mut [Fate],
+        what: Parked,
+    ) -> Result<Option<Error>> {
+        let before = fates.to_vec();
+        let parking = Parking { who: these.iter().copied().collect(), what };
+        match self.attempt(moment, link_at, side, batch, these, fates, &parking).await {
+            Ok(()) => Ok(None),
+            Err(error) if matches!(error.kind(), Kind::Rejected | Kind::Duplicate | Kind::Retry | Kind::Stale) => {
+                fates.clone_from_slice(&before);
+                Ok(Some(error))
+            }
+            Err(error) => Err(error),
         }
     }
 }

@@ -11,6 +11,19 @@ scenarios! { each_engine:
 
 scenarios! { sqlite_sqlite:
     i7_who_waits_for_a_refused_one_goes_with_it,
+    c12_values_pass_on_whatever_makes_them_unique,
+}
+
+scenarios! { mysql_postgres:
+    c12_values_pass_on_whatever_makes_them_unique,
+}
+
+scenarios! { postgres_mysql:
+    c12_values_pass_on_whatever_makes_them_unique,
+}
+
+scenarios! { sqlite_mariadb:
+    c12_values_pass_on_whatever_makes_them_unique,
 }
 
 scenarios! { mariadb_mysql:
@@ -118,4 +131,35 @@ pub async fn i7_who_waits_for_a_refused_one_goes_with_it(scene: &Scene) {
     scene.program.run(&["held", "retry"]).await.code(0);
     scene.sync().await;
     same_list(scene).await;
+}
+
+/// Unique indexes that are not over whole columns, or not over all rows.
+fn indexes(scene: &Scene) -> &'static [&'static str] {
+    let target = scene.target.dialect();
+    match (target.quote, target.concurrent_writers) {
+        ('`', _) => &["track (name(6))", "track (folded)"],
+        (_, true) => &["track (lower(name))", "track (name) where no > 0", "track (folded)", "track (name) nulls not distinct"],
+        (_, false) => &["track (lower(name))", "track (name) where no > 0", "track (folded)"],
+    }
+}
+
+pub async fn c12_values_pass_on_whatever_makes_them_unique(scene: &Scene) {
+    let folded = format!(", folded {} generated always as (lower(name)) stored", scene.target.dialect().text);
+    list(scene, 8, &folded).await;
+    let before = rows(&scene.target, "select no, pos from track order by no").await;
+    let mut titles: Vec<String> = (1..=5).map(|place| format!("song {place}")).collect();
+    for (round, index) in indexes(scene).iter().enumerate() {
+        scene.target.user(&format!("create unique index only_{round} on {index}")).await;
+        titles.swap(0, 1);
+        titles[2..].rotate_left(1);
+        titles[1].make_ascii_uppercase();
+        let mut tx = scene.source.open().await;
+        for (place, title) in titles.iter().enumerate() {
+            tx.run(&format!("update song set title = '{title}' where place = {}", place + 1)).await;
+        }
+        tx.commit().await;
+        scene.sync().await;
+        same_list(scene).await;
+    }
+    assert_eq!(rows(&scene.target, "select no, pos from track order by no").await, before);
 }

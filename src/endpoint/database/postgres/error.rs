@@ -83,7 +83,7 @@ pub(super) fn classify(code: &SqlState, phase: Phase) -> Kind {
         (Phase::Connect, ..) => Kind::Unreachable,
         // A server that goes down while COMMIT waits may have made it durable already.
         (Phase::Commit, "57P01" | "57P02" | "57P03", _) | (Phase::Commit, _, "08") => Kind::InDoubt,
-        (_, "23505", _) => Kind::Duplicate,
+        (_, "23505" | "23P01", _) => Kind::Duplicate,
         (_, "40003", _) => Kind::InDoubt,
         // Deadlock and serialization; lock, statement and idle time-outs; shutdown; no resources.
         (_, _, "40" | "53" | "08") | (_, "55P03" | "57014" | "25P03" | "25P04" | "57P01" | "57P02" | "57P03" | "57P05", _) => {
