@@ -9,7 +9,7 @@ use super::stop;
 use crate::error::{Error, Kind, Result};
 use crate::model::hex;
 use crate::pipeline::{Real, approve_waiting};
-use crate::state;
+use crate::state::{self, BrakeKind};
 
 /// `twinrow approve`
 #[derive(Debug, clap::Args)]
@@ -40,7 +40,8 @@ pub async fn run(context: &Context, args: &Approve) -> Result<()> {
     if brakes.is_empty() {
         return Err(Error::new(Kind::Config, format!("no brake holds {}", link.name)).hint("twinrow status"));
     }
-    for brake in brakes {
+    // Which table it shall be is said by what is missing in it.
+    for brake in brakes.into_iter().filter(|brake| brake.kind != BrakeKind::OtherTable) {
         state::approve(&mut *session, &brake).await?;
         let hash = hex(&brake.hash[..brake.hash.len().min(8)]);
         say!("approved: {} record(s) towards the {} (set {hash})", brake.records, brake.side);

@@ -11,9 +11,9 @@ use super::output;
 use crate::config::CORRECT;
 use crate::endpoint::{Endpoint, OpenTransaction};
 use crate::error::{Kind, Result};
-use crate::model::{Integration, Obstacle};
+use crate::model::{Integration, Link, Obstacle};
 use crate::pipeline::{check_identity, is_columns, is_map, is_place, tables_at};
-use crate::state::{self, BrakeKind, Left, PairCounts, Stop};
+use crate::state::{self, Brake, BrakeKind, Left, PairCounts, Stop};
 
 #[derive(Serialize)]
 struct Status {
@@ -91,6 +91,21 @@ fn stopped(integration: &Integration, stops: &BTreeMap<i64, Stop>, at: usize) ->
     reason(at).or_else(|| integration.sharing(at).into_iter().find_map(shared))
 }
 
+/// What a brake holds, and until when.
+fn told(link: &Link, brake: &Brake) -> String {
+    let Brake { records, pairs, side, .. } = brake;
+    let what = match brake.kind {
+        BrakeKind::Deletes => format!("{records} records gone of {pairs}"),
+        BrakeKind::Changes => format!("{records} changes of {pairs}"),
+        BrakeKind::OtherTable => {
+            let until = format!("the old table is back, or: twinrow approve {}", link.name);
+            let what = format!("another table stands in the {side}, which lacks {records} records of {pairs}");
+            return format!("{what}, nothing is written to it until {until}");
+        }
+    };
+    format!("{what}, nothing is written to the {side} until: twinrow approve {}", link.name)
+}
+
 /// Shows how each link stands.
 pub async fn run(context: &Context) -> Result<()> {
     let Opened { mut integration, endpoints, .. } = open_each(&context.config).await?;
@@ -113,16 +128,7 @@ pub async fn run(context: &Context) -> Result<()> {
             braked,
             conflicts: state::conflict_count(&mut *session, link).await?,
             comparing: state::scan(&mut *session, link).await?.is_some(),
-            brakes: brakes
-                .iter()
-                .map(|brake| {
-                    let what = if brake.kind == BrakeKind::Deletes { "records gone" } else { "changes" };
-                    format!(
-                        "{} {what} of {}, nothing is written to the {} until: twinrow approve {}",
-                        brake.records, brake.pairs, brake.side, link.name
-                    )
-                })
-                .collect(),
+            brakes: brakes.iter().map(|brake| told(link, brake)).collect(),
             stopped: stopped(&integration, &stops, at),
         });
     }

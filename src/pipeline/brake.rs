@@ -1,9 +1,11 @@
 //! The brake: nothing of a collection and side is applied while too many records would be lost there,
 //! until a person approves exactly that set.
 
+use super::apply::decision;
 use super::batch::{Batch, Queue};
 use super::changes::changes;
 use super::cycle::Doing;
+use super::doubt::DOUBTED;
 use super::finish::todo_of;
 use super::item::{Item, Todo};
 use super::{Mode, Pipeline};
@@ -15,6 +17,11 @@ use crate::state::{self, Brake, BrakeKind};
 
 /// The cause under which records wait for an approval.
 pub(super) const BRAKED: &str = "too many records at once; waits for approval";
+
+/// Whether a cause is that of a brake.
+pub(super) fn is_of_a_brake(cause: &str) -> bool {
+    cause == BRAKED || cause == DOUBTED
+}
 
 /// The rolling window, in hours.
 const WINDOW_H: i64 = 24;
@@ -37,12 +44,14 @@ impl Pipeline {
         } else if gone && state::scan(doing.session, link).await?.is_some() {
             self.comparing.insert(link.number);
         }
+        self.note_doubted(link, &brakes);
         let missing = self.supposed.missing(link);
         for lost in Side::BOTH {
             let written = lost.other();
             let waiting = counts.get(&(Reason::Gone, lost)).copied().unwrap_or(0) + missing.records[lost];
             let before = brakes.iter().find(|brake| brake.side == written && brake.kind == BrakeKind::Deletes);
             if waiting == 0 && before.is_none() {
+                self.end_groundless_doubt(doing, link, lost).await?;
                 continue;
             }
             if self.comparing.contains(&link.number) {
@@ -75,7 +84,10 @@ impl Pipeline {
 
     /// Whether anything of a link waits for an approval, or the end of a compare.
     fn is_braked(&self, link: &Link) -> bool {
-        [&self.braked, &self.halted, &self.suspended].into_iter().flatten().any(|(number, _)| *number == link.number)
+        [&self.braked, &self.halted, &self.suspended, &self.doubted]
+            .into_iter()
+            .flatten()
+            .any(|(number, _)| *number == link.number)
     }
 
     /// A compare has found again what it had missed.
@@ -140,7 +152,10 @@ impl Pipeline {
         let approved = asked == Some(&hash) && self.supposed.missing(link).records[lost] == 0;
         if self.mode == Mode::Plan {
             match waiting == 0 || approved {
-                true => self.supposed.release(link),
+                true => {
+                    self.supposed.release(link);
+                    self.trust(link, lost);
+                }
                 false => self.would_trip(link, written, before),
             }
             return Ok(());
@@ -154,6 +169,7 @@ impl Pipeline {
                 state::reset_recent(&mut *tx, link, written, BrakeKind::Deletes).await?;
             }
             state::clear_brake(&mut *tx, link, written, BrakeKind::Deletes).await?;
+            self.end_doubt(&mut *tx, link, lost).await?;
             state::retry(&mut *tx, link, Reason::Braked).await?;
             return tx.commit().await;
         }
@@ -239,7 +255,7 @@ impl Pipeline {
             *after = Some(end);
             items.retain(|item| match of.kind {
                 BrakeKind::Deletes => item.todo.lost.is_some(),
-                BrakeKind::Changes => changes(item, of.written),
+                BrakeKind::Changes | BrakeKind::OtherTable => changes(item, of.written),
             });
             return Ok(Some(items));
         }
@@ -268,10 +284,14 @@ impl Pipeline {
     /// Whether a brake holds what was lost and would write this side, as far as nobody has approved it.
     pub(super) fn holds_lost(&self, link: &Link, side: Side) -> bool {
         let place = (link.number, side);
-        self.braked.contains(&place) || self.halted.contains(&place)
+        [&self.braked, &self.halted, &self.doubted].into_iter().any(|held| held.contains(&place))
     }
 
-    /// Marks what a batch would have written on a side that a brake holds.
+    fn why_braked(&self, link: &Link) -> &'static str {
+        if self.doubted.iter().any(|(number, _)| *number == link.number) { DOUBTED } else { BRAKED }
+    }
+
+    /// Marks what a batch would have written on a side that a brake holds, or that is in doubt.
     pub(super) fn brake(&self, link: &Link, batch: &mut Batch) {
         for side in Side::BOTH {
             let place = (link.number, side);
@@ -279,7 +299,8 @@ impl Pipeline {
             // Before a full compare has seen everything, nobody knows how many were lost.
             let lost_waits = self.holds_lost(link, side) || self.comparing.contains(&link.number);
             let suspended = self.suspended.contains(&place);
-            let waits = |item: &&mut Item| {
+            let doubted = self.is_doubted(link, side);
+            let waits = |item: &Item| {
                 let lost = item.pair.as_ref().is_some_and(|pair| pair.gone(side.other()));
                 let held = match lost {
                     // It was counted when its twin went.
@@ -289,11 +310,19 @@ impl Pipeline {
                 };
                 held && writes(item, side) || suspended && changes(item, side)
             };
-            for item in batch.items.iter_mut().filter(waits) {
-                if let Some(decision) = &mut item.decision {
-                    decision.action = Action::Hold(Cause::Held(BRAKED.to_owned()));
+            // What is missing in a table in doubt, and was deleted on the other side, is to be deleted in the old one.
+            let ends = |item: &Item| matches!(decision(item).map(|one| &one.action), Some(Action::End));
+            for item in &mut batch.items {
+                let in_doubt = doubted && (writes(item, side) || ends(item));
+                if !in_doubt && !waits(item) {
+                    continue;
                 }
-                item.todo.approved = None;
+                if let Some(decision) = &mut item.decision {
+                    decision.action = Action::Hold(Cause::Held(self.why_braked(link).to_owned()));
+                }
+                if !in_doubt || void(item) {
+                    item.todo.approved = None;
+                }
             }
         }
     }
@@ -317,7 +346,7 @@ impl Waiting<'_> {
                 let asked = work.reason == Reason::Gone || work.approved.as_deref().is_some_and(marked);
                 asked && work.reason.is_lost() && work.side == self.written.other()
             }
-            BrakeKind::Changes => work.reason == Reason::Braked,
+            BrakeKind::Changes | BrakeKind::OtherTable => work.reason == Reason::Braked,
         }
     }
 }

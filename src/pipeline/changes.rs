@@ -75,8 +75,8 @@ impl Pipeline {
         let put_aside = listed.iter().filter(|((reason, _), _)| *reason == Reason::Braked).map(|(_, count)| count).sum();
         let unchanged = self.hashed.insert(place, put_aside) == Some(put_aside);
         let off = link.brake.changes.is_none();
-        // What was lost comes first: until that is decided, an approval of the changes waits with them.
-        if self.braked.contains(&place) {
+        // What was lost comes first, and so does another table: until that is decided, an approval of the changes waits with them.
+        if self.braked.contains(&place) || self.doubted.contains(&place) {
             return Ok(());
         }
         if unchanged && brake.approved.is_none() && !off {

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::apply::{Fate, decision};
 use super::batch::Batch;
+use super::brake::is_of_a_brake;
 use crate::model::{KeyBytes, Side};
 use crate::reconcile::{Action, Cause, Situation};
 use crate::state::Left;
@@ -249,7 +250,7 @@ fn count_action(counts: &mut LinkCounts, action: &Action, situation: Situation) 
         }
         Action::End => counts.ended += 1,
         Action::Keep => counts.kept += 1,
-        Action::Hold(Cause::Held(cause)) if cause == super::brake::BRAKED => counts.braked += 1,
+        Action::Hold(Cause::Held(cause)) if is_of_a_brake(cause) => counts.braked += 1,
         Action::Hold(Cause::Held(cause)) => {
             counts.held += 1;
             counts.holds(cause, 1);

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::Pipeline;
 use super::apply::{Fate, decision};
 use super::batch::Batch;
+use super::brake::is_of_a_brake;
 use super::item::{Item, Todo};
 use super::waits::refused_delete;
 use crate::error::Result;
@@ -150,7 +151,7 @@ impl Pipeline {
             (Fate::Open, Some(Action::Retry)) => {
                 Some(self.work(link, &todo, Reason::Busy, "it, or what it refers to, changed while it was read", None))
             }
-            (Fate::Open, Some(Action::Hold(Cause::Held(cause)))) if cause == super::brake::BRAKED => {
+            (Fate::Open, Some(Action::Hold(Cause::Held(cause)))) if is_of_a_brake(cause) => {
                 Some(self.work(link, &todo, Reason::Braked, cause, None))
             }
             (Fate::Open, Some(Action::Hold(Cause::Held(cause)))) => Some(self.work(link, &todo, Reason::Held, cause, None)),

@@ -6,7 +6,7 @@
 //! fold        deletes and renames onto pairs                  capture.rs, evidence.rs, away.rs
 //! identify    keys -> pairs, rows, matches                    identify.rs, matching.rs, found_again.rs, made_again.rs, echo.rs
 //! decide      reconcile::decide, per record                   batch.rs, rings.rs
-//! guard       the brake                                       brake.rs, changes.rs
+//! guard       the brake                                       brake.rs, changes.rs, doubt.rs
 //! apply       lock, write, read back, receipt or map          apply.rs, split.rs, exchange.rs, parking.rs, job.rs, leaves.rs, knots.rs
 //!             to an app: note, send, record                   apply_app.rs, intents.rs
 //! record      the map, bases, ends, unfinished work           record.rs, conflicts.rs, finish.rs, restless.rs
@@ -31,6 +31,7 @@ mod conflicts;
 mod counts;
 mod cycle;
 mod door;
+mod doubt;
 mod echo;
 mod evidence;
 mod exchange;
@@ -125,6 +126,8 @@ pub struct Pipeline {
     braked: Vec<(i64, Side)>,
     /// The same: too much would be changed. What was lost and approved is written all the same.
     halted: Vec<(i64, Side)>,
+    /// Links and sides on which another table stands, so that nothing is written there.
+    doubted: Vec<(i64, Side)>,
     /// Links and sides whose changes are counted before any is written.
     suspended: Vec<(i64, Side)>,
     /// How many changes each side's waiting set had when it was last hashed, by link: of the worklist as it was.

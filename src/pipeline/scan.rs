@@ -7,6 +7,7 @@ use std::collections::HashSet;
 
 use super::batch::{Queue, lost, read_through};
 use super::cycle::Doing;
+use super::doubt::doubted;
 use super::finish::todo_of;
 use super::identify::{Known, same_record};
 use super::item::Todo;
@@ -63,15 +64,20 @@ impl Pipeline {
         if let Some(scan) = state::scan(doing.session, link).await?
             && let ScanPart::Recheck(sides) = scan.part
         {
-            let sides = self.replaced(doing, at, link, sides).await?;
+            let doubted = doubted(&state::brakes(doing.session, link).await?);
+            let found = self.standing(doing, at, link, sides, doubted).await?;
+            self.note_doubt(link, sides, doubted, found).await?;
+            let replaced = found.replaced;
             let mut after = i64::MIN;
             loop {
                 let mut pairs = state::page(doing.session, link, after, BATCH).await?;
                 let Some(last) = pairs.last() else { break };
                 after = last.id;
-                pairs.retain(|pair| !pair.gone(Side::Source) && !pair.gone(Side::Target));
-                let found = self.find_missing(doing, at, link, pairs, sides).await?;
-                self.mark_missing(doing, link, &found, sides).await?;
+                // Of one that has lost a side, what is left may be in another table too, and is not to be deleted from that.
+                let left = |pair: &Pair| Side::BOTH.into_iter().any(|side| replaced[side] && pair.key[side].is_some());
+                pairs.retain(|pair| !lost(pair) || left(pair));
+                let missing = self.find_missing(doing, at, link, pairs, replaced).await?;
+                self.mark_missing(doing, link, &missing, replaced).await?;
             }
             let mut tx = self.home()?.begin(&self.fence).await?;
             state::write_scan(&mut *tx, &Scan { part: ScanPart::Source, ..scan }).await?;
@@ -79,37 +85,6 @@ impl Pipeline {
         }
         self.unchecked.remove(&link.number);
         Ok(())
-    }
-
-    /// On which of these sides another table stands now: most rows under the keys of pairs are not what they were, or none of
-    /// them is there. (So it is, too, when a table has got another primary key.) Where most are what they were, it is the same
-    /// table (swapped by a tool, or without its triggers for a while), and the others have changed meanwhile.
-    async fn replaced(&mut self, doing: &mut Doing<'_>, at: usize, link: &Link, asked: Both<bool>) -> Result<Both<bool>> {
-        let (mut same, mut other, mut absent) = (Both::<u64>::default(), Both::<u64>::default(), Both::<u64>::default());
-        let mut after = i64::MIN;
-        while asked != Both::default() {
-            let pairs = self.page_of_pairs(doing.session, link, after, BATCH).await?;
-            let Some(last) = pairs.last() else { break };
-            after = last.id;
-            for side in Side::BOTH.into_iter().filter(|side| asked[*side]) {
-                let live: Vec<(&Pair, Key)> =
-                    pairs.iter().filter_map(|pair| Some((pair, pair.key[side].as_ref()?.decode()?))).collect();
-                let keys: Vec<Key> = live.iter().map(|(_, key)| key.clone()).collect();
-                let (window, place) = doing.moment.window(at, link, side);
-                let each = |at: usize, row| {
-                    let count = match row {
-                        Fetched::Row(row, _) if same_record(link, live[at].0, &row, side) == Known::Same => &mut same,
-                        Fetched::Row(..) => &mut other,
-                        Fetched::Absent => &mut absent,
-                        Fetched::Unreadable(_) | Fetched::Later => return,
-                    };
-                    count[side] += 1;
-                };
-                read_through(window, place, &keys, each).await?;
-            }
-        }
-        let none_left = Both::from_fn(|side| same[side] == 0 && absent[side] > 0);
-        Ok(Both::from_fn(|side| asked[side] && (other[side] > same[side] || none_left[side])))
     }
 
     /// The next page of a link's full compare, once its logs are drained.
@@ -252,9 +227,10 @@ impl Pipeline {
     pub(super) async fn foresee_missing(&mut self, doing: &mut Doing<'_>, at: usize, link: &Link) -> Result<()> {
         let Some(scan) = self.compare_of(doing.session, link).await? else { return Ok(()) };
         let asked = if let ScanPart::Recheck(sides) = scan.part { sides } else { Both::default() };
-        let replaced = self.replaced(doing, at, link, asked).await?;
+        let doubted = doubted(&state::brakes(doing.session, link).await?);
+        let replaced = self.standing(doing, at, link, asked, doubted).await?.replaced;
         let first = matches!(scan.part, ScanPart::Recheck(_));
-        let (mut missing, mut after) = (Missing { replaced, first, ..Missing::default() }, i64::MIN);
+        let (mut missing, mut after) = (Missing { replaced, asked, first, ..Missing::default() }, i64::MIN);
         loop {
             let pairs = self.page_of_pairs(doing.session, link, after, BATCH).await?;
             let Some(last) = pairs.last() else { break };

@@ -49,6 +49,8 @@ pub(super) struct Supposed {
 pub(super) struct Missing {
     pub(super) records: Both<u64>,
     pub(super) replaced: Both<bool>,
+    /// The sides about which that was asked.
+    pub(super) asked: Both<bool>,
     /// Whether a run looks for it before anything else.
     pub(super) first: bool,
 }

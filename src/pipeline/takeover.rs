@@ -94,6 +94,7 @@ async fn take_fences(
         absorbed: Vec::new(),
         braked: Vec::new(),
         halted: Vec::new(),
+        doubted: Vec::new(),
         suspended: Vec::new(),
         hashed: HashMap::new(),
         releasing: false,

@@ -206,6 +206,8 @@ pub enum BrakeKind {
     Deletes,
     /// Changes.
     Changes,
+    /// Nothing: another table stands on the side it keeps anything from being written to.
+    OtherTable,
 }
 
 /// A brake that tripped.
@@ -233,6 +235,7 @@ fn kind_cell(kind: BrakeKind) -> Cell {
     Cell::Int(match kind {
         BrakeKind::Deletes => 0,
         BrakeKind::Changes => 1,
+        BrakeKind::OtherTable => 2,
     })
 }
 
@@ -244,7 +247,11 @@ pub async fn brakes(session: &mut dyn Session, link: &Link) -> Result<Vec<Brake>
             all.push(Brake {
                 link: int(link)?,
                 side: side_of(int(side)?),
-                kind: if int(kind)? == 0 { BrakeKind::Deletes } else { BrakeKind::Changes },
+                kind: match int(kind)? {
+                    0 => BrakeKind::Deletes,
+                    1 => BrakeKind::Changes,
+                    _ => BrakeKind::OtherTable,
+                },
                 hash: bytes(hash)?.unwrap_or_default().to_vec(),
                 records: u64::try_from(int(records)?).unwrap_or(0),
                 pairs: u64::try_from(int(pairs)?).unwrap_or(0),
