@@ -43,6 +43,11 @@ pub trait Session: Send {
     /// As [`Session::query`], and returns how many rows were inserted, changed or deleted in all. A row
     /// that an update matched counts even if it was set to what it held.
     async fn execute(&mut self, name: &'static str, set: &[Cells]) -> Result<u64>;
+
+    /// The longest text that goes into, or comes out of, one row of a set of its own.
+    fn longest(&self) -> usize {
+        usize::MAX
+    }
 }
 
 /// A database that opens [`Session`]s: what `state` needs of the home endpoint.
@@ -117,7 +122,7 @@ macro_rules! statements {
         $crate::statements!(@list $engine,
             "brake_approve", "brake_count", "brake_delete", "brake_read", "brake_reset", "brake_window", "brake_write",
             "collection_lock", "conflict_absorb", "conflict_count", "conflict_decided", "conflict_drop", "conflict_hold", "conflict_keep", "conflict_links",
-            "conflict_list", "conflict_pending", "conflict_show", "conflict_sweep", "conflict_write", "cursor_read", "cursor_write", "edge_delete", "edge_read", "edge_write",
+            "conflict_list", "conflict_pending", "conflict_row", "conflict_show", "conflict_sweep", "conflict_values", "conflict_write", "cursor_read", "cursor_write", "edge_delete", "edge_read", "edge_write",
             "fence_check", "fence_home", "fence_insert", "fence_read",
             "fence_take", "intent_delete", "intent_move", "intent_read", "intent_write", "lease_beat", "lease_others", "lease_read",
             "lease_take",

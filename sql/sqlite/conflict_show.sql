@@ -1,1 +1,1 @@
-select id, integration, link, pair, s_key, t_key, loser, s_row, t_row, kept, at from twinrow_conflict where integration = ?1 and id = ?2
+select id, integration, link, pair, s_key, t_key, loser, null, null, kept, at from twinrow_conflict where integration = ?1 and id = ?2

@@ -105,11 +105,14 @@ pub fn key_or_dash(bytes: Option<&KeyBytes>) -> String {
     bytes.map_or_else(|| "-".to_owned(), key)
 }
 
+/// What is wider than this stands out of its column. (Nothing can be padded to more than 65,535 characters.)
+const WIDEST: usize = 1_000;
+
 /// Lines up columns; the first row is the heading.
 pub fn table(rows: &[Vec<String>]) {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |at: usize| rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let widths: Vec<usize> = (0..columns).map(|at| width(at).min(WIDEST)).collect();
     for row in rows {
         let line: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
         say!("{}", line.join("  ").trim_end());

@@ -10,11 +10,13 @@ use crate::sql::{Cell, Cells, Session, bytes, int, text};
 /// In the column `loser`, where nobody lost.
 const NOBODY: i64 = 2;
 
-fn row_cell(row: Option<&Row>) -> Cell {
-    row.map_or(Cell::Null, |row| {
-        let texts: Vec<Option<String>> = row.iter().map(|value| (!value.is_null()).then(|| value.to_text())).collect();
-        Cell::Text(serde_json::json!(texts).to_string())
-    })
+/// Rows longer than this are sent by themselves: together they might be more than the server takes.
+const LONG: usize = 1 << 16;
+
+/// A row as it is kept: a JSON array of texts.
+fn row_text(row: &Row) -> String {
+    let texts: Vec<Option<String>> = row.iter().map(|value| (!value.is_null()).then(|| value.to_text())).collect();
+    serde_json::json!(texts).to_string()
 }
 
 fn loser_cell(loser: Option<Side>) -> Cell {
@@ -29,30 +31,79 @@ fn state_number(state: ConflictState) -> i64 {
     }
 }
 
-fn cells(integration: &str, conflicts: &[Conflict], values: bool, now: i64) -> Vec<Cells> {
-    conflicts
-        .iter()
-        .map(|conflict| {
-            let row = |side: Side| if values { row_cell(conflict.rows[side].as_ref()) } else { Cell::Null };
-            vec![
-                Cell::Bytes(conflict.id.clone()),
+/// Conflicts as they are sent.
+#[derive(Default)]
+struct Sent {
+    heads: Vec<Cells>,
+    /// Rows of a side that are too long to go with the others.
+    long: Both<Vec<Cells>>,
+}
+
+impl Sent {
+    /// `longest`: the longest text the state's database takes.
+    ///
+    /// # Errors
+    /// [`Kind::Rejected`] if values would be lost that can't be kept.
+    fn of(integration: &str, conflicts: &[Conflict], values: bool, longest: usize, now: i64) -> Result<Sent> {
+        let mut sent = Sent::default();
+        for conflict in conflicts {
+            let text = |side: Side| conflict.rows[side].as_ref().filter(|_| values).map(row_text);
+            let mut rows = Both::from_fn(text);
+            if [&rows.source, &rows.target].into_iter().flatten().any(|row| row.len() > longest) {
+                if conflict.loser.is_some() {
+                    return Err(too_long());
+                }
+                // Both sides still have what they had.
+                rows = Both::default();
+            }
+            let id = Cell::Bytes(conflict.id.clone());
+            let mut row = |side: Side| match rows[side].take() {
+                Some(row) if row.len() > LONG => {
+                    let mut cells = vec![id.clone(), Cell::Null, Cell::Null];
+                    cells[if side == Side::Source { 1 } else { 2 }] = Cell::Text(row);
+                    sent.long[side].push(cells);
+                    Cell::Null
+                }
+                row => row.map_or(Cell::Null, Cell::Text),
+            };
+            let (source, target) = (row(Side::Source), row(Side::Target));
+            sent.heads.push(vec![
+                id,
                 text_cell(integration),
                 Cell::Int(conflict.link),
                 Cell::Int(conflict.pair),
                 key_cell(conflict.key.source.as_ref()),
                 key_cell(conflict.key.target.as_ref()),
                 loser_cell(conflict.loser),
-                row(Side::Source),
-                row(Side::Target),
+                source,
+                target,
                 Cell::Int(state_number(conflict.state)),
                 Cell::Int(now),
-            ]
-        })
-        .collect()
+            ]);
+        }
+        Ok(sent)
+    }
+
+    async fn to(&self, session: &mut dyn Session, statement: &'static str) -> Result<()> {
+        session.execute(statement, &self.heads).await?;
+        for side in Side::BOTH {
+            session.execute("conflict_values", &self.long[side]).await?;
+        }
+        Ok(())
+    }
+}
+
+fn too_long() -> Error {
+    let why = "both sides changed it, and their values are longer than the database that holds the state can keep \
+               (max_allowed_packet): make that larger, or say `keep_values: false`";
+    Error::new(Kind::Rejected, why)
 }
 
 /// Writes conflicts down before anything is overwritten; one that is there already stays as it is.
 /// `values`: whether the rows themselves are kept (I10).
+///
+/// # Errors
+/// [`Kind::Rejected`] if one has a loser whose values are too long to be kept; nothing was sent then.
 pub async fn write_conflicts(
     session: &mut dyn Session,
     integration: &str,
@@ -60,8 +111,7 @@ pub async fn write_conflicts(
     values: bool,
     now: i64,
 ) -> Result<()> {
-    session.execute("conflict_write", &cells(integration, conflicts, values, now)).await?;
-    Ok(())
+    Sent::of(integration, conflicts, values, session.longest(), now)?.to(session, "conflict_write").await
 }
 
 /// As [`write_conflicts`], for those that wait for a person: what was there before is as it is now.
@@ -72,8 +122,7 @@ pub async fn hold_conflicts(
     values: bool,
     now: i64,
 ) -> Result<()> {
-    session.execute("conflict_hold", &cells(integration, conflicts, values, now)).await?;
-    Ok(())
+    Sent::of(integration, conflicts, values, session.longest(), now)?.to(session, "conflict_hold").await
 }
 
 /// Forgets those of these that waited for a person: they do not any more.
@@ -145,18 +194,17 @@ pub struct ShownConflict {
 }
 
 fn conflict_of(cells: &Cells) -> Result<ShownConflict> {
-    let [id, _integration, link, _pair, s_key, t_key, loser, s_row, t_row, kept, at] = cells.as_slice() else {
+    let [id, _integration, link, _pair, s_key, t_key, loser, _s_row, _t_row, kept, at] = cells.as_slice() else {
         return Err(
             Error::new(Kind::Internal, "the conflicts have other columns than this version expects").hint("twinrow check")
         );
     };
-    let row = |cell: &Cell| if *cell == Cell::Null { Ok(None) } else { text(cell).map(|text| Some(text.to_owned())) };
     Ok(ShownConflict {
         id: bytes(id)?.unwrap_or_default().to_vec(),
         link: int(link)?,
         key: Both { source: key_of(s_key)?, target: key_of(t_key)? },
         loser: Some(int(loser)?).filter(|number| *number != NOBODY).map(side_of),
-        rows: Both { source: row(s_row)?, target: row(t_row)? },
+        rows: Both::default(),
         state: match int(kept)? {
             0 => ConflictState::Pending,
             1 => ConflictState::Kept,
@@ -166,7 +214,7 @@ fn conflict_of(cells: &Cells) -> Result<ShownConflict> {
     })
 }
 
-/// The latest conflicts of an integration, newest first.
+/// The latest conflicts of an integration, newest first, without their rows.
 pub async fn conflicts(session: &mut dyn Session, integration: &str, limit: i64) -> Result<Vec<ShownConflict>> {
     let set = [vec![text_cell(integration), Cell::Int(limit)]];
     let mut list: Vec<ShownConflict> =
@@ -175,10 +223,17 @@ pub async fn conflicts(session: &mut dyn Session, integration: &str, limit: i64)
     Ok(list)
 }
 
-/// One conflict.
+/// One conflict, with its rows.
 pub async fn conflict(session: &mut dyn Session, integration: &str, id: &[u8]) -> Result<Option<ShownConflict>> {
-    let set = [vec![text_cell(integration), Cell::Bytes(id.to_vec())]];
-    session.query("conflict_show", &set).await?.first().map(conflict_of).transpose()
+    let id = Cell::Bytes(id.to_vec());
+    let found = session.query("conflict_show", &[vec![text_cell(integration), id.clone()]]).await?;
+    let Some(mut conflict) = found.first().map(conflict_of).transpose()? else { return Ok(None) };
+    for side in Side::BOTH {
+        let rows = session.query("conflict_row", &[vec![id.clone(), side_cell(side)]]).await?;
+        let row = rows.first().and_then(|row| row.first()).filter(|cell| **cell != Cell::Null);
+        conflict.rows[side] = row.map(text).transpose()?.map(str::to_owned);
+    }
+    Ok(Some(conflict))
 }
 
 /// How many conflicts a link has kept.

@@ -83,6 +83,7 @@ macro_rules! conformance {
             rule4_another_epoch_is_fenced,
             every_statement_runs,
             pairs_are_written_by_version,
+            i4_a_conflict_of_long_rows_is_kept_whole,
             work_counts_attempts,
             receipts_come_back_in_order,
             rule10_a_long_key_is_absorbed_whole_or_not_at_all,

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use twinrow::error::Kind;
+use twinrow::model::{Both, Conflict, ConflictState, Side, Value};
 use twinrow::sql::{Cell, Cells, int};
+use twinrow::state;
 
 use super::bench::{Bench, text};
 use crate::support::Lab;
@@ -27,8 +29,10 @@ const PARAMETERS: &[(&str, &str)] = &[
     ("conflict_links", "t"),
     ("conflict_pending", "t"),
     ("conflict_list", "ti"),
+    ("conflict_row", "bi"),
     ("conflict_show", "tb"),
     ("conflict_sweep", "i"),
+    ("conflict_values", "btn"),
     ("conflict_write", "btiibnitnii"),
     ("cursor_read", "i"),
     ("cursor_write", "iit"),
@@ -118,6 +122,40 @@ pub async fn every_statement_runs(lab: &dyn Lab) {
             transaction.rollback().await.unwrap();
             assert!(result.is_ok(), "{name} with {rows} rows: {result:?}");
         }
+    }
+}
+
+/// Rows that are long go by themselves, others with their conflicts; each is read as it was.
+pub async fn i4_a_conflict_of_long_rows_is_kept_whole(lab: &dyn Lab) {
+    let bench = Bench::item(lab).await;
+    let row = |letter: &str, length: usize| Some(vec![Value::Text(letter.repeat(length)), Value::Null, Value::Int(7)]);
+    let conflict = |n: u8, source: usize, target: usize| Conflict {
+        id: vec![n; 16],
+        pair: i64::from(n),
+        link: 1,
+        key: Both::default(),
+        loser: Some(Side::Target),
+        rows: Both { source: row("\"", source), target: row("b", target) },
+        state: ConflictState::Pending,
+    };
+    let lengths = [(200_000, 300_000), (100_000, 3), (4, 400_000), (5, 6)];
+    let all: Vec<Conflict> = (1..).zip(lengths).map(|(n, (source, target))| conflict(n, source, target)).collect();
+    let mut transaction = bench.store().begin(&bench.fence).await.unwrap();
+    // Written twice it is the same.
+    for _ in 0..2 {
+        state::write_conflicts(&mut *transaction, "suite", &all, true, 100).await.unwrap();
+    }
+    transaction.commit().await.unwrap();
+    let mut session = bench.store().session().await.unwrap();
+    for (one, (source, target)) in all.iter().zip(lengths) {
+        let shown = state::conflict(&mut *session, "suite", &one.id).await.unwrap().unwrap();
+        let text = |row: &Option<String>| {
+            let row: Vec<Option<String>> = serde_json::from_str(row.as_ref().unwrap()).unwrap();
+            assert_eq!(row[1..], [None, Some("7".to_owned())]);
+            row[0].clone().unwrap()
+        };
+        assert_eq!(text(&shown.rows.source), "\"".repeat(source));
+        assert_eq!(text(&shown.rows.target), "b".repeat(target));
     }
 }
 

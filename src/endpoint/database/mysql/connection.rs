@@ -289,6 +289,11 @@ impl Connection {
         self.pool.key_indexes.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
+    /// Bytes of a text that goes into one statement by itself: what the server takes, less what stands around it.
+    pub(super) fn text_max(&self) -> usize {
+        self.server.packet.saturating_sub(1 << 14)
+    }
+
     /// Bytes of JSON that go into one statement: half of what the server takes.
     pub(super) fn json_max(&self) -> usize {
         (self.server.packet / 2).clamp(1 << 16, 8 << 20)

@@ -182,6 +182,10 @@ impl Session for Connection {
     async fn execute(&mut self, name: &'static str, set: &[Cells]) -> Result<u64> {
         Ok(self.named(name, set).await?.1)
     }
+
+    fn longest(&self) -> usize {
+        self.text_max()
+    }
 }
 
 /// A write transaction that holds its fence row.
@@ -237,6 +241,10 @@ impl Session for Fenced {
     async fn execute(&mut self, name: &'static str, set: &[Cells]) -> Result<u64> {
         let answer = self.connection()?.execute(name, set).await;
         self.note(answer)
+    }
+
+    fn longest(&self) -> usize {
+        self.connection.text_max()
     }
 }
 
