@@ -30,7 +30,7 @@ pub async fn run(context: &Context, args: &Approve) -> Result<()> {
     }
     let Opened { mut integration, endpoints, .. } = opened;
     let mut session = home_session(&integration, &endpoints).await?;
-    with_numbers(&mut *session, &mut integration).await?;
+    with_numbers(&mut *session, &mut integration, &endpoints).await?;
     let link = integration
         .links
         .iter()
@@ -63,7 +63,7 @@ async fn first_sync(opened: Opened) -> Result<()> {
     };
     let Opened { mut integration, endpoints, .. } = opened;
     let mut session = home_session(&integration, &endpoints).await?;
-    with_numbers(&mut *session, &mut integration).await?;
+    with_numbers(&mut *session, &mut integration, &endpoints).await?;
     let approved = approve_waiting(&mut *session, &integration).await?;
     if approved.is_empty() {
         return Err(run_by_another);

@@ -89,7 +89,7 @@ fn word(state: ConflictState) -> &'static str {
 pub async fn run(context: &Context, args: &Conflicts) -> Result<()> {
     let Opened { mut integration, endpoints, .. } = open_each(&context.config).await?;
     let mut session = home_session(&integration, &endpoints).await?;
-    with_numbers(&mut *session, &mut integration).await?;
+    with_numbers(&mut *session, &mut integration, &endpoints).await?;
     match args.what.as_ref().unwrap_or(&What::List { limit: 100 }) {
         What::List { limit } => {
             let conflicts = state::conflicts(&mut *session, &integration.name, *limit).await?;

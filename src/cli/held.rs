@@ -69,7 +69,7 @@ const PAGE: i64 = 500;
 pub async fn run(context: &Context, args: &Held) -> Result<()> {
     let Opened { mut integration, endpoints, .. } = open_each(&context.config).await?;
     let mut session = home_session(&integration, &endpoints).await?;
-    with_numbers(&mut *session, &mut integration).await?;
+    with_numbers(&mut *session, &mut integration, &endpoints).await?;
     match args.what.as_ref().unwrap_or(&What::List) {
         What::List => list(context, &mut *session, &integration.links).await,
         What::Show(record) => {

@@ -7,6 +7,7 @@ use crate::config::{self, Config, Resolved};
 use crate::endpoint::{self, Endpoint};
 use crate::error::{Context, Error, Kind, Result};
 use crate::model::{Both, Integration, Side, Table};
+use crate::pipeline::check_identity;
 use crate::sql::Session;
 use crate::state;
 
@@ -111,16 +112,18 @@ pub async fn home_session(integration: &Integration, endpoints: &[Arc<dyn Endpoi
 /// Gives the links the numbers under which the state knows them.
 ///
 /// # Errors
-/// [`Kind::Config`] if the integration has never run.
-pub async fn with_numbers(session: &mut dyn Session, integration: &mut Integration) -> Result<()> {
-    let never = || Error::new(Kind::Config, format!("{} has never run", integration.name)).hint("twinrow run --once");
+/// [`Kind::Config`] if the integration has never run, [`Kind::Identity`] if its state is not where it is looked for.
+pub async fn with_numbers(
+    session: &mut dyn Session,
+    integration: &mut Integration,
+    endpoints: &[Arc<dyn Endpoint>],
+) -> Result<()> {
     let known = match state::links(session, &integration.name).await {
-        Ok(known) => known,
-        Err(error) if matches!(error.kind(), Kind::Schema | Kind::Tracking) => return Err(never()),
-        Err(error) => return Err(error),
+        Err(error) if matches!(error.kind(), Kind::Schema | Kind::Tracking) => Vec::new(),
+        known => known?,
     };
     if known.is_empty() {
-        return Err(never());
+        return Err(never_ran(integration, endpoints).await?);
     }
     for link in &mut integration.links {
         if let Some((_, number, fields)) = known.iter().find(|(name, ..)| *name == link.name) {
@@ -133,4 +136,16 @@ pub async fn with_numbers(session: &mut dyn Session, integration: &mut Integrati
         }
     }
     Ok(())
+}
+
+/// Why an integration can't be shown of which the state knows no link.
+async fn never_ran(integration: &Integration, endpoints: &[Arc<dyn Endpoint>]) -> Result<Error> {
+    if let Some(home) = endpoints[integration.home].store() {
+        match check_identity(integration, endpoints, home).await {
+            Err(error) if error.kind() == Kind::Identity => return Ok(error),
+            Err(error) if !matches!(error.kind(), Kind::Schema | Kind::Tracking) => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(Error::new(Kind::Config, format!("{} has never run", integration.name)).hint("twinrow run --once"))
 }

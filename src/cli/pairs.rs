@@ -28,7 +28,7 @@ struct Shown {
 pub async fn run(context: &Context, args: &Pairs) -> Result<()> {
     let Opened { mut integration, endpoints, .. } = open_each(&context.config).await?;
     let mut session = home_session(&integration, &endpoints).await?;
-    with_numbers(&mut *session, &mut integration).await?;
+    with_numbers(&mut *session, &mut integration, &endpoints).await?;
     let link = integration
         .links
         .iter()

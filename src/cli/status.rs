@@ -110,7 +110,7 @@ fn told(link: &Link, brake: &Brake) -> String {
 pub async fn run(context: &Context) -> Result<()> {
     let Opened { mut integration, endpoints, .. } = open_each(&context.config).await?;
     let mut session = home_session(&integration, &endpoints).await?;
-    with_numbers(&mut *session, &mut integration).await?;
+    with_numbers(&mut *session, &mut integration, &endpoints).await?;
     let lease = state::read_lease(&mut *session, &integration.name).await?;
     let mut settings: BTreeMap<String, String> = state::settings(&mut *session, &integration.name).await?.into_iter().collect();
     settings.retain(|name, _| !state::is_stop(name) && !is_place(name) && !is_map(name) && !is_columns(name));

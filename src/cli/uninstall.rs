@@ -205,7 +205,7 @@ async fn unread(config: &Config, endpoints: &[Arc<dyn Endpoint>], args: &Uninsta
     let Ok(resolved) = look_up(config, endpoints).await else { return Ok(None) };
     let mut integration = resolved.integration;
     let Ok(mut session) = home_session(&integration, endpoints).await else { return Ok(None) };
-    if with_numbers(&mut *session, &mut integration).await.is_err() {
+    if with_numbers(&mut *session, &mut integration, endpoints).await.is_err() {
         return Ok(None);
     }
     let named = |at: &usize| args.link.as_ref().is_none_or(|name| integration.links[*at].name == *name);

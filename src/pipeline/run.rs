@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::clock::passed;
 use super::repair::by_hand;
-use super::takeover::LEASE_S;
+use super::takeover::{LEASE_S, check_identity};
 use super::{Counts, Door, Pipeline};
 use crate::endpoint::{Endpoint, Tracking};
 use crate::error::{Context, Error, Kind, Result};
@@ -198,6 +198,10 @@ impl Pipeline {
     ) -> Result<Pipeline> {
         upgrade(&integration, &endpoints).await?;
         if !initialised(&integration, &endpoints).await? {
+            // Where there was a state, none is made instead.
+            if let Some(home) = endpoints[integration.home].store() {
+                check_identity(&integration, &endpoints, home).await?;
+            }
             for line in install(&integration, &endpoints).await? {
                 tracing::info!("{line}");
             }

@@ -216,11 +216,15 @@ pub(super) async fn read_fence(session: &mut dyn Session, integration: &str) -> 
 /// remembers of the endpoints, then the endpoints, then the state's own numbers.
 pub async fn check_identity(integration: &Integration, endpoints: &[Arc<dyn Endpoint>], home: &dyn Store) -> Result<()> {
     let name = &integration.name;
-    let known = state::seen(&mut *home.session().await?, name).await?;
+    let known = if_there(state::seen(&mut *home.session().await?, name).await)?.unwrap_or_default();
     let fences = fence_rows(integration, endpoints).await?;
     let mut session = home.session().await?;
-    let epoch = state::read_lease(&mut *session, name).await?.map_or(0, |lease| lease.epoch);
-    let home_n = read_fence(&mut *session, name).await?.map_or(0, |row| row.n);
+    let lease = if_there(state::read_lease(&mut *session, name).await)?.flatten();
+    if lease.is_none() && known.is_empty() {
+        return refuse_without_state(integration, endpoints, &fences).await;
+    }
+    let epoch = lease.map_or(0, |lease| lease.epoch);
+    let home_n = if_there(read_fence(&mut *session, name).await)?.flatten().map_or(0, |row| row.n);
     for ((endpoint, now), at) in integration.endpoints.iter().zip(&fences).zip(endpoints) {
         let before = known.iter().find(|(name, ..)| name == endpoint).filter(|_| at.store().is_some());
         let problem = match (now, before) {
@@ -232,10 +236,43 @@ pub async fn check_identity(integration: &Integration, endpoints: &[Arc<dyn Endp
             (Some(now), Some((_, _, n))) if now.n < *n => RESTORED,
             _ => continue,
         };
-        return Err(refused(endpoint, &format!("{problem}; nothing was read or written")));
+        return Err(refused(endpoint, &format!("{problem}; {UNTOUCHED}")));
     }
     let remembered: Vec<String> = known.into_iter().map(|(_, instance, _)| instance).collect();
     places::check(&mut *session, integration, &fences, &remembered).await
+}
+
+/// What was read of our own tables; `None`: they are not there.
+fn if_there<T>(read: Result<T>) -> Result<Option<T>> {
+    match read {
+        Err(error) if matches!(error.kind(), Kind::Schema | Kind::Tracking) => Ok(None),
+        read => read.map(Some),
+    }
+}
+
+/// A database knows that it was written for this integration, and the one that is to hold the state knows nothing of it: the
+/// state is somewhere else, or gone. This is no first run.
+async fn refuse_without_state(
+    integration: &Integration,
+    endpoints: &[Arc<dyn Endpoint>],
+    fences: &[Option<FenceRow>],
+) -> Result<()> {
+    let (name, names, home) = (&integration.name, &integration.endpoints, &integration.endpoints[integration.home]);
+    let Some(at) = fences.iter().position(|row| row.as_ref().is_some_and(|row| row.epoch > 0)) else { return Ok(()) };
+    for (other, endpoint) in names.iter().zip(endpoints) {
+        let Some(store) = endpoint.store().filter(|_| other != home) else { continue };
+        if if_there(state::read_lease(&mut *store.session().await?, name).await)?.flatten().is_some() {
+            let why = format!("the state of {name} is in endpoint {other}, and the configuration names this one; {UNTOUCHED}");
+            let next = format!("put `state: {other}` into the configuration");
+            return Err(Error::new(Kind::Identity, why).context(format!("endpoint {home}")).hint(next));
+        }
+    }
+    let why = format!(
+        "the state of {name} is gone from it, which endpoint {} remembers: it was restored from a backup without Twinrow's \
+         tables, or is another database; {UNTOUCHED}",
+        names[at]
+    );
+    Err(refused(home, &why))
 }
 
 /// The fence row of each endpoint; `None`: an app, or this integration never ran there.
@@ -247,17 +284,15 @@ pub(super) async fn fence_rows(integration: &Integration, endpoints: &[Arc<dyn E
             continue;
         };
         let row = async { read_fence(&mut *store.session().await?, &integration.name).await };
-        rows.push(match row.await {
-            // Nothing of ours is there.
-            Err(error) if matches!(error.kind(), Kind::Schema | Kind::Tracking) => None,
-            row => row.context(format!("endpoint {name}"))?,
-        });
+        rows.push(if_there(row.await).context(format!("endpoint {name}"))?.flatten());
     }
     Ok(rows)
 }
 
 pub(super) const OTHER_DATABASE: &str = "this is not the database the state was built with";
 pub(super) const RESTORED: &str = "this database is older than the state remembers: it was restored from a backup";
+
+const UNTOUCHED: &str = "nothing was read or written";
 
 const WAY_ON: &str = "see docs/guarantees.md, \"restored and cloned databases\"";
 

@@ -4,7 +4,7 @@
 use crate::backup::Backup;
 use crate::faults::killed;
 use crate::program::{PATIENCE, until};
-use crate::scene::{Scene, rows, scenarios};
+use crate::scene::{CUSTOMERS, Scene, rows, scenarios};
 use crate::support::sqlite;
 
 scenarios! { sqlite_sqlite:
@@ -16,6 +16,8 @@ scenarios! { sqlite_sqlite:
     rule17_a_clone_used_beside_its_original_is_noticed,
     rule17_a_restore_under_a_running_process_is_noticed,
     rule17_all_restored_to_one_moment_run_on,
+    rule17_a_state_that_is_looked_for_elsewhere_is_said,
+    rule17_a_state_that_is_gone_is_said,
 }
 
 scenarios! { sqlite_rollback:
@@ -34,6 +36,8 @@ scenarios! { postgres_postgres:
 }
 
 scenarios! { postgres_mysql:
+    rule17_a_state_that_is_looked_for_elsewhere_is_said,
+    rule17_a_state_that_is_gone_is_said,
     rule17_a_restored_target_is_noticed,
     rule17_a_source_restored_to_the_last_moment_is_noticed,
 }
@@ -64,6 +68,51 @@ async fn two(scene: &Scene) {
     scene.contact("b@x", "Ben").await;
     scene.sync().await;
     scene.quiet().await;
+}
+
+/// Each command says so, before and after a run was refused, and nothing is written.
+async fn all_say(scene: &Scene, why: &str, next: &str) {
+    let before = (customers(scene).await, contacts(scene).await);
+    for command in ["status", "check", "held", "run --once", "status", "check", "plan"] {
+        let args: Vec<&str> = command.split(' ').collect();
+        let done = scene.refused(&args, 1).await;
+        assert!(done.err.contains(why) && done.err.contains(next), "{command}: {}{}", done.out, done.err);
+    }
+    assert_eq!((customers(scene).await, contacts(scene).await), before);
+}
+
+pub async fn rule17_a_state_that_is_looked_for_elsewhere_is_said(scene: &Scene) {
+    two(scene).await;
+    let customers = format!("{}    safety: mirror", CUSTOMERS);
+    scene.configure("first_sync: auto\nstate: shop", &[("customers", &customers)]);
+    all_say(scene, "the state of both is in endpoint crm", "put `state: crm` into the configuration").await;
+    scene.configure("first_sync: auto", &[("customers", &customers)]);
+    scene.quiet().await;
+    later(scene).await;
+}
+
+/// Restored without Twinrow's tables, as from a dump of the application's.
+pub async fn rule17_a_state_that_is_gone_is_said(scene: &Scene) {
+    two(scene).await;
+    let other = sqlite::lab().await.unwrap();
+    other
+        .user("create table contact (contact_no integer primary key, mail text not null unique, full_name text, telephone text)")
+        .await;
+    for row in scene.target.user_rows("select contact_no, mail, full_name from contact").await {
+        let [no, mail, name] = [0, 1, 2].map(|at| row[at].clone().unwrap());
+        other.user(&format!("insert into contact (contact_no, mail, full_name) values ({no}, '{mail}', '{name}')")).await;
+    }
+    scene.program.configure(&format!(
+        "integration: both\nendpoints:\n  shop: {{url: \"{}\"}}\n  crm: {{url: \"{}\"}}\nsource: shop\ntarget: crm\n\
+         first_sync: auto\nlinks:\n  customers:\n{}    safety: mirror\n",
+        scene.source.url(),
+        other.url(),
+        CUSTOMERS.trim_start_matches('\n')
+    ));
+    all_say(scene, "endpoint crm: the state of both is gone from it, which endpoint shop remembers", "restored and cloned").await;
+    scene.link(&[("customers", &format!("{}    safety: mirror", CUSTOMERS))]);
+    later(scene).await;
+    other.close().await;
 }
 
 /// What both sides did after the backup, and is carried over.
