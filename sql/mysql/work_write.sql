@@ -7,4 +7,4 @@ from json_table(?, '$[*]' columns (
     attempts bigint path '$[6]' error on error, next_try bigint path '$[7]' error on error,
     cycle bigint path '$[8]' error on error, since bigint path '$[9]' error on error,
     approved longtext path '$[10]' error on error)) as a
-on duplicate key update reason = a.reason, cause = a.cause, waits = unhex(a.waits), attempts = twinrow_work.attempts + 1, next_try = a.next_try, cycle = a.cycle, approved = unhex(a.approved)
+on duplicate key update reason = a.reason, cause = a.cause, waits = unhex(a.waits), attempts = a.attempts, next_try = a.next_try, cycle = a.cycle, approved = unhex(a.approved)

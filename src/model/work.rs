@@ -42,7 +42,7 @@ pub struct Work {
     pub cause: String,
     /// The record it waits for, as `(link, side, key)` folded to bytes; see [`waits_for`].
     pub waits: Option<Vec<u8>>,
-    /// How often it was tried.
+    /// How often it was tried again for this reason.
     pub attempts: i64,
     /// Not before this moment, seconds since 1970 (comfort only: nothing depends on the clock).
     pub next_try: i64,

@@ -18,7 +18,7 @@ impl Pipeline {
     /// Unfinished keys go on the worklist, finished ones leave it, children of new twins are released.
     /// Before the cursor moves (rule 1).
     pub(super) async fn finish(&mut self, session: &mut dyn Session, link: &Link, batch: &Batch, fates: &[Fate]) -> Result<()> {
-        let (mut unfinished, mut finished, mut anew, mut parents) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut unfinished, mut finished, mut parents) = (Vec::new(), Vec::new(), Vec::new());
         let (mut freed, mut above, mut deletes) = (Vec::new(), Vec::new(), Both::<u64>::default());
         let changed = self.changes_written(link, batch, fates);
         for todo in &batch.settled {
@@ -44,10 +44,8 @@ impl Pipeline {
                 continue;
             }
             if *fate == Fate::Written && !item.whole() {
-                if item.todo.rounds == 0 {
-                    // How often it was tried until now says nothing about what comes.
-                    anew.push(item.todo.name());
-                }
+                // (Under the name it has now.)
+                finished.push(item.todo.name());
                 unfinished.push(self.second_step(link, item));
             } else if item.todo.recorded {
                 finished.push(item.todo.name());
@@ -81,7 +79,6 @@ impl Pipeline {
         // Under one name several records may stand; that one is done says nothing about how often the other was tried.
         let open: HashSet<_> = unfinished.iter().map(|work| (work.side, work.name())).collect();
         finished.retain(|name| !open.contains(name));
-        finished.extend(anew);
         self.has_work |= !unfinished.is_empty();
         self.holding.extend(unfinished.iter().filter(|work| work.reason == Reason::Held).map(|work| work.link));
         // Of this batch too: a tree may come leaf first.
@@ -181,9 +178,10 @@ impl Pipeline {
         let lost = if todo.approved.is_some() { Reason::Approved } else { Reason::Gone };
         // How long it waited for something else says nothing of how long it will be busy, or wait for this.
         let anew = match reason {
-            Reason::Busy => todo.released,
-            Reason::Waiting => todo.waited != waits,
-            Reason::Gone | Reason::Approved | Reason::Unfinished | Reason::Held | Reason::Braked => false,
+            Reason::Busy => matches!(todo.reason, Some(Reason::Waiting | Reason::Held)),
+            Reason::Waiting => todo.reason != Some(Reason::Waiting) || todo.waited != waits,
+            Reason::Unfinished => todo.rounds == 0,
+            Reason::Gone | Reason::Approved | Reason::Held | Reason::Braked => false,
         };
         let attempts = if anew { 0 } else { todo.attempts };
         Work {
@@ -194,7 +192,7 @@ impl Pipeline {
             reason: if gone { lost } else { reason },
             cause: cause.to_owned(),
             waits,
-            attempts: 0,
+            attempts,
             next_try: if gone && reason == Reason::Braked { 0 } else { next_try(reason, attempts, now) },
             cycle: self.cycle,
             since: now,
@@ -230,11 +228,10 @@ pub(super) fn todo_of(work: Work) -> Todo {
     let attempts = work.attempts + 1;
     let set_off = work.reason == Reason::Unfinished || work.cause.ends_with(SET_OFF);
     let rounds = if set_off { attempts } else { 0 };
-    let released = matches!(work.reason, Reason::Waiting | Reason::Held);
     Todo {
         lost: work.lost,
         attempts,
-        released,
+        reason: Some(work.reason),
         waited: work.waits,
         recorded: true,
         rounds,

@@ -1,6 +1,6 @@
 //! One record on its way through a batch.
 
-use crate::model::{Both, KeyBytes, Pair, Pos, Row, Side, work_name};
+use crate::model::{Both, KeyBytes, Pair, Pos, Reason, Row, Side, work_name};
 use crate::reconcile::{Action, Cause, Decision, Dirty, Seen, Situation};
 
 /// A key on the worklist.
@@ -12,10 +12,10 @@ pub(super) struct Todo {
     pub(super) lost: Option<i64>,
     /// The position of its last log entry, where there is one.
     pub(super) pos: Pos,
-    /// How often it was tried before.
+    /// How often it was tried before, since it was put off for this reason.
     pub(super) attempts: i64,
-    /// Whether it waited for another record, or was held, until now.
-    pub(super) released: bool,
+    /// Why it was not done then.
+    pub(super) reason: Option<Reason>,
     /// What it waited for until now.
     pub(super) waited: Option<Vec<u8>>,
     /// Whether it stands in the worklist table.
@@ -32,8 +32,8 @@ pub(super) struct Todo {
 impl Todo {
     pub(super) fn new(side: Side, key: KeyBytes) -> Todo {
         let pos = Pos::default();
-        let (lost, waited, approved) = (None, None, None);
-        Todo { side, key, lost, pos, attempts: 0, released: false, waited, recorded: false, own: false, rounds: 0, approved }
+        let (lost, reason, waited, approved) = (None, None, None, None);
+        Todo { side, key, lost, pos, attempts: 0, reason, waited, recorded: false, own: false, rounds: 0, approved }
     }
 
     pub(super) fn dirty(side: Side, dirty: Dirty) -> Todo {

@@ -84,7 +84,7 @@ macro_rules! conformance {
             every_statement_runs,
             pairs_are_written_by_version,
             i4_a_conflict_of_long_rows_is_kept_whole,
-            work_counts_attempts,
+            work_is_written_again,
             receipts_come_back_in_order,
             rule10_a_long_key_is_absorbed_whole_or_not_at_all,
             every_lease_has_a_higher_epoch,

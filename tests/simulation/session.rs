@@ -40,7 +40,6 @@ pub const VER: usize = 9;
 pub const CYCLE: usize = 10;
 /// Columns of `twinrow_work`.
 pub const REASON: usize = 3;
-pub const ATTEMPTS: usize = 6;
 pub const NEXT_TRY: usize = 7;
 pub const WORK_CYCLE: usize = 8;
 const WAITS: usize = 5;
@@ -262,7 +261,6 @@ fn write_work(own: &mut Own, name: &str, p: &Cells) -> u64 {
             let key = p[..3].to_vec();
             let mut row = p.clone();
             if let Some(before) = own.work.get(&key) {
-                row[ATTEMPTS] = Cell::Int(number(&before[ATTEMPTS]) + 1);
                 row[9] = before[9].clone();
             }
             own.work.insert(key, row);

@@ -234,27 +234,29 @@ fn detach(id: i64) -> Cells {
     vec![Cell::Int(1), pair(id, 1)[3].clone(), Cell::Int(-1), Cell::Int(2)]
 }
 
-pub async fn work_counts_attempts(lab: &dyn Lab) {
+pub async fn work_is_written_again(lab: &dyn Lab) {
     let bench = Bench::item(lab).await;
     for count in [1, 3000] {
-        let work = |cause: &str| -> Vec<Cells> {
+        let work = |cause: &str, attempts: i64| -> Vec<Cells> {
             let one = |n: i64| {
                 let mut cells = vec![Cell::Int(count), Cell::Int(0), Cell::Bytes(n.to_be_bytes().to_vec()), Cell::Int(1)];
                 cells.extend([text(cause), Cell::Null]);
-                cells.extend([0, 5, 1, 100 + n].map(Cell::Int));
+                cells.extend([attempts, 5, 1, 100 + n + attempts].map(Cell::Int));
                 cells.push(Cell::Null);
                 cells
             };
             (0..count).map(one).collect()
         };
         let mut transaction = bench.store().begin(&bench.fence).await.unwrap();
-        transaction.execute("work_write", &work("first")).await.unwrap();
-        transaction.execute("work_write", &work("second")).await.unwrap();
+        transaction.execute("work_write", &work("first", 4)).await.unwrap();
+        transaction.execute("work_write", &work("second", 1)).await.unwrap();
         transaction.commit().await.unwrap();
         let mut session = bench.store().session().await.unwrap();
         let due = session.query("work_due", &[[count, 5, 9, 0, 10_000].map(Cell::Int).to_vec()]).await.unwrap();
         assert_eq!(due.len(), count as usize);
         assert!(due.iter().all(|row| row[4] == text("second") && row[6] == Cell::Int(1)), "{:?}", due[0]);
+        // Since when it is there stays.
+        assert!(due.iter().any(|row| row[9] == Cell::Int(104)), "{:?}", due[0]);
         assert_eq!(
             session.query("work_due", &[[count, 4, 9, 0, 10_000].map(Cell::Int).to_vec()]).await.unwrap(),
             Vec::<Cells>::new()
@@ -264,7 +266,7 @@ pub async fn work_counts_attempts(lab: &dyn Lab) {
         assert_eq!(listed.len(), 2.min(count as usize));
         drop(session);
         let mut transaction = bench.store().begin(&bench.fence).await.unwrap();
-        let keys: Vec<Cells> = work("").into_iter().map(|row| row[..3].to_vec()).collect();
+        let keys: Vec<Cells> = work("", 0).into_iter().map(|row| row[..3].to_vec()).collect();
         // What is approved is due with what lost a side, marked, until it is written down again without a mark.
         let marked = |row: &Cells| [&row[..], &[Cell::Bytes(vec![0, 255])]].concat();
         let marks: Vec<Cells> = keys.iter().map(marked).collect();
@@ -273,7 +275,7 @@ pub async fn work_counts_attempts(lab: &dyn Lab) {
         let due = transaction.query("work_due", &lost).await.unwrap();
         assert_eq!(due.len(), count as usize);
         assert!(due.iter().all(|row| row[3] == Cell::Int(6) && row[10] == Cell::Bytes(vec![0, 255])), "{:?}", due[0]);
-        transaction.execute("work_write", &work("third")).await.unwrap();
+        transaction.execute("work_write", &work("third", 2)).await.unwrap();
         assert_eq!(transaction.query("work_due", &lost).await.unwrap(), Vec::<Cells>::new());
         assert_eq!(transaction.execute("work_delete", &keys).await.unwrap(), count as u64);
         transaction.commit().await.unwrap();
