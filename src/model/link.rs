@@ -192,10 +192,15 @@ impl Field {
         if self.parts.source.is_empty() { std::slice::from_ref(at) } else { &self.parts.source }
     }
 
+    /// The fields that hold the parent's key on `side`, in key order, where this field, which stands at `at`, is part of them.
+    pub fn parts_of<'a>(&'a self, at: &'a usize, side: Side) -> &'a [usize] {
+        if self.parts[side].is_empty() { std::slice::from_ref(at) } else { &self.parts[side] }
+    }
+
     /// The parent's key that a row of `side` holds in the foreign key this field, which stands at `at`, is part of.
     /// `None`: a part is NULL, and so it refers to nothing.
     pub fn reference(&self, at: usize, row: &[Value], side: Side) -> Option<Key> {
-        let parts = if self.parts[side].is_empty() { std::slice::from_ref(&at) } else { &self.parts[side] };
+        let parts = self.parts_of(&at, side);
         let value = |part: &usize| row.get(*part).filter(|value| !value.is_null()).cloned();
         parts.iter().map(value).collect::<Option<Vec<_>>>().map(Key)
     }

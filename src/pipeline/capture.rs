@@ -187,8 +187,10 @@ impl Pipeline {
         state::delete_work(&mut *tx, link, &returned).await?;
         state::write_work(&mut *tx, &lost).await?;
         self.record_lost_again(&mut *tx, &lost_again).await?;
-        if folded.truncated {
+        if folded.truncated_by_others {
             self.survivors.forget(link.number);
+        }
+        if folded.truncated {
             // One that is under way starts over: it has passed some of the records.
             let recheck =
                 state::scan(&mut *tx, link).await?.map(|scan| scan.part).filter(|part| matches!(part, ScanPart::Recheck(_)));

@@ -180,6 +180,9 @@ impl Pipeline {
         let holds = |side: &Side| gone && self.holds_lost(link, side.other());
         let braked: Vec<Side> = Side::BOTH.into_iter().filter(holds).collect();
         if !braked.is_empty() {
+            if self.children_may_leave(doing, at).await? {
+                return Ok(());
+            }
             let due = |work: &Work| {
                 let waits = braked.contains(&work.side) && work.approved.is_none();
                 work.reason.is_lost() == gone && work.next_try <= now && work.cycle != cycle && !waits
@@ -188,7 +191,7 @@ impl Pipeline {
         }
         loop {
             let due = state::due(doing.session, link, self.door.now(), self.cycle, gone, BATCH).await?;
-            if due.is_empty() {
+            if due.is_empty() || gone && self.children_may_leave(doing, at).await? {
                 return Ok(());
             }
             self.run_batch(doing, at, link, due.into_iter().map(todo_of).collect(), Vec::new()).await?;
@@ -269,6 +272,7 @@ impl Pipeline {
         self.hold_unsettled(link, &mut batch);
         self.brake(link, &mut batch);
         let mut fates = vec![Fate::Open; batch.items.len()];
+        self.wait_for_children(doing.session, at, &batch, &mut fates).await?;
         // Where both sides are written, the database that is not the state's first (step 7).
         let first = if self.is_home(link, Side::Target) { Side::Source } else { Side::Target };
         let mut again = Vec::new();

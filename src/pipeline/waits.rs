@@ -1,18 +1,91 @@
-//! Who waits for whom: a child for its parent's twin, and the delete of a parent for the children it would take along.
+//! Who waits for whom: a child for its parent's twin, and the delete of a parent for the children it would take along, or that
+//! are still to leave it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use super::Pipeline;
-use super::apply::Fate;
-use super::batch::Batch;
+use super::apply::{Fate, deletes};
+use super::batch::{Batch, lost};
+use super::cycle::Doing;
 use super::item::Item;
 use super::knots::references;
+use super::{BATCH, Pipeline, WINDOW_MAX};
 use crate::error::Result;
-use crate::model::{KeyBytes, Link, Side, Work, waited_for, waits_for};
+use crate::model::{Fingerprint, Key, KeyBytes, Link, Pair, Side, Value, Work, waited_for, waits_for};
 use crate::sql::Session;
 use crate::state;
 
 impl Pipeline {
+    /// Whether it may yet show that records which refer to one of this link have left it: their log is not read to its end, or
+    /// they are compared.
+    pub(super) async fn children_may_leave(&self, doing: &mut Doing<'_>, link_at: usize) -> Result<bool> {
+        for child in self.children(link_at) {
+            if doing.moment.more || self.compare_of(doing.session, child).await?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The links that go on whose records refer to those of this one.
+    fn children(&self, link_at: usize) -> impl Iterator<Item = &Link> {
+        let refers = move |at: &usize| self.integration.links[*at].fields.iter().any(|field| field.via == Some(link_at));
+        self.going().into_iter().filter(refers).map(|at| &self.integration.links[at])
+    }
+
+    /// A record that is to be deleted stays as long as one that refers to it is not done with: what the server would make of
+    /// that reference (`on delete set null`) would look like a change of the application's, and stand against the one that is
+    /// on its way (A13). Looked for where children refer to it as far as both sides agree.
+    pub(super) async fn wait_for_children(
+        &self,
+        session: &mut dyn Session,
+        link_at: usize,
+        batch: &Batch,
+        fates: &mut [Fate],
+    ) -> Result<()> {
+        let link = &self.integration.links[link_at];
+        for side in Side::BOTH {
+            let ends: HashMap<Vec<Fingerprint>, usize> = (0..batch.items.len())
+                .filter(|at| deletes(&batch.items[*at], side))
+                .filter_map(|at| Some((parts_of(&batch.items[at].key[side].as_ref()?.decode()?), at)))
+                .collect();
+            if ends.is_empty() {
+                continue;
+            }
+            for child in self.children(link_at) {
+                for pair in self.unfinished_pairs(session, child, link.number).await? {
+                    for (at, field) in child.fields.iter().enumerate().filter(|(_, field)| field.via == Some(link_at)) {
+                        let part = |part: &usize| Some(pair.bases[*part]?.seen[side]);
+                        let agreed: Option<Vec<Fingerprint>> = field.parts_of(&at, side).iter().map(part).collect();
+                        if let Some(end) = agreed.and_then(|agreed| ends.get(&agreed)) {
+                            let cause = format!("a record of {} that refers to it is still to be carried over", child.name);
+                            fates[*end] = Fate::Busy(cause);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Pairs of a link that have both records, and are on its worklist, but for those that wait for one of `parents`: as many as a
+    /// window holds.
+    async fn unfinished_pairs(&self, session: &mut dyn Session, link: &Link, parents: i64) -> Result<Vec<Pair>> {
+        let (mut pairs, mut after) = (Vec::new(), None);
+        while self.has_work && pairs.len() < WINDOW_MAX {
+            let page = state::list_work(session, link, after, BATCH as i64).await?;
+            let Some(last) = page.last() else { break };
+            after = Some((last.side, last.name()));
+            let waits =
+                |work: &Work| work.waits.as_ref().and_then(|name| waited_for(name)).is_some_and(|(number, ..)| number == parents);
+            for side in Side::BOTH {
+                let open = page.iter().filter(|work| work.side == side && work.lost.is_none() && !waits(work));
+                let keys: Vec<KeyBytes> = open.map(|work| work.key.clone()).collect();
+                pairs.extend(self.pairs_by_key(session, link, side, &keys).await?.into_iter().filter(|pair| !lost(pair)));
+            }
+        }
+        Ok(pairs)
+    }
+
     /// The parents of a record that was deleted, where one is held: its delete may have been refused for this one's sake.
     pub(super) fn held_above(&self, link: &Link, item: &Item, side: Side) -> Vec<Vec<u8>> {
         if self.holding.is_empty() {
@@ -60,4 +133,8 @@ pub(super) fn refused_delete(link: &Link, item: &Item, fate: &Fate) -> Option<Ve
     let side = item.todo.side.other();
     let survivor = item.pair.as_ref().filter(|_| item.todo.lost.is_some())?.key[side].as_ref()?;
     matches!(fate, Fate::Refused(_)).then(|| waits_for(link.number, side, survivor))
+}
+
+fn parts_of(key: &Key) -> Vec<Fingerprint> {
+    key.0.iter().map(Value::fingerprint).collect()
 }

@@ -94,6 +94,8 @@ pub struct Folded {
     pub unsure: Vec<i64>,
     /// Whether the whole collection must be compared.
     pub truncated: bool,
+    /// And that not only by what a write of ours has set off: others may have changed the rows.
+    pub truncated_by_others: bool,
 }
 
 /// Whose record it is that an entry has put under a key.
@@ -205,7 +207,10 @@ pub fn fold(entries: &[Entry], side: Side, mut index: PairIndex, evidence: &dyn 
                     touched.insert(id, true);
                 }
             }
-            Op::Truncate => folded.truncated = true,
+            Op::Truncate => {
+                folded.truncated = true;
+                folded.truncated_by_others |= !entry.own;
+            }
             Op::Insert | Op::Update => {}
         }
     }
