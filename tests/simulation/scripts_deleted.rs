@@ -38,6 +38,21 @@ fn i4_the_winner_of_a_conflict_has_its_record_or_its_delete() {
 }
 
 #[test]
+fn a11_a_change_that_no_log_tells_of_stands_against_a_delete() {
+    for gone in [S, T] {
+        let survivor = 1 - gone;
+        let conflict = if survivor == S { ConflictPolicy::Source } else { ConflictPolicy::Target };
+        let (mut script, keys, of) = one(Options { conflict, ..quiet() });
+        script.update(survivor, keys[survivor], X);
+        script.0.world().databases[survivor].forget_log(TABLE);
+        script.delete(gone, keys[gone]);
+        script.sync();
+        assert!([S, T].into_iter().all(|at| script.key(at, of).is_some()), "gone in {gone}");
+        script.ends_well();
+    }
+}
+
+#[test]
 fn i4_a_delete_and_a_change_wait_for_a_person_under_hold() {
     for gone in [S, T] {
         let (mut script, keys, of) = one(Options { conflict: ConflictPolicy::Hold, ..quiet() });
