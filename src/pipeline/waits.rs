@@ -109,8 +109,15 @@ impl Pipeline {
         if !self.waiting.contains(&link.number) || !parents.iter().any(|parent| self.holding.contains(parent)) {
             return Ok(Vec::new());
         }
-        let still: HashSet<(Side, KeyBytes, &Vec<u8>)> =
+        let mut still: HashSet<(Side, KeyBytes, &Vec<u8>)> =
             unfinished.iter().filter_map(|work| Some((work.side, work.name(), work.waits.as_ref()?))).collect();
+        // Who waits, waits under the names of both sides: else each would release the other for ever.
+        let names: HashMap<(Side, KeyBytes), &Vec<u8>> =
+            still.iter().map(|(side, name, waits)| ((*side, name.clone()), *waits)).collect();
+        for item in &batch.items {
+            let Some(waits) = names.get(&item.todo.name()) else { continue };
+            still.extend(Side::BOTH.into_iter().filter_map(|side| Some((side, item.key[side].clone()?, *waits))));
+        }
         let mut released = HashSet::new();
         for side in Side::BOTH {
             let met = batch.items.iter().map(|item| &item.todo).chain(&batch.settled).filter(|todo| todo.side == side);
