@@ -335,7 +335,7 @@ pub async fn a_locked_table_is_waited_for(scene: &Scene) {
 pub const RARE_KILLS: usize = 5;
 
 /// Steps that only special days pass.
-pub const RARE: [&str; 8] = [
+pub const RARE: [&str; 9] = [
     "brake.recorded",
     "brake.approved",
     "brake.released",
@@ -343,6 +343,7 @@ pub const RARE: [&str; 8] = [
     "identify.revived",
     "renew.asked",
     "renew.recorded",
+    "doubt.recorded",
     "rings.linked",
 ];
 
@@ -386,6 +387,11 @@ pub async fn killed_at_rare_steps(scene: &Scene) {
     for round in 0..RARE_KILLS {
         renewed(scene, round).await;
     }
+    scene.link(&[("customers", &format!("{CUSTOMERS}{off}"))]);
+    scene.target.user("drop table deal").await;
+    for round in 0..RARE_KILLS {
+        doubted(scene, round).await;
+    }
     linked(scene).await;
     println!("{}: {RARE_KILLS} kills each", RARE.join(", "));
     scene.quiet().await;
@@ -402,6 +408,24 @@ async fn renewed(scene: &Scene, round: usize) {
     let renewed = format!("select count(*) from contact where full_name = 'renewed {round}'");
     // The others went with the compares.
     assert_eq!(rows(&scene.target, &renewed).await, ["5"], "round {round}");
+}
+
+/// Another table stands under the name of the target's for a while.
+async fn doubted(scene: &Scene, round: usize) {
+    let (key, text) = (scene.target.dialect().generated_key, scene.target.dialect().text);
+    scene.target.user("alter table contact rename to contact_kept").await;
+    let columns = format!("contact_no {key}, mail {text} not null unique, full_name {text}, telephone {text}");
+    scene.target.user(&format!("create table contact ({columns})")).await;
+    killed(scene, &["run", "--once", "--take-over"], "doubt.recorded:1").await;
+    let new = format!("doubt {round}@x");
+    scene.customer(&new, "D").await;
+    scene.program.run(&["run", "--once", "--take-over"]).await.code(0);
+    assert_eq!(rows(&scene.target, "select count(*) from contact").await, ["0"], "round {round}");
+    scene.target.user("drop table contact").await;
+    scene.target.user("alter table contact_kept rename to contact").await;
+    scene.program.run(&["run", "--once", "--take-over"]).await.code(0);
+    let there = rows(&scene.target, "select mail from contact").await;
+    assert!(there.contains(&new) && there.len() == 6 + round, "round {round}: {there:?}");
 }
 
 /// Records of both sides that are twins, and refer to themselves: they are linked before anything of them is decided.
