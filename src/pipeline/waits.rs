@@ -70,16 +70,17 @@ impl Pipeline {
     /// Pairs of a link that have both records, and are on its worklist, but for those that wait for one of `parents`: as many as a
     /// window holds.
     async fn unfinished_pairs(&self, session: &mut dyn Session, link: &Link, parents: i64) -> Result<Vec<Pair>> {
-        let (mut pairs, mut after) = (Vec::new(), None);
-        while self.has_work && pairs.len() < WINDOW_MAX {
-            let page = state::list_work(session, link, after, BATCH as i64).await?;
-            let Some(last) = page.last() else { break };
-            after = Some((last.side, last.name()));
-            let waits =
-                |work: &Work| work.waits.as_ref().and_then(|name| waited_for(name)).is_some_and(|(number, ..)| number == parents);
+        let mut pairs = Vec::new();
+        if !self.has_work {
+            return Ok(pairs);
+        }
+        let waits =
+            |work: &Work| work.waits.as_ref().and_then(|name| waited_for(name)).is_some_and(|(number, ..)| number == parents);
+        let mut open = state::unfinished(session, link, WINDOW_MAX).await?;
+        open.retain(|work| work.lost.is_none() && !waits(work));
+        for part in open.chunks(BATCH) {
             for side in Side::BOTH {
-                let open = page.iter().filter(|work| work.side == side && work.lost.is_none() && !waits(work));
-                let keys: Vec<KeyBytes> = open.map(|work| work.key.clone()).collect();
+                let keys: Vec<KeyBytes> = part.iter().filter(|work| work.side == side).map(|work| work.key.clone()).collect();
                 pairs.extend(self.pairs_by_key(session, link, side, &keys).await?.into_iter().filter(|pair| !lost(pair)));
             }
         }

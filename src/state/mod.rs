@@ -27,7 +27,7 @@ pub use progress::{
 pub use stops::{Stop, is_stop, stops, write_stop};
 pub use work::{
     Brake, BrakeKind, Left, approve, approve_work, brakes, clear_brake, count_recent, delete_work, due, hasten, left, list_work,
-    read_work, recent, release, reset_recent, retry, touch, work_counts, write_brake, write_work,
+    read_work, recent, release, reset_recent, retry, touch, unfinished, work_counts, write_brake, write_work,
 };
 
 use crate::model::{KeyBytes, Side};

@@ -92,6 +92,11 @@ pub async fn due(session: &mut dyn Session, link: &Link, now: i64, cycle: i64, g
     session.query("work_due", &set).await?.iter().map(work_of).collect()
 }
 
+/// What is on the worklist, due or not, but for records that lost a side.
+pub async fn unfinished(session: &mut dyn Session, link: &Link, limit: usize) -> Result<Vec<Work>> {
+    due(session, link, i64::MAX, i64::MIN, false, limit).await
+}
+
 /// What the worklist says under these names.
 pub async fn read_work(session: &mut dyn Session, link: &Link, side: Side, names: &[KeyBytes]) -> Result<Vec<Work>> {
     let set: Vec<Cells> = names.iter().map(|name| named(link, side, name)).collect();
